@@ -1,0 +1,659 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Role(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ROLE_UNSPECIFIED: _ClassVar[Role]
+    ROLE_DRIVER: _ClassVar[Role]
+    ROLE_WORKER: _ClassVar[Role]
+
+class LaneKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    LANE_UNSPECIFIED: _ClassVar[LaneKind]
+    LANE_CALLS: _ClassVar[LaneKind]
+    LANE_EXECUTOR: _ClassVar[LaneKind]
+    LANE_NOTICES: _ClassVar[LaneKind]
+
+class TaskType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    NORMAL_TASK: _ClassVar[TaskType]
+    ACTOR_CREATION_TASK: _ClassVar[TaskType]
+    ACTOR_TASK: _ClassVar[TaskType]
+
+class ErrorKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ERROR_NONE: _ClassVar[ErrorKind]
+    ERROR_VALUE: _ClassVar[ErrorKind]
+    ERROR_STORE_FULL: _ClassVar[ErrorKind]
+    ERROR_OUT_OF_DISK: _ClassVar[ErrorKind]
+    ERROR_NOT_FOUND: _ClassVar[ErrorKind]
+    ERROR_NAME_TAKEN: _ClassVar[ErrorKind]
+    ERROR_CANCELED: _ClassVar[ErrorKind]
+    ERROR_INTERNAL: _ClassVar[ErrorKind]
+
+class Outcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    OUTCOME_OK: _ClassVar[Outcome]
+    OUTCOME_ERROR: _ClassVar[Outcome]
+    OUTCOME_CANCELED: _ClassVar[Outcome]
+    OUTCOME_EXIT_ACTOR: _ClassVar[Outcome]
+ROLE_UNSPECIFIED: Role
+ROLE_DRIVER: Role
+ROLE_WORKER: Role
+LANE_UNSPECIFIED: LaneKind
+LANE_CALLS: LaneKind
+LANE_EXECUTOR: LaneKind
+LANE_NOTICES: LaneKind
+NORMAL_TASK: TaskType
+ACTOR_CREATION_TASK: TaskType
+ACTOR_TASK: TaskType
+ERROR_NONE: ErrorKind
+ERROR_VALUE: ErrorKind
+ERROR_STORE_FULL: ErrorKind
+ERROR_OUT_OF_DISK: ErrorKind
+ERROR_NOT_FOUND: ErrorKind
+ERROR_NAME_TAKEN: ErrorKind
+ERROR_CANCELED: ErrorKind
+ERROR_INTERNAL: ErrorKind
+OUTCOME_OK: Outcome
+OUTCOME_ERROR: Outcome
+OUTCOME_CANCELED: Outcome
+OUTCOME_EXIT_ACTOR: Outcome
+
+class FromShim(_message.Message):
+    __slots__ = ("attach", "first_mutation", "mutations", "after", "request", "done", "dropped")
+    ATTACH_FIELD_NUMBER: _ClassVar[int]
+    FIRST_MUTATION_FIELD_NUMBER: _ClassVar[int]
+    MUTATIONS_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    DONE_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_FIELD_NUMBER: _ClassVar[int]
+    attach: Attach
+    first_mutation: int
+    mutations: _containers.RepeatedCompositeFieldContainer[Mutation]
+    after: int
+    request: Request
+    done: _containers.RepeatedCompositeFieldContainer[TaskDone]
+    dropped: RunDropped
+    def __init__(self, attach: _Optional[_Union[Attach, _Mapping]] = ..., first_mutation: _Optional[int] = ..., mutations: _Optional[_Iterable[_Union[Mutation, _Mapping]]] = ..., after: _Optional[int] = ..., request: _Optional[_Union[Request, _Mapping]] = ..., done: _Optional[_Iterable[_Union[TaskDone, _Mapping]]] = ..., dropped: _Optional[_Union[RunDropped, _Mapping]] = ...) -> None: ...
+
+class ToShim(_message.Message):
+    __slots__ = ("attached", "applied", "reply", "run", "cancel", "open_lane", "exit", "logs")
+    ATTACHED_FIELD_NUMBER: _ClassVar[int]
+    APPLIED_FIELD_NUMBER: _ClassVar[int]
+    REPLY_FIELD_NUMBER: _ClassVar[int]
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    CANCEL_FIELD_NUMBER: _ClassVar[int]
+    OPEN_LANE_FIELD_NUMBER: _ClassVar[int]
+    EXIT_FIELD_NUMBER: _ClassVar[int]
+    LOGS_FIELD_NUMBER: _ClassVar[int]
+    attached: Attached
+    applied: int
+    reply: Reply
+    run: _containers.RepeatedCompositeFieldContainer[RunTask]
+    cancel: _containers.RepeatedCompositeFieldContainer[CancelRun]
+    open_lane: OpenLane
+    exit: Exit
+    logs: _containers.RepeatedCompositeFieldContainer[LogLine]
+    def __init__(self, attached: _Optional[_Union[Attached, _Mapping]] = ..., applied: _Optional[int] = ..., reply: _Optional[_Union[Reply, _Mapping]] = ..., run: _Optional[_Iterable[_Union[RunTask, _Mapping]]] = ..., cancel: _Optional[_Iterable[_Union[CancelRun, _Mapping]]] = ..., open_lane: _Optional[_Union[OpenLane, _Mapping]] = ..., exit: _Optional[_Union[Exit, _Mapping]] = ..., logs: _Optional[_Iterable[_Union[LogLine, _Mapping]]] = ...) -> None: ...
+
+class Attach(_message.Message):
+    __slots__ = ("protocol", "role", "worker_id", "kind", "pid", "concurrency_group", "event_loop", "opening", "version")
+    PROTOCOL_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    WORKER_ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    PID_FIELD_NUMBER: _ClassVar[int]
+    CONCURRENCY_GROUP_FIELD_NUMBER: _ClassVar[int]
+    EVENT_LOOP_FIELD_NUMBER: _ClassVar[int]
+    OPENING_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    protocol: int
+    role: Role
+    worker_id: bytes
+    kind: LaneKind
+    pid: int
+    concurrency_group: str
+    event_loop: bool
+    opening: int
+    version: str
+    def __init__(self, protocol: _Optional[int] = ..., role: _Optional[_Union[Role, str]] = ..., worker_id: _Optional[bytes] = ..., kind: _Optional[_Union[LaneKind, str]] = ..., pid: _Optional[int] = ..., concurrency_group: _Optional[str] = ..., event_loop: bool = ..., opening: _Optional[int] = ..., version: _Optional[str] = ...) -> None: ...
+
+class Attached(_message.Message):
+    __slots__ = ("applied", "slot", "job_id", "node_id", "namespace")
+    APPLIED_FIELD_NUMBER: _ClassVar[int]
+    SLOT_FIELD_NUMBER: _ClassVar[int]
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    NODE_ID_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    applied: int
+    slot: int
+    job_id: bytes
+    node_id: bytes
+    namespace: str
+    def __init__(self, applied: _Optional[int] = ..., slot: _Optional[int] = ..., job_id: _Optional[bytes] = ..., node_id: _Optional[bytes] = ..., namespace: _Optional[str] = ...) -> None: ...
+
+class Value(_message.Message):
+    __slots__ = ("data", "metadata", "block", "contained")
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    METADATA_FIELD_NUMBER: _ClassVar[int]
+    BLOCK_FIELD_NUMBER: _ClassVar[int]
+    CONTAINED_FIELD_NUMBER: _ClassVar[int]
+    data: bytes
+    metadata: bytes
+    block: Block
+    contained: bytes
+    def __init__(self, data: _Optional[bytes] = ..., metadata: _Optional[bytes] = ..., block: _Optional[_Union[Block, _Mapping]] = ..., contained: _Optional[bytes] = ...) -> None: ...
+
+class Block(_message.Message):
+    __slots__ = ("id", "offset", "size")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    offset: int
+    size: int
+    def __init__(self, id: _Optional[int] = ..., offset: _Optional[int] = ..., size: _Optional[int] = ...) -> None: ...
+
+class Arg(_message.Message):
+    __slots__ = ("value", "ref", "keyword", "has_keyword")
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    REF_FIELD_NUMBER: _ClassVar[int]
+    KEYWORD_FIELD_NUMBER: _ClassVar[int]
+    HAS_KEYWORD_FIELD_NUMBER: _ClassVar[int]
+    value: Value
+    ref: bytes
+    keyword: str
+    has_keyword: bool
+    def __init__(self, value: _Optional[_Union[Value, _Mapping]] = ..., ref: _Optional[bytes] = ..., keyword: _Optional[str] = ..., has_keyword: bool = ...) -> None: ...
+
+class Mutation(_message.Message):
+    __slots__ = ("submit", "put", "refs", "unpin", "cancel", "export", "kill_actor", "actor_handles", "discard")
+    SUBMIT_FIELD_NUMBER: _ClassVar[int]
+    PUT_FIELD_NUMBER: _ClassVar[int]
+    REFS_FIELD_NUMBER: _ClassVar[int]
+    UNPIN_FIELD_NUMBER: _ClassVar[int]
+    CANCEL_FIELD_NUMBER: _ClassVar[int]
+    EXPORT_FIELD_NUMBER: _ClassVar[int]
+    KILL_ACTOR_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_HANDLES_FIELD_NUMBER: _ClassVar[int]
+    DISCARD_FIELD_NUMBER: _ClassVar[int]
+    submit: TaskSpec
+    put: Put
+    refs: Refs
+    unpin: bytes
+    cancel: Cancel
+    export: Export
+    kill_actor: KillActor
+    actor_handles: ActorHandles
+    discard: bytes
+    def __init__(self, submit: _Optional[_Union[TaskSpec, _Mapping]] = ..., put: _Optional[_Union[Put, _Mapping]] = ..., refs: _Optional[_Union[Refs, _Mapping]] = ..., unpin: _Optional[bytes] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., export: _Optional[_Union[Export, _Mapping]] = ..., kill_actor: _Optional[_Union[KillActor, _Mapping]] = ..., actor_handles: _Optional[_Union[ActorHandles, _Mapping]] = ..., discard: _Optional[bytes] = ...) -> None: ...
+
+class Put(_message.Message):
+    __slots__ = ("object_id", "value")
+    OBJECT_ID_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    object_id: bytes
+    value: Value
+    def __init__(self, object_id: _Optional[bytes] = ..., value: _Optional[_Union[Value, _Mapping]] = ...) -> None: ...
+
+class Refs(_message.Message):
+    __slots__ = ("added", "dropped")
+    ADDED_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_FIELD_NUMBER: _ClassVar[int]
+    added: bytes
+    dropped: bytes
+    def __init__(self, added: _Optional[bytes] = ..., dropped: _Optional[bytes] = ...) -> None: ...
+
+class ActorHandles(_message.Message):
+    __slots__ = ("added", "dropped")
+    ADDED_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_FIELD_NUMBER: _ClassVar[int]
+    added: bytes
+    dropped: bytes
+    def __init__(self, added: _Optional[bytes] = ..., dropped: _Optional[bytes] = ...) -> None: ...
+
+class Cancel(_message.Message):
+    __slots__ = ("object_id", "force", "recursive")
+    OBJECT_ID_FIELD_NUMBER: _ClassVar[int]
+    FORCE_FIELD_NUMBER: _ClassVar[int]
+    RECURSIVE_FIELD_NUMBER: _ClassVar[int]
+    object_id: bytes
+    force: bool
+    recursive: bool
+    def __init__(self, object_id: _Optional[bytes] = ..., force: bool = ..., recursive: bool = ...) -> None: ...
+
+class Export(_message.Message):
+    __slots__ = ("namespace", "key", "value")
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    key: bytes
+    value: bytes
+    def __init__(self, namespace: _Optional[str] = ..., key: _Optional[bytes] = ..., value: _Optional[bytes] = ...) -> None: ...
+
+class KillActor(_message.Message):
+    __slots__ = ("actor_id", "no_restart")
+    ACTOR_ID_FIELD_NUMBER: _ClassVar[int]
+    NO_RESTART_FIELD_NUMBER: _ClassVar[int]
+    actor_id: bytes
+    no_restart: bool
+    def __init__(self, actor_id: _Optional[bytes] = ..., no_restart: bool = ...) -> None: ...
+
+class Resource(_message.Message):
+    __slots__ = ("name", "amount")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    amount: float
+    def __init__(self, name: _Optional[str] = ..., amount: _Optional[float] = ...) -> None: ...
+
+class TaskSpec(_message.Message):
+    __slots__ = ("type", "task_id", "parent_task_id", "name", "function_id", "method", "args", "num_returns", "resources", "max_retries", "retry_exceptions", "retry_allowlist", "actor_id", "concurrency_group", "actor", "depth", "runtime_env", "placement")
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    PARENT_TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    FUNCTION_ID_FIELD_NUMBER: _ClassVar[int]
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    ARGS_FIELD_NUMBER: _ClassVar[int]
+    NUM_RETURNS_FIELD_NUMBER: _ClassVar[int]
+    RESOURCES_FIELD_NUMBER: _ClassVar[int]
+    MAX_RETRIES_FIELD_NUMBER: _ClassVar[int]
+    RETRY_EXCEPTIONS_FIELD_NUMBER: _ClassVar[int]
+    RETRY_ALLOWLIST_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_ID_FIELD_NUMBER: _ClassVar[int]
+    CONCURRENCY_GROUP_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    DEPTH_FIELD_NUMBER: _ClassVar[int]
+    RUNTIME_ENV_FIELD_NUMBER: _ClassVar[int]
+    PLACEMENT_FIELD_NUMBER: _ClassVar[int]
+    type: TaskType
+    task_id: bytes
+    parent_task_id: bytes
+    name: str
+    function_id: bytes
+    method: str
+    args: _containers.RepeatedCompositeFieldContainer[Arg]
+    num_returns: int
+    resources: _containers.RepeatedCompositeFieldContainer[Resource]
+    max_retries: int
+    retry_exceptions: bool
+    retry_allowlist: bytes
+    actor_id: bytes
+    concurrency_group: str
+    actor: ActorCreation
+    depth: int
+    runtime_env: bytes
+    placement: bytes
+    def __init__(self, type: _Optional[_Union[TaskType, str]] = ..., task_id: _Optional[bytes] = ..., parent_task_id: _Optional[bytes] = ..., name: _Optional[str] = ..., function_id: _Optional[bytes] = ..., method: _Optional[str] = ..., args: _Optional[_Iterable[_Union[Arg, _Mapping]]] = ..., num_returns: _Optional[int] = ..., resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., max_retries: _Optional[int] = ..., retry_exceptions: bool = ..., retry_allowlist: _Optional[bytes] = ..., actor_id: _Optional[bytes] = ..., concurrency_group: _Optional[str] = ..., actor: _Optional[_Union[ActorCreation, _Mapping]] = ..., depth: _Optional[int] = ..., runtime_env: _Optional[bytes] = ..., placement: _Optional[bytes] = ...) -> None: ...
+
+class ConcurrencyGroup(_message.Message):
+    __slots__ = ("name", "max_concurrency")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    MAX_CONCURRENCY_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    max_concurrency: int
+    def __init__(self, name: _Optional[str] = ..., max_concurrency: _Optional[int] = ...) -> None: ...
+
+class ActorCreation(_message.Message):
+    __slots__ = ("max_restarts", "max_concurrency", "is_asyncio", "groups", "name", "namespace", "detached", "max_pending_calls", "handle", "class_name", "placement_resources", "out_of_order")
+    MAX_RESTARTS_FIELD_NUMBER: _ClassVar[int]
+    MAX_CONCURRENCY_FIELD_NUMBER: _ClassVar[int]
+    IS_ASYNCIO_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    DETACHED_FIELD_NUMBER: _ClassVar[int]
+    MAX_PENDING_CALLS_FIELD_NUMBER: _ClassVar[int]
+    HANDLE_FIELD_NUMBER: _ClassVar[int]
+    CLASS_NAME_FIELD_NUMBER: _ClassVar[int]
+    PLACEMENT_RESOURCES_FIELD_NUMBER: _ClassVar[int]
+    OUT_OF_ORDER_FIELD_NUMBER: _ClassVar[int]
+    max_restarts: int
+    max_concurrency: int
+    is_asyncio: bool
+    groups: _containers.RepeatedCompositeFieldContainer[ConcurrencyGroup]
+    name: str
+    namespace: str
+    detached: bool
+    max_pending_calls: int
+    handle: bytes
+    class_name: str
+    placement_resources: _containers.RepeatedCompositeFieldContainer[Resource]
+    out_of_order: bool
+    def __init__(self, max_restarts: _Optional[int] = ..., max_concurrency: _Optional[int] = ..., is_asyncio: bool = ..., groups: _Optional[_Iterable[_Union[ConcurrencyGroup, _Mapping]]] = ..., name: _Optional[str] = ..., namespace: _Optional[str] = ..., detached: bool = ..., max_pending_calls: _Optional[int] = ..., handle: _Optional[bytes] = ..., class_name: _Optional[str] = ..., placement_resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., out_of_order: bool = ...) -> None: ...
+
+class Request(_message.Message):
+    __slots__ = ("id", "get", "wait", "allocate", "register_actor", "lookup_actor", "kv_get", "cluster_info", "task_pending", "abandon", "list_named_actors", "sync")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    GET_FIELD_NUMBER: _ClassVar[int]
+    WAIT_FIELD_NUMBER: _ClassVar[int]
+    ALLOCATE_FIELD_NUMBER: _ClassVar[int]
+    REGISTER_ACTOR_FIELD_NUMBER: _ClassVar[int]
+    LOOKUP_ACTOR_FIELD_NUMBER: _ClassVar[int]
+    KV_GET_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_INFO_FIELD_NUMBER: _ClassVar[int]
+    TASK_PENDING_FIELD_NUMBER: _ClassVar[int]
+    ABANDON_FIELD_NUMBER: _ClassVar[int]
+    LIST_NAMED_ACTORS_FIELD_NUMBER: _ClassVar[int]
+    SYNC_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    get: Get
+    wait: Wait
+    allocate: Allocate
+    register_actor: RegisterActor
+    lookup_actor: LookupActor
+    kv_get: KvGet
+    cluster_info: ClusterInfo
+    task_pending: TaskPending
+    abandon: Abandon
+    list_named_actors: ListNamedActors
+    sync: Sync
+    def __init__(self, id: _Optional[int] = ..., get: _Optional[_Union[Get, _Mapping]] = ..., wait: _Optional[_Union[Wait, _Mapping]] = ..., allocate: _Optional[_Union[Allocate, _Mapping]] = ..., register_actor: _Optional[_Union[RegisterActor, _Mapping]] = ..., lookup_actor: _Optional[_Union[LookupActor, _Mapping]] = ..., kv_get: _Optional[_Union[KvGet, _Mapping]] = ..., cluster_info: _Optional[_Union[ClusterInfo, _Mapping]] = ..., task_pending: _Optional[_Union[TaskPending, _Mapping]] = ..., abandon: _Optional[_Union[Abandon, _Mapping]] = ..., list_named_actors: _Optional[_Union[ListNamedActors, _Mapping]] = ..., sync: _Optional[_Union[Sync, _Mapping]] = ...) -> None: ...
+
+class Reply(_message.Message):
+    __slots__ = ("id", "error", "error_kind", "get", "wait", "allocate", "actor", "kv", "cluster_info", "task_pending", "named_actors")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    ERROR_KIND_FIELD_NUMBER: _ClassVar[int]
+    GET_FIELD_NUMBER: _ClassVar[int]
+    WAIT_FIELD_NUMBER: _ClassVar[int]
+    ALLOCATE_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    KV_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_INFO_FIELD_NUMBER: _ClassVar[int]
+    TASK_PENDING_FIELD_NUMBER: _ClassVar[int]
+    NAMED_ACTORS_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    error: str
+    error_kind: ErrorKind
+    get: GetReply
+    wait: WaitReply
+    allocate: Block
+    actor: ActorInfo
+    kv: KvValue
+    cluster_info: ClusterInfoReply
+    task_pending: bool
+    named_actors: NamedActors
+    def __init__(self, id: _Optional[int] = ..., error: _Optional[str] = ..., error_kind: _Optional[_Union[ErrorKind, str]] = ..., get: _Optional[_Union[GetReply, _Mapping]] = ..., wait: _Optional[_Union[WaitReply, _Mapping]] = ..., allocate: _Optional[_Union[Block, _Mapping]] = ..., actor: _Optional[_Union[ActorInfo, _Mapping]] = ..., kv: _Optional[_Union[KvValue, _Mapping]] = ..., cluster_info: _Optional[_Union[ClusterInfoReply, _Mapping]] = ..., task_pending: bool = ..., named_actors: _Optional[_Union[NamedActors, _Mapping]] = ...) -> None: ...
+
+class Get(_message.Message):
+    __slots__ = ("object_ids", "timeout_ms", "task_id")
+    OBJECT_IDS_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_MS_FIELD_NUMBER: _ClassVar[int]
+    TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    object_ids: bytes
+    timeout_ms: int
+    task_id: bytes
+    def __init__(self, object_ids: _Optional[bytes] = ..., timeout_ms: _Optional[int] = ..., task_id: _Optional[bytes] = ...) -> None: ...
+
+class GetReply(_message.Message):
+    __slots__ = ("values", "timed_out", "failed", "failed_index")
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    TIMED_OUT_FIELD_NUMBER: _ClassVar[int]
+    FAILED_FIELD_NUMBER: _ClassVar[int]
+    FAILED_INDEX_FIELD_NUMBER: _ClassVar[int]
+    values: _containers.RepeatedCompositeFieldContainer[Value]
+    timed_out: bool
+    failed: bool
+    failed_index: int
+    def __init__(self, values: _Optional[_Iterable[_Union[Value, _Mapping]]] = ..., timed_out: bool = ..., failed: bool = ..., failed_index: _Optional[int] = ...) -> None: ...
+
+class Wait(_message.Message):
+    __slots__ = ("object_ids", "num_returns", "timeout_ms", "task_id")
+    OBJECT_IDS_FIELD_NUMBER: _ClassVar[int]
+    NUM_RETURNS_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_MS_FIELD_NUMBER: _ClassVar[int]
+    TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    object_ids: bytes
+    num_returns: int
+    timeout_ms: int
+    task_id: bytes
+    def __init__(self, object_ids: _Optional[bytes] = ..., num_returns: _Optional[int] = ..., timeout_ms: _Optional[int] = ..., task_id: _Optional[bytes] = ...) -> None: ...
+
+class WaitReply(_message.Message):
+    __slots__ = ("ready",)
+    READY_FIELD_NUMBER: _ClassVar[int]
+    ready: bytes
+    def __init__(self, ready: _Optional[bytes] = ...) -> None: ...
+
+class Allocate(_message.Message):
+    __slots__ = ("size",)
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    size: int
+    def __init__(self, size: _Optional[int] = ...) -> None: ...
+
+class RegisterActor(_message.Message):
+    __slots__ = ("spec", "get_if_exists")
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    GET_IF_EXISTS_FIELD_NUMBER: _ClassVar[int]
+    spec: TaskSpec
+    get_if_exists: bool
+    def __init__(self, spec: _Optional[_Union[TaskSpec, _Mapping]] = ..., get_if_exists: bool = ...) -> None: ...
+
+class LookupActor(_message.Message):
+    __slots__ = ("name", "namespace")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    namespace: str
+    def __init__(self, name: _Optional[str] = ..., namespace: _Optional[str] = ...) -> None: ...
+
+class ActorInfo(_message.Message):
+    __slots__ = ("actor_id", "handle", "created")
+    ACTOR_ID_FIELD_NUMBER: _ClassVar[int]
+    HANDLE_FIELD_NUMBER: _ClassVar[int]
+    CREATED_FIELD_NUMBER: _ClassVar[int]
+    actor_id: bytes
+    handle: bytes
+    created: bool
+    def __init__(self, actor_id: _Optional[bytes] = ..., handle: _Optional[bytes] = ..., created: bool = ...) -> None: ...
+
+class ListNamedActors(_message.Message):
+    __slots__ = ("all_namespaces", "namespace")
+    ALL_NAMESPACES_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    all_namespaces: bool
+    namespace: str
+    def __init__(self, all_namespaces: bool = ..., namespace: _Optional[str] = ...) -> None: ...
+
+class NamedActors(_message.Message):
+    __slots__ = ("names", "namespaces")
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACES_FIELD_NUMBER: _ClassVar[int]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    namespaces: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, names: _Optional[_Iterable[str]] = ..., namespaces: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class KvGet(_message.Message):
+    __slots__ = ("namespace", "key")
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    key: bytes
+    def __init__(self, namespace: _Optional[str] = ..., key: _Optional[bytes] = ...) -> None: ...
+
+class KvValue(_message.Message):
+    __slots__ = ("found", "value")
+    FOUND_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    found: bool
+    value: bytes
+    def __init__(self, found: bool = ..., value: _Optional[bytes] = ...) -> None: ...
+
+class ClusterInfo(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ClusterInfoReply(_message.Message):
+    __slots__ = ("total", "available", "object_store_bytes", "object_store_used")
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    AVAILABLE_FIELD_NUMBER: _ClassVar[int]
+    OBJECT_STORE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    OBJECT_STORE_USED_FIELD_NUMBER: _ClassVar[int]
+    total: _containers.RepeatedCompositeFieldContainer[Resource]
+    available: _containers.RepeatedCompositeFieldContainer[Resource]
+    object_store_bytes: int
+    object_store_used: int
+    def __init__(self, total: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., available: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., object_store_bytes: _Optional[int] = ..., object_store_used: _Optional[int] = ...) -> None: ...
+
+class TaskPending(_message.Message):
+    __slots__ = ("object_id",)
+    OBJECT_ID_FIELD_NUMBER: _ClassVar[int]
+    object_id: bytes
+    def __init__(self, object_id: _Optional[bytes] = ...) -> None: ...
+
+class Abandon(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    def __init__(self, id: _Optional[int] = ...) -> None: ...
+
+class Sync(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class RunTask(_message.Message):
+    __slots__ = ("spec", "epoch", "generation", "attempt", "function", "ticket", "actor_name")
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    FUNCTION_FIELD_NUMBER: _ClassVar[int]
+    TICKET_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_NAME_FIELD_NUMBER: _ClassVar[int]
+    spec: TaskSpec
+    epoch: int
+    generation: int
+    attempt: int
+    function: Value
+    ticket: bool
+    actor_name: str
+    def __init__(self, spec: _Optional[_Union[TaskSpec, _Mapping]] = ..., epoch: _Optional[int] = ..., generation: _Optional[int] = ..., attempt: _Optional[int] = ..., function: _Optional[_Union[Value, _Mapping]] = ..., ticket: bool = ..., actor_name: _Optional[str] = ...) -> None: ...
+
+class CancelRun(_message.Message):
+    __slots__ = ("task_id",)
+    TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    task_id: bytes
+    def __init__(self, task_id: _Optional[bytes] = ...) -> None: ...
+
+class OpenLane(_message.Message):
+    __slots__ = ("opening", "concurrency_group")
+    OPENING_FIELD_NUMBER: _ClassVar[int]
+    CONCURRENCY_GROUP_FIELD_NUMBER: _ClassVar[int]
+    opening: int
+    concurrency_group: str
+    def __init__(self, opening: _Optional[int] = ..., concurrency_group: _Optional[str] = ...) -> None: ...
+
+class Exit(_message.Message):
+    __slots__ = ("now", "why")
+    NOW_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    now: bool
+    why: str
+    def __init__(self, now: bool = ..., why: _Optional[str] = ...) -> None: ...
+
+class TaskDone(_message.Message):
+    __slots__ = ("task_id", "attempt", "outcome", "returns", "error", "retryable", "error_text", "creation_failed")
+    TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    RETURNS_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    RETRYABLE_FIELD_NUMBER: _ClassVar[int]
+    ERROR_TEXT_FIELD_NUMBER: _ClassVar[int]
+    CREATION_FAILED_FIELD_NUMBER: _ClassVar[int]
+    task_id: bytes
+    attempt: int
+    outcome: Outcome
+    returns: _containers.RepeatedCompositeFieldContainer[Value]
+    error: Value
+    retryable: bool
+    error_text: str
+    creation_failed: bool
+    def __init__(self, task_id: _Optional[bytes] = ..., attempt: _Optional[int] = ..., outcome: _Optional[_Union[Outcome, str]] = ..., returns: _Optional[_Iterable[_Union[Value, _Mapping]]] = ..., error: _Optional[_Union[Value, _Mapping]] = ..., retryable: bool = ..., error_text: _Optional[str] = ..., creation_failed: bool = ...) -> None: ...
+
+class RunDropped(_message.Message):
+    __slots__ = ("generation",)
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    generation: int
+    def __init__(self, generation: _Optional[int] = ...) -> None: ...
+
+class LogLine(_message.Message):
+    __slots__ = ("pid", "is_error", "name", "text")
+    PID_FIELD_NUMBER: _ClassVar[int]
+    IS_ERROR_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    pid: int
+    is_error: bool
+    name: str
+    text: bytes
+    def __init__(self, pid: _Optional[int] = ..., is_error: bool = ..., name: _Optional[str] = ..., text: _Optional[bytes] = ...) -> None: ...
+
+class IsTaskCanceledRequest(_message.Message):
+    __slots__ = ("worker_id", "task_id")
+    WORKER_ID_FIELD_NUMBER: _ClassVar[int]
+    TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    worker_id: bytes
+    task_id: bytes
+    def __init__(self, worker_id: _Optional[bytes] = ..., task_id: _Optional[bytes] = ...) -> None: ...
+
+class IsTaskCanceledReply(_message.Message):
+    __slots__ = ("canceled",)
+    CANCELED_FIELD_NUMBER: _ClassVar[int]
+    canceled: bool
+    def __init__(self, canceled: bool = ...) -> None: ...
+
+class InspectRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class InspectReply(_message.Message):
+    __slots__ = ("processes", "workers", "idle_workers", "tasks_pending", "tasks_queued", "tasks_running", "canceled", "objects", "blocks", "blocks_without_ref", "pins", "arena_used", "actors", "goroutines", "fds", "lanes", "parked", "leases")
+    PROCESSES_FIELD_NUMBER: _ClassVar[int]
+    WORKERS_FIELD_NUMBER: _ClassVar[int]
+    IDLE_WORKERS_FIELD_NUMBER: _ClassVar[int]
+    TASKS_PENDING_FIELD_NUMBER: _ClassVar[int]
+    TASKS_QUEUED_FIELD_NUMBER: _ClassVar[int]
+    TASKS_RUNNING_FIELD_NUMBER: _ClassVar[int]
+    CANCELED_FIELD_NUMBER: _ClassVar[int]
+    OBJECTS_FIELD_NUMBER: _ClassVar[int]
+    BLOCKS_FIELD_NUMBER: _ClassVar[int]
+    BLOCKS_WITHOUT_REF_FIELD_NUMBER: _ClassVar[int]
+    PINS_FIELD_NUMBER: _ClassVar[int]
+    ARENA_USED_FIELD_NUMBER: _ClassVar[int]
+    ACTORS_FIELD_NUMBER: _ClassVar[int]
+    GOROUTINES_FIELD_NUMBER: _ClassVar[int]
+    FDS_FIELD_NUMBER: _ClassVar[int]
+    LANES_FIELD_NUMBER: _ClassVar[int]
+    PARKED_FIELD_NUMBER: _ClassVar[int]
+    LEASES_FIELD_NUMBER: _ClassVar[int]
+    processes: int
+    workers: int
+    idle_workers: int
+    tasks_pending: int
+    tasks_queued: int
+    tasks_running: int
+    canceled: int
+    objects: int
+    blocks: int
+    blocks_without_ref: int
+    pins: int
+    arena_used: int
+    actors: int
+    goroutines: int
+    fds: int
+    lanes: int
+    parked: int
+    leases: int
+    def __init__(self, processes: _Optional[int] = ..., workers: _Optional[int] = ..., idle_workers: _Optional[int] = ..., tasks_pending: _Optional[int] = ..., tasks_queued: _Optional[int] = ..., tasks_running: _Optional[int] = ..., canceled: _Optional[int] = ..., objects: _Optional[int] = ..., blocks: _Optional[int] = ..., blocks_without_ref: _Optional[int] = ..., pins: _Optional[int] = ..., arena_used: _Optional[int] = ..., actors: _Optional[int] = ..., goroutines: _Optional[int] = ..., fds: _Optional[int] = ..., lanes: _Optional[int] = ..., parked: _Optional[int] = ..., leases: _Optional[int] = ...) -> None: ...
