@@ -1,0 +1,169 @@
+# Everything a developer or a newcomer runs. `make` alone prints what there is.
+#
+# Three environments, each made on demand and rebuilt when pyproject.toml changes:
+#   .venv      what a user gets: the package installed as a wheel                    (make demo)
+#   .venv-dev  the package in editable form, with what tests and lint need           (make test, lint, bench)
+#   .venv-ray  real Ray, to run the conformance cases and the benchmarks against     (make conformance-ray, bench)
+
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+CORE := python/mobula/bin/mobula-core
+USER := .venv/bin/python
+DEV := .venv-dev/bin/python
+RAY := .venv-ray/bin/python
+RAY_VERSION := 2.60.0
+LOGS := build/logs
+
+GO_DIRS := $(wildcard cmd coreworker pyshim proto)
+GO_SOURCES := $(shell find $(GO_DIRS) -name '*.go' -not -name '*_test.go' 2>/dev/null) go.mod go.sum
+PY_SOURCES := $(shell find python/mobula \( -name '*.py' -o -name '*.pyi' -o -name py.typed \) -not -path '*/__pycache__/*')
+PACKAGING := pyproject.toml packaging/core_binary.py packaging/hatch_build.py README.md LICENSE
+
+# The first Python of at least 3.10 on PATH; PYTHON=/some/python overrides it.
+PYTHON ?= $(firstword $(foreach p,python3 python3.14 python3.13 python3.12 python3.11 python3.10,$(shell \
+  $(p) -c 'import sys; sys.version_info >= (3, 10) and print("$(p)")' 2>/dev/null)))
+need_python = @[ -n '$(PYTHON)' ] || { echo 'error: mobula needs Python 3.10 or newer and found none on PATH; set PYTHON=/path/to/python3' >&2; exit 1; }
+need_go = @command -v go >/dev/null || { echo 'error: mobula-core is written in Go and no `go` was found on PATH: https://go.dev/dl' >&2; exit 1; }
+new_venv = echo "making $(1)" && rm -rf $(1) && $(PYTHON) -m venv $(1)
+pip = $(1)/bin/python -m pip install --disable-pip-version-check --quiet
+
+# The race detector needs cgo in the test binaries (never in the product), and so a C compiler.
+HAVE_CC := $(shell command -v "$$(go env CC 2>/dev/null || echo cc)" 2>/dev/null)
+GO_TEST := $(if $(HAVE_CC),CGO_ENABLED=1 go test -race,CGO_ENABLED=0 go test)
+
+# CONFORMANCE_BACKEND=ray runs the same cases on real Ray.
+CONFORMANCE_BACKEND ?= mobula
+export CONFORMANCE_BACKEND
+ifeq ($(CONFORMANCE_BACKEND),ray)
+CONFORMANCE_PYTHON := $(RAY)
+CONFORMANCE_NEEDS := .venv-ray/.made
+else
+CONFORMANCE_PYTHON := $(DEV)
+CONFORMANCE_NEEDS := $(CORE) .venv-dev/.made
+endif
+# The suite has its own pytest.ini and conftest.py, so it is run from its own folder.
+CONFORMANCE := cd tests/conformance && PYTHONPATH='$(CURDIR)/tests' '$(CURDIR)'/$(CONFORMANCE_PYTHON) -m pytest -q \
+  -p conformance_selection --conformance-selection='$(CURDIR)/tests/conformance-core.txt'
+FUZZTIME ?= 30s
+
+.PHONY: help demo test test-go test-py conformance conformance-grpcio conformance-ray lint lint-go lint-py proto proto-check bench fuzz build clean
+
+help: ## print this list
+	@echo 'make <target>:'
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
+
+# ------------------------------------------------------------------------------------------------ build
+
+build: $(CORE) ## build mobula-core (static, no cgo) into the package
+
+$(CORE): $(GO_SOURCES) packaging/core_binary.py
+	$(need_python)
+	$(need_go)
+	@echo 'building mobula-core'
+	@$(PYTHON) packaging/core_binary.py
+
+.venv/.made: $(CORE) $(PY_SOURCES) $(PACKAGING)
+	$(need_python)
+	@[ -x $(USER) ] && [ .venv/pyvenv.cfg -nt pyproject.toml ] || { $(call new_venv,.venv); }
+	@echo 'installing mobula into .venv'
+	@$(call pip,.venv) --force-reinstall --no-deps .
+	@$(call pip,.venv) .
+	@touch $@
+
+.venv-dev/.made: pyproject.toml packaging/hatch_build.py | $(CORE)
+	$(need_python)
+	@$(call new_venv,.venv-dev)
+	@echo 'installing mobula (editable) and its test tools into .venv-dev'
+	@$(call pip,.venv-dev) --editable '.[test,dev]'
+	@touch $@
+
+.venv-ray/.made: Makefile
+	$(need_python)
+	@$(call new_venv,.venv-ray)
+	@echo 'installing ray $(RAY_VERSION) and the test tools into .venv-ray'
+	@$(call pip,.venv-ray) 'ray[default]==$(RAY_VERSION)' pytest pytest-timeout numpy pandas pyarrow psutil
+	@touch $@
+
+# ------------------------------------------------------------------------------------------------ run
+
+demo: .venv/.made ## build everything and run examples/scan_tree.py (TREE=/some/folder to scan another one)
+	@$(USER) examples/scan_tree.py $(if $(TREE),'$(TREE)')
+
+bench: $(CORE) .venv-dev/.made .venv-ray/.made ## the microbenchmarks, on mobula and on real Ray in turn (ARGS='--rounds 1')
+	@$(DEV) tests/bench/compare.py --python-a $(DEV) --backend-a mobula --python-b $(RAY) --backend-b ray $(ARGS)
+
+# ------------------------------------------------------------------------------------------------ test
+
+test: ## everything that has to pass: lint, Go tests, Python tests, conformance
+	@mkdir -p $(LOGS)
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory test-go
+	@$(MAKE) --no-print-directory test-py
+	@$(MAKE) --no-print-directory conformance
+	@$(MAKE) --no-print-directory conformance-grpcio
+	@echo 'all tests passed; the summaries of the runners:'
+	@.ci/summaries $(LOGS)
+
+test-go: ## Go tests, with -race where a C compiler is
+	$(need_go)
+	@mkdir -p $(LOGS)
+	@echo "$(if $(HAVE_CC),Go tests with the race detector,Go tests WITHOUT the race detector: it needs a C compiler and there is none)"
+	@$(GO_TEST) -timeout 10m ./... 2>&1 | tee $(LOGS)/go.log
+
+test-py: $(CORE) .venv-dev/.made ## Python tests: unit, across processes, examples, beyond Ray
+	@mkdir -p $(LOGS)
+	@echo 'Python tests'
+	@$(DEV) -m pytest -q $(ARGS) 2>&1 | tee $(LOGS)/python.log
+
+conformance: $(CONFORMANCE_NEEDS) ## the cases that real Ray passes too (tests/conformance-core.txt says which)
+	@mkdir -p $(LOGS)
+	@echo 'conformance cases on $(CONFORMANCE_BACKEND)'
+	@{ $(CONFORMANCE) $(ARGS); } 2>&1 | tee $(LOGS)/conformance-$(CONFORMANCE_BACKEND).log
+
+conformance-grpcio: $(CONFORMANCE_NEEDS) ## the cancellation cases through stock grpcio, without flags in shared memory
+	@mkdir -p $(LOGS)
+	@echo 'cancellation cases through stock grpcio'
+	@{ MOBULA_TRANSPORT=grpcio; export MOBULA_TRANSPORT; $(CONFORMANCE) -k test_cancel_ $(ARGS); } 2>&1 | tee $(LOGS)/conformance-grpcio.log
+
+conformance-ray: ## the same cases on real Ray
+	@$(MAKE) --no-print-directory conformance CONFORMANCE_BACKEND=ray
+
+fuzz: ## every Go fuzz target for FUZZTIME (30s) each
+	$(need_go)
+	@go list ./... | while read -r package; do \
+	  for target in $$(go test -list '^Fuzz' "$$package" | grep '^Fuzz' || true); do \
+	    echo "fuzzing $$package $$target for $(FUZZTIME)"; \
+	    go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "$$package"; \
+	  done; \
+	done
+
+# ------------------------------------------------------------------------------------------------ lint, generated code
+
+lint: lint-go lint-py ## gofmt, go vet, staticcheck, ruff, mypy --strict, architecture
+
+lint-go:
+	$(need_go)
+	@echo 'lint: gofmt, go vet, staticcheck'
+	@unformatted=$$(gofmt -l $(GO_DIRS)); [ -z "$$unformatted" ] || { echo "error: run gofmt -w on: $$unformatted" >&2; exit 1; }
+	@go vet ./...
+	@go tool staticcheck ./...
+
+lint-py: .venv-dev/.made
+	@echo 'lint: ruff, mypy, import arrows'
+	@.venv-dev/bin/ruff check .
+	@.venv-dev/bin/mypy
+	@$(DEV) -m pytest -q tests/unit/test_architecture.py
+
+proto: ## generate the Go and Python code of proto/*.proto
+	@proto/generate.sh
+
+proto-check: ## fail where the generated code is not fresh
+	@proto/generate.sh --check
+
+clean: ## remove what was built, the environments included
+	rm -rf build dist .venv .venv-dev .venv-ray .tools python/mobula/bin .pytest_cache .mypy_cache .ruff_cache
+	find python tests examples packaging -name __pycache__ -type d -prune -exec rm -rf {} +

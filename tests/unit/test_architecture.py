@@ -1,0 +1,154 @@
+"""The directions of imports are the architecture; these tests hold them, and each rule says why it is there."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PYTHON = ROOT / "python"
+PACKAGE = PYTHON / "mobula"
+CORE = ROOT / "coreworker"
+GO_MODULE = "github.com/mobula/mobula"
+
+
+# ---------------------------------------------------------------------------------------------------- Python
+
+
+def _module(path: Path) -> str:
+    parts = path.relative_to(PYTHON).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _imports(path: Path) -> Iterator[str]:
+    """Full names of everything a file imports, imports inside functions and under TYPE_CHECKING included.
+
+    `from mobula import _core` gives `mobula._core`, as `import mobula._core` does.
+    """
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: relative imports are not used here"
+            assert node.module is not None
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _inside(name: str, room: str) -> bool:
+    return name == room or name.startswith(room + ".")
+
+
+def _python_files() -> list[Path]:
+    return [path for path in sorted(PACKAGE.rglob("*.py")) if "pb" not in path.parts]
+
+
+def _offenders(importers: str | None, forbidden: str, allowed: tuple[str, ...] = ()) -> list[str]:
+    """`module imports name` for each file of `importers` (None: all), not in `allowed`, that imports `forbidden`."""
+    found = set()
+    for path in _python_files():
+        module = _module(path)
+        if importers is not None and not _inside(module, importers):
+            continue
+        if any(_inside(module, room) for room in allowed):
+            continue
+        found |= {f"{module} imports {name}" for name in _imports(path) if _inside(name, forbidden)}
+    return sorted(found)
+
+
+def test_the_lane_imports_nothing_of_ours() -> None:
+    # It knows HTTP/2 and bytes only, so that it can be read, tested and fuzzed by itself.
+    assert not [text for text in _offenders("mobula._lane", "mobula") if " imports mobula._lane" not in text]
+
+
+def test_only_the_core_client_uses_lanes() -> None:
+    # One place decides what order, numbering and re-sending mean; a second user of lanes would have to know them again.
+    assert not _offenders(None, "mobula._lane", allowed=("mobula._core", "mobula._lane"))
+
+
+def test_the_public_modules_do_not_use_the_worker() -> None:
+    # A driver never loads what runs in workers.
+    assert not _offenders(None, "mobula._worker", allowed=("mobula._worker", "mobula._core.launch"))
+
+
+def test_importing_the_package_loads_no_native_rpc_library() -> None:
+    # The zygote forks, and gRPC's C core does not survive that. Stock grpcio is a transport for tests, loaded on demand.
+    assert not _offenders(None, "grpc", allowed=("mobula._core.grpcio_stream",))
+
+
+# ---------------------------------------------------------------------------------------------------- Go
+
+_GO_IMPORT = re.compile(r'^(?:import\s+)?(?:[\w.]+\s+)?"([^"]+)"$')
+
+
+def _go_imports(path: Path) -> Iterator[str]:
+    block = False
+    for line in path.read_text(encoding="utf-8").splitlines():
+        text = line.split("//")[0].strip() if '"' not in line else re.sub(r'("\S*?")\s*//.*', r"\1", line.strip())
+        if text == "import (":
+            block = True
+        elif block and text == ")":
+            block = False
+        elif block or text.startswith("import "):
+            match = _GO_IMPORT.match(text)
+            if match:
+                yield match[1]
+
+
+def _go_files(room: Path) -> list[Path]:
+    return [path for path in sorted(room.rglob("*.go")) if not path.name.endswith("_test.go")]
+
+
+def _is_standard(name: str) -> bool:
+    return "." not in name.split("/")[0]
+
+
+# What each pure room may import besides the standard library and ids. The rooms decide without clock, goroutine or I/O.
+_PURE_ROOMS: dict[str, tuple[str, ...]] = {
+    "ids": (),
+    "sched": (),
+    "refs": (),
+    "cancel": (),
+    "task": (f"{GO_MODULE}/proto",),  # a task spec is the message the shim sent
+}
+_NO_IO = ("net", "net/http", "os/exec", "os/signal", "syscall")
+
+
+@pytest.mark.parametrize("room", sorted(_PURE_ROOMS))
+def test_the_pure_rooms_import_ids_and_the_standard_library_only(room: str) -> None:
+    allowed = (f"{GO_MODULE}/coreworker/ids", f"{GO_MODULE}/coreworker/internal/invariants", *_PURE_ROOMS[room])
+    found = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in _go_files(CORE / room)
+        for name in _go_imports(path)
+        if (not _is_standard(name) and not any(name == one or name.startswith(one + "/") for one in allowed))
+        or name in _NO_IO
+    ]
+    assert not found
+
+
+@pytest.mark.parametrize(("one", "other"), [("embedded", "cluster"), ("cluster", "embedded")])
+def test_the_two_back_ends_never_import_each_other(one: str, other: str) -> None:
+    # They are two implementations of one interface; what both need belongs to neither.
+    found = [path for path in _go_files(CORE / one) if f"{GO_MODULE}/coreworker/{other}" in _go_imports(path)]
+    assert not found
+
+
+def test_the_core_does_not_import_the_python_boundary() -> None:
+    # cmd -> coreworker <- pyshim: the core could serve a shim of another language.
+    found = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in _go_files(CORE)
+        for name in _go_imports(path)
+        if name.startswith((f"{GO_MODULE}/pyshim", f"{GO_MODULE}/cmd"))
+    ]
+    assert not found
+
+
+def test_nothing_uses_cgo() -> None:
+    files = [path for room in ("cmd", "coreworker", "pyshim") for path in _go_files(ROOT / room)]
+    assert not [path for path in files if "C" in _go_imports(path)]
