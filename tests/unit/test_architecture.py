@@ -76,7 +76,7 @@ def test_the_public_modules_do_not_use_the_worker() -> None:
 
 
 def test_importing_the_package_loads_no_native_rpc_library() -> None:
-    # The zygote forks, and gRPC's C core does not survive that. Stock grpcio is a transport for tests, loaded on demand.
+    # The zygote forks, and gRPC's C core does not survive that. Stock grpcio is a transport of the tests, on demand.
     assert not _offenders(None, "grpc", allowed=("mobula._core.grpcio_stream",))
 
 
@@ -113,7 +113,8 @@ _PURE_ROOMS: dict[str, tuple[str, ...]] = {
     "sched": (),
     "refs": (),
     "cancel": (),
-    "task": (f"{GO_MODULE}/proto",),  # a task spec is the message the shim sent
+    # A task spec holds argument values and asks for resources: it needs those two types and nothing else of the rooms.
+    "task": (f"{GO_MODULE}/coreworker/objects", f"{GO_MODULE}/coreworker/sched"),
 }
 _NO_IO = ("net", "net/http", "os/exec", "os/signal", "syscall")
 
