@@ -1,6 +1,6 @@
 """A pytest plugin that runs only the conformance cases a list names, so that the suite itself is never edited.
 
-    cd tests/conformance && PYTHONPATH=.. pytest -p conformance_selection --conformance-selection=../conformance-core.txt
+    pytest -p conformance_selection --conformance-selection=../conformance-core.txt      (in tests/conformance)
 
 A line of the list that matches no case is an error: a case that was renamed must not fall out of the run unseen.
 """
