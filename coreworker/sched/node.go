@@ -3,6 +3,7 @@ package sched
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // ErrNotHeld is returned when more is given back than was taken; the node is unchanged then.
@@ -114,11 +115,7 @@ func (n *Node) Available() Resources {
 
 // Idle says whether nothing is held.
 func (n *Node) Idle() bool {
-	held := n.cpu
-	for _, amount := range n.rest {
-		held += amount
-	}
-	return held == 0
+	return n.cpu == 0 && !slices.ContainsFunc(n.rest, func(held int64) bool { return held != 0 })
 }
 
 // Validate checks what must hold between calls.

@@ -23,7 +23,7 @@ const (
 
 const (
 	unit    = 10_000 // what 1 is counted as
-	largest = 1e14   // amounts above cannot be told apart in a float64 at this precision by much
+	largest = 1e14   // times unit still fits an int64
 )
 
 type item struct {
