@@ -61,8 +61,10 @@ def find_files(root: str, *, hidden: bool, max_files: int, max_bytes: int) -> Tr
         tree.left_out["unreadable folders"] += 1
 
     for folder, folders, names in os.walk(root, onerror=unreadable_folder):
-        keep = sorted(name for name in folders if hidden or not (name.startswith(".") or name == "__pycache__"))
-        tree.left_out["hidden folders and caches"] += len(folders) - len(keep)
+        real = [name for name in folders if not os.path.islink(os.path.join(folder, name))]
+        keep = sorted(name for name in real if hidden or not (name.startswith(".") or name == "__pycache__"))
+        tree.left_out["links and special files"] += len(folders) - len(real)
+        tree.left_out["hidden folders and caches"] += len(real) - len(keep)
         folders[:] = keep
         for name in sorted(names):
             path = os.path.join(folder, name)
