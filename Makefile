@@ -70,7 +70,6 @@ $(CORE): $(GO_SOURCES) packaging/core_binary.py
 	$(need_python)
 	@[ -x $(USER) ] && [ .venv/pyvenv.cfg -nt pyproject.toml ] || { $(call new_venv,.venv); }
 	@echo 'installing mobula into .venv'
-	@$(call pip,.venv) --force-reinstall --no-deps .
 	@$(call pip,.venv) .
 	@touch $@
 
