@@ -1,0 +1,179 @@
+package workers
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/mobula/mobula/coreworker/ids"
+	"github.com/mobula/mobula/coreworker/version"
+)
+
+// Config is what all workers of a pool have in common.
+type Config struct {
+	Python     string // interpreter; "" is python3 of PATH
+	SocketPath string // of the core, for the workers' lanes
+	Token      string // hex; reaches workers in memory only, never by environment or arguments
+	SessionDir string // its base name marks every process of the session (MOBULA_SESSION); the zygote removes it if the core is killed
+
+	ArenaFD    int // -1: none
+	ArenaBytes uint64
+	PageFD     int // -1: none
+
+	// Options is the driver's worker configuration, a JSON object passed on as it is. The pool itself reads `env`
+	// (variables for all workers) and `sys_path` (to find the package).
+	Options json.RawMessage
+	Env     []string // NAME=value, added to the environment of zygote and workers
+
+	// StartTimeout is how long the zygote may import, and how long it may take over one fork. 0 is 60 s.
+	StartTimeout time.Duration
+
+	// Logf gets one line now and then; nil is silence.
+	Logf func(format string, args ...any)
+	// OnOutput gets what workers print: one or more lines without the last newline, valid until it returns. nil
+	// keeps the newest until SetOutput is called.
+	OnOutput func(id ids.WorkerID, pid int, isErr bool, lines []byte)
+}
+
+// SpawnOptions is what one worker has of its own.
+type SpawnOptions struct {
+	Env    []string // NAME=value; a PYTHON*, LD_* or MALLOC_* variable makes the worker be executed
+	Exec   bool     // execute a fresh interpreter even where a fork would do
+	Python string   // another interpreter; implies Exec
+}
+
+func (o SpawnOptions) mustExec() bool {
+	if o.Exec || o.Python != "" {
+		return true
+	}
+	size := 0
+	for _, variable := range o.Env {
+		size += len(variable)
+		for _, prefix := range []string{"PYTHON", "LD_", "MALLOC_"} {
+			if strings.HasPrefix(variable, prefix) {
+				return true
+			}
+		}
+	}
+	return size > maxRequestEnv
+}
+
+// maxRequestEnv keeps the window of requests to the zygote well below its socket's buffer: sending never blocks.
+const maxRequestEnv = 8 << 10
+
+// Descriptors in a process that the core executes; 0 to 2 are the usual ones.
+const (
+	childControl = 3 // zygote: the control socket. Executed worker: the "go" pipe
+	childConfig  = 4 // a memfd with the birth certificate
+	childArena   = 5
+	childPage    = 6
+	childTicket  = 7 // executed workers
+)
+
+// certificate is what zygote and workers are told of themselves, read by mobula/_worker/config.py.
+type certificate struct {
+	Version    string          `json:"version"`
+	CorePID    int             `json:"core_pid"`
+	SocketPath string          `json:"socket_path"`
+	Token      string          `json:"token"`
+	SessionDir string          `json:"session_dir"`
+	ArenaFD    int             `json:"arena_fd"`
+	ArenaBytes uint64          `json:"arena_bytes"`
+	PageFD     int             `json:"page_fd"`
+	ControlFD  int             `json:"control_fd"`
+	TicketFD   int             `json:"ticket_fd"`
+	WorkerID   string          `json:"worker_id,omitempty"`
+	Env        []string        `json:"env,omitempty"`
+	Options    json.RawMessage `json:"options"`
+}
+
+func (c *Config) certificate() certificate {
+	options := c.Options
+	if len(options) == 0 {
+		options = json.RawMessage("{}")
+	}
+	arena, page := -1, -1
+	if c.ArenaFD >= 0 {
+		arena = childArena
+	}
+	if c.PageFD >= 0 {
+		page = childPage
+	}
+	return certificate{
+		Version: version.Version, CorePID: os.Getpid(), SocketPath: c.SocketPath, Token: c.Token,
+		SessionDir: c.SessionDir, ArenaFD: arena, ArenaBytes: c.ArenaBytes, PageFD: page,
+		ControlFD: childControl, TicketFD: -1, Options: options,
+	}
+}
+
+// file puts the certificate into a memfd: it holds the token, and it may be longer than an argument or a message.
+func (c certificate) file() (*os.File, error) {
+	raw, err := json.Marshal(c)
+	if err != nil {
+		return nil, fmt.Errorf("workers: worker configuration: %w", err)
+	}
+	fd, err := unix.MemfdCreate("mobula-config", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("workers: worker configuration: %w", os.NewSyscallError("memfd_create", err))
+	}
+	file := os.NewFile(uintptr(fd), "config")
+	if _, err := file.Write(raw); err != nil {
+		file.Close()
+		return nil, fmt.Errorf("workers: worker configuration: %w", err)
+	}
+	return file, nil
+}
+
+// bootstrap makes the package importable exactly as it is for the driver, then enters it. The entry that -c adds for
+// the working directory is taken out before anything is imported, or a json.py of the user's would be ours.
+const bootstrap = `import sys
+sys.path[:] = [p for p in sys.path if p]
+import json, os
+c = json.loads(os.pread(4, os.fstat(4).st_size, 0))
+sys.path[:] = c["options"].get("sys_path") or sys.path
+from mobula._worker.zygote import %s
+%s(c)
+`
+
+func command(python, entry, mark string) []string {
+	return []string{python, "-c", fmt.Sprintf(bootstrap, entry, entry), mark}
+}
+
+// environment is the core's own, then the driver's variables for workers, then the pool's, then extra: the last wins.
+func (c *Config) environment(extra []string) ([]string, error) {
+	var options struct {
+		Env map[string]string `json:"env"`
+	}
+	if len(c.Options) > 0 {
+		if err := json.Unmarshal(c.Options, &options); err != nil {
+			return nil, fmt.Errorf("workers: worker configuration: %w", err)
+		}
+	}
+	env := os.Environ()
+	for name, value := range options.Env {
+		env = append(env, name+"="+value)
+	}
+	env = append(env, c.Env...)
+	env = append(env, extra...)
+	return lastWins(append(env, "MOBULA_SESSION="+c.mark())), nil
+}
+
+// lastWins drops earlier settings of the same name: getenv would find the first.
+func lastWins(env []string) []string {
+	at := make(map[string]int, len(env))
+	out := env[:0:0]
+	for _, variable := range env {
+		name, _, _ := strings.Cut(variable, "=")
+		if i, seen := at[name]; seen {
+			out[i] = variable
+			continue
+		}
+		at[name] = len(out)
+		out = append(out, variable)
+	}
+	return out
+}

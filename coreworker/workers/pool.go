@@ -1,0 +1,206 @@
+package workers
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/mobula/mobula/coreworker/ids"
+	"github.com/mobula/mobula/coreworker/workers/pidfd"
+)
+
+// ErrClosed is the Death.Err of a worker that was asked for when the pool was closing.
+var ErrClosed = errors.New("the worker pool is closed")
+
+// Pool owns the processes of one session.
+type Pool struct {
+	cfg      Config
+	launcher *launcher
+	outlet   *outlet
+	oom      *oomWatch
+	handler  atomic.Pointer[func(ids.WorkerID, int, bool, []byte)]
+	running  sync.WaitGroup // every goroutine but the launcher's and the outlet's, which end after it
+
+	mu       sync.Mutex
+	closed   bool
+	failure  error // the zygote was given up
+	execOnly bool  // the zygote may not fork: it has threads
+	zygote   *zygote
+	waiting  []*birth                // not handed to the zygote yet
+	sent     map[ids.WorkerID]*birth // handed to it
+	workers  map[ids.WorkerID]*Worker
+
+	stop      chan struct{} // closed by Close
+	closeOnce sync.Once
+	finished  chan struct{}
+}
+
+// Start begins a session's pool and its zygote, without waiting for the zygote. Close must follow.
+func Start(cfg Config) (*Pool, error) {
+	if cfg.Python == "" {
+		cfg.Python = "python3"
+	}
+	python, err := exec.LookPath(cfg.Python)
+	if err != nil && !errors.Is(err, exec.ErrDot) {
+		return nil, fmt.Errorf("workers: interpreter: %w", err)
+	}
+	cfg.Python = python
+	if cfg.StartTimeout == 0 {
+		cfg.StartTimeout = time.Minute
+	}
+	if cfg.Logf == nil {
+		cfg.Logf = func(string, ...any) {}
+	}
+	if _, err := cfg.environment(nil); err != nil {
+		return nil, err
+	}
+	if err := theReaper.acquire(); err != nil {
+		return nil, fmt.Errorf("workers: %w", err)
+	}
+	p := &Pool{
+		cfg: cfg, launcher: newLauncher(), outlet: newOutlet(), oom: newOOMWatch(),
+		sent: map[ids.WorkerID]*birth{}, workers: map[ids.WorkerID]*Worker{},
+		stop: make(chan struct{}), finished: make(chan struct{}),
+	}
+	if cfg.OnOutput != nil {
+		p.SetOutput(cfg.OnOutput)
+	}
+	p.running.Add(1)
+	go p.keepZygote()
+	return p, nil
+}
+
+func (c *Config) mark() string {
+	if c.SessionDir == "" {
+		return fmt.Sprintf("mobula-core-%d", os.Getpid())
+	}
+	return filepath.Base(c.SessionDir)
+}
+
+// SetOutput names who gets what workers print, from now on and what was held so far.
+func (p *Pool) SetOutput(f func(id ids.WorkerID, pid int, isErr bool, lines []byte)) {
+	p.handler.Store(&f)
+	p.outlet.setOpen()
+}
+
+func (p *Pool) deliver(id ids.WorkerID, pid int, isErr bool, lines []byte) {
+	if f := p.handler.Load(); f != nil {
+		(*f)(id, pid, isErr, lines)
+	}
+}
+
+// Spawn asks for a worker and returns at once. onStart and onExit (either may be nil) are called as doc.go says; when
+// the worker cannot be made, onExit gets a Worker without a pid and the reason in Death.Err.
+func (p *Pool) Spawn(id ids.WorkerID, opts SpawnOptions, onStart func(*Worker), onExit func(*Worker, Death)) {
+	b := &birth{worker: &Worker{id: id}, opts: opts, onStart: onStart, onExit: onExit}
+	tickets, err := newTickets()
+	if err != nil {
+		tickets = &Tickets{fd: -1}
+	}
+	b.worker.tickets = tickets
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case err != nil:
+	case p.closed:
+		// Close may have returned: nobody waits for this one's goroutine any more.
+		go p.fail(b, ErrClosed)
+		return
+	case p.taken(id):
+		err = fmt.Errorf("workers: spawn: worker %v exists", id)
+	case opts.mustExec() || p.execOnly:
+		p.execute(b)
+		return
+	case p.failure != nil:
+		err = p.failure
+	default:
+		p.waiting = append(p.waiting, b)
+		p.feed()
+		return
+	}
+	p.running.Go(func() { p.fail(b, err) })
+}
+
+func (p *Pool) taken(id ids.WorkerID) bool {
+	_, lives := p.workers[id]
+	_, coming := p.sent[id]
+	for _, b := range p.waiting {
+		coming = coming || b.worker.id == id
+	}
+	return lives || coming
+}
+
+// register makes a born process a worker and starts its life. The caller has ended its birth with the reaper.
+// Called with mu held.
+func (p *Pool) register(b *birth, pid int, fd *pidfd.FD) {
+	b.worker.mu.Lock()
+	b.worker.pid, b.worker.fd = pid, fd
+	b.worker.mu.Unlock()
+	p.workers[b.worker.id] = b.worker
+	p.running.Go(func() { p.live(b, pid, fd) })
+	if p.closed {
+		b.worker.Kill()
+	}
+}
+
+// Close ends everything: SIGTERM to every worker's process group, SIGKILL after grace, then the zygote and whatever
+// orphans are left. It returns when all is reaped and every goroutine of the pool has ended; later calls wait for
+// the first.
+func (p *Pool) Close(grace time.Duration) {
+	p.closeOnce.Do(func() {
+		defer close(p.finished)
+		p.close(grace)
+	})
+	<-p.finished
+}
+
+func (p *Pool) close(grace time.Duration) {
+	p.mu.Lock()
+	p.closed = true
+	waiting := p.waiting
+	p.waiting = nil
+	workers := make([]*Worker, 0, len(p.workers))
+	for _, w := range p.workers {
+		workers = append(workers, w)
+	}
+	close(p.stop)
+	p.mu.Unlock()
+	for _, b := range waiting {
+		p.running.Go(func() { p.fail(b, ErrClosed) })
+	}
+
+	over := make(chan struct{})
+	go func() {
+		p.running.Wait()
+		close(over)
+	}()
+	if grace > 0 {
+		for _, w := range workers {
+			w.signalGroup(unix.SIGTERM)
+		}
+		select {
+		case <-over:
+		case <-time.After(grace):
+		}
+	}
+	for _, w := range workers {
+		w.Kill()
+	}
+	<-over
+	if left := theReaper.killOrphans(time.Now().Add(orphanPatience)); left > 0 {
+		p.cfg.Logf("workers: %d orphans do not die", left)
+	}
+	p.launcher.close()
+	p.outlet.close()
+	theReaper.release()
+}
+
+// orphanPatience bounds Close where an orphan hangs in the kernel.
+const orphanPatience = 5 * time.Second
