@@ -1,0 +1,93 @@
+"""From a bare new process to `run_worker`: what forked and executed workers have in common.
+
+Owns the process's first steps and its exit code; knows nothing of lanes and tasks.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import random
+import signal
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+from mobula._worker import lifeline
+from mobula._worker.config import WorkerConfig
+
+LOST = 3  # exit code of a worker that was never let go: its core is gone
+
+
+def apply_environment(variables: Sequence[str]) -> None:
+    """Set NAME=value variables of one worker."""
+    for variable in variables:
+        name, _, value = variable.partition("=")
+        os.environ[name] = value
+
+
+def apply_interpreter(options: Mapping[str, Any]) -> None:
+    """Give the process the driver's import path, arguments and working directory."""
+    if options.get("sys_path"):
+        sys.path[:] = options["sys_path"]
+    sys.argv[:] = options.get("argv") or [""]
+    cwd = options.get("cwd")
+    if cwd:
+        try:
+            os.chdir(cwd)
+        except OSError as error:
+            print(f"mobula: the driver's working directory cannot be used here: {error}", file=sys.stderr)
+
+
+def reset_process() -> None:
+    """Undo what a worker must not have from the process that made it: signals, random state, buffering."""
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    random.seed()
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(line_buffering=True, errors="backslashreplace")
+    gc.enable()
+
+
+def become_worker(config: WorkerConfig, go_fd: int) -> NoReturn:
+    """Wait for the core's word, then run the worker; ends the process in every case."""
+    code = 1
+    try:
+        if not lifeline.wait_for_go(go_fd) or not lifeline.die_with(config.core_pid):
+            os._exit(LOST)
+        lifeline.set_name("mobula-worker")
+        _entry(config)(config)
+        code = 0
+    except SystemExit as exit_request:
+        code = _exit_code(exit_request)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except (OSError, ValueError):
+                pass  # nobody reads, or user code closed it: there is no one left to tell
+        os._exit(code)
+
+
+def _entry(config: WorkerConfig) -> Any:
+    """`run_worker`, or what the driver's configuration names instead ("module:function", for tests of the pool)."""
+    module, _, function = config.options.get("entry", "mobula._worker.main:run_worker").partition(":")
+    return getattr(importlib.import_module(module), function)
+
+
+def _exit_code(exit_request: SystemExit) -> int:
+    """As the interpreter does at its own end."""
+    if exit_request.code is None:
+        return 0
+    if isinstance(exit_request.code, int):
+        return exit_request.code & 0xFF
+    print(exit_request.code, file=sys.stderr)
+    return 1
