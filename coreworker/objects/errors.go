@@ -24,17 +24,20 @@ func ErrorValue(kind ErrorType, info *rayvalue.ErrorInfo) Value {
 	}
 	own := proto.CloneOf(info)
 	own.ErrorType = int32(kind)
-	v.Data = packed(own)
+	own.ErrorMessage = text(own.ErrorMessage)
+	body, err := proto.Marshal(own)
+	if err != nil {
+		// Only a string in info.Detail that is not UTF-8 gets here. The failure is told all the same, without detail.
+		own.Detail = nil
+		own.ErrorMessage = text(own.ErrorMessage + " (detail left out: " + err.Error() + ")")
+		body, _ = proto.Marshal(own)
+	}
+	v.Data = packed(body)
 	return v
 }
 
-// packed is the body of an error: header, then a msgpack bin with the message in it.
-func packed(m proto.Message) []byte {
-	body, err := proto.Marshal(m)
-	if err != nil {
-		// Only a string that is not UTF-8 gets here; text() keeps such out.
-		panic(fmt.Sprintf("objects: error value: %v", err))
-	}
+// packed is the body of an error: header, then a msgpack bin of the bytes.
+func packed(body []byte) []byte {
 	var bin, length bytes.Buffer
 	// A bytes.Buffer takes whatever is written to it, so these cannot fail.
 	_ = msgpack.NewEncoder(&bin).EncodeBytes(body)
