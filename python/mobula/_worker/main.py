@@ -1,0 +1,68 @@
+"""The life of a worker process, from the fork on.
+
+The main thread opens the first executor lane and serves it until the core says Exit or is gone. Other threads exist only when the
+core asks for lanes of an actor (`threads`, `loop`), besides the one helper thread of `_core`.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from typing import NoReturn
+
+from mobula._core.pb import boundary_pb2 as pb
+from mobula._core.process import Process
+from mobula._worker import exiting
+from mobula._worker.config import WorkerConfig
+from mobula._worker.executor import Executor
+from mobula._worker.interrupts import Interrupts
+from mobula._worker.loop import Loops
+from mobula._worker.threads import open_thread
+from mobula._worker.worker import Attachment, Worker
+
+
+def run_worker(config: WorkerConfig) -> NoReturn:
+    """Be a worker until the core has no more use for this process.
+
+    Called once, on the main thread of a freshly forked or executed process. Exit status: 0 when the core said so or the
+    actor left, 71 when the core is gone, 70 when the shim itself failed (with a traceback on stderr), else what user code asked for.
+    """
+    line_buffered_output()
+    interrupts = Interrupts()
+    interrupts.install()
+    try:
+        process = Process.attach_worker(config)
+        worker, executor = prepare(process, config.ticket_fd, interrupts)
+        farewell = executor.serve()
+    except exiting.LANE_LOST:
+        exiting.leave_at_once(exiting.EXIT_CORE_LOST)
+    except BaseException:  # noqa: BLE001 - the last line of defence
+        traceback.print_exc()
+        exiting.leave_at_once(exiting.EXIT_FAULT)
+    exiting.obey(farewell, worker)
+
+
+def prepare(process: Attachment, ticket_fd: int, interrupts: Interrupts) -> tuple[Worker, Executor]:
+    """Open the first executor lane and wire what serves it."""
+    worker = Worker(process, ticket_fd, process.page)
+    loops = Loops(worker)
+
+    def open_lane(opening: pb.OpenLane) -> None:
+        if worker.actor is not None and worker.actor.is_async:
+            loops.of(opening.concurrency_group).attach(opening)
+        else:
+            open_thread(worker, opening)
+
+    worker.open_lane = open_lane
+    worker.construct_async = lambda run, context: loops.of("").construct(run, context)
+    lane = process.open_executor_lane()
+    interrupts.watch(process.page, lane.slot)
+    return worker, Executor(worker, lane, interrupts)
+
+
+def line_buffered_output() -> None:
+    """Make every printed line visible at once: stdout is a pipe, which Python would fill by the block."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(line_buffering=True)

@@ -1,0 +1,133 @@
+"""What became of a run: its return values or its exception, as a TaskDone.
+
+Ray's answers, each seen on Ray 2.60: a wrong number of returned values is a ValueError, longer generators are cut; a
+KeyboardInterrupt that user code raised itself arrives as TaskCancelledError; `sys.exit(0)` in an actor method is
+exit_actor(), any other SystemExit ends the process as a crash.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import traceback
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Final, Protocol
+
+from mobula._core.ids import TaskID
+from mobula._core.pb import boundary_pb2 as pb
+from mobula._worker.actor import Actor
+from mobula._worker.exiting import ActorExit, AsyncActorExit
+from mobula._worker.trampoline import Taken
+from mobula.exceptions import TaskCancelledError
+from mobula.serialization import error_value, loads, serialize
+
+_PACKAGE: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_LINE_LIMIT: Final = 500  # characters of error_text
+
+
+class Store(Protocol):
+    """What turns serialized values into what the core understands: the attached process."""
+
+    def store(self, serialized: Any) -> pb.Value: ...
+
+
+def split_returns(result: Any, count: int) -> Sequence[Any]:
+    """The `count` values of a result. Raises ValueError, or TypeError for what has no length, in Ray's words."""
+    if count == 1 and not isinstance(result, Taken):
+        return (result,)
+    if count == 0:
+        return ()
+    found = len(result)
+    if found != count:
+        raise ValueError(f"Task returned {found} objects, but num_returns={count}.")
+    return list(result)
+
+
+def done_ok(process: Store, task_id: bytes, attempt: int, result: Any, count: int) -> pb.TaskDone:
+    """The report of a run that returned. Raises what serializing or storing a value raises."""
+    if count == 1 and not isinstance(result, Taken):
+        return pb.TaskDone(task_id=task_id, attempt=attempt, returns=(process.store(serialize(result)),))
+    values = [process.store(serialize(value)) for value in split_returns(result, count)]
+    return pb.TaskDone(task_id=task_id, attempt=attempt, returns=values)
+
+
+def done_canceled(task_id: bytes, attempt: int) -> pb.TaskDone:
+    """The report of a run that its cancel ended, or that never began."""
+    return pb.TaskDone(task_id=task_id, attempt=attempt, outcome=pb.OUTCOME_CANCELED)
+
+
+def done_exit(task_id: bytes, attempt: int) -> pb.TaskDone:
+    """The report of the method that called exit_actor()."""
+    return pb.TaskDone(task_id=task_id, attempt=attempt, outcome=pb.OUTCOME_EXIT_ACTOR)
+
+
+def done_error(process: Store, spec: pb.TaskSpec, attempt: int, error: BaseException, actor: Actor | None = None) -> pb.TaskDone:
+    """The report of a run that raised. Raises only what storing raises."""
+    retryable = spec.retry_exceptions and _matches(error, spec.retry_allowlist)
+    if isinstance(error, (KeyboardInterrupt, asyncio.CancelledError)) and not isinstance(error, TaskCancelledError):
+        # Not an Exception: no RayTaskError can be one of these as well and still be caught by `except Exception`.
+        cause = error
+        error = TaskCancelledError(task_id=TaskID(spec.task_id))
+        error.__cause__ = cause
+        error.__traceback__ = cause.__traceback__
+    error.__traceback__ = user_part(error.__traceback__)
+    value = process.store(error_value(error, function_name=spec.name, **_actor_part(actor)))
+    return pb.TaskDone(
+        task_id=spec.task_id,
+        attempt=attempt,
+        outcome=pb.OUTCOME_ERROR,
+        error=value,
+        retryable=retryable,
+        error_text=one_line(error),
+        creation_failed=spec.type == pb.ACTOR_CREATION_TASK,
+    )
+
+
+def is_stop(error: BaseException) -> bool:
+    """Whether this is how a cancel shows: what to call "canceled" when it leaves the body of a canceled run."""
+    return isinstance(error, (KeyboardInterrupt, TaskCancelledError))
+
+
+def is_exit(error: BaseException) -> bool:
+    """Whether this ends an actor by intent."""
+    return isinstance(error, (ActorExit, AsyncActorExit)) or (isinstance(error, SystemExit) and error.code == 0)
+
+
+def user_part(trace: TracebackType | None) -> TracebackType | None:
+    """A traceback without the shim's frames at its head."""
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_PACKAGE):
+        trace = trace.tb_next
+    return trace
+
+
+def one_line(error: BaseException) -> str:
+    """The exception in one line, for logs."""
+    text = traceback.format_exception_only(type(error), error)[-1].strip()
+    return " ".join(text.split())[:_LINE_LIMIT]
+
+
+def _actor_part(actor: Actor | None) -> dict[str, Any]:
+    if actor is None:
+        return {}
+    part: dict[str, Any] = {"actor_id": actor.actor_id.hex()}
+    if actor.instance is not None:
+        try:
+            part["actor_repr"] = repr(actor.instance)
+        except Exception as error:  # noqa: BLE001 - user code
+            # A broken __repr__ must not hide the error that is being told.
+            part["actor_repr"] = f"<{actor.class_name}, whose __repr__ raised {type(error).__name__}>"
+    return part
+
+
+def _matches(error: BaseException, allowlist: bytes) -> bool:
+    if not isinstance(error, Exception):
+        return False
+    if not allowlist:
+        return True
+    try:
+        classes = tuple(loads(allowlist))
+    except Exception:  # noqa: BLE001 - user code
+        # The classes live in a module this worker has not: none of them can have been raised here.
+        return False
+    return isinstance(error, classes)

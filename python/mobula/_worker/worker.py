@@ -1,0 +1,91 @@
+"""What all lanes of one worker share: the attached process, loaded code, the actor, the threads and loops.
+
+The protocols name everything this package needs of `_core`, so its tests run against stand-ins of the same shape.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from mobula._core.context import TaskContext
+from mobula._core.pb import boundary_pb2 as pb
+from mobula._worker.actor import Actor
+from mobula._worker.environment import Environment
+from mobula._worker.functions import FunctionTable
+
+
+class Lane(Protocol):
+    """An executor lane, bound to the thread that opened it."""
+
+    slot: int
+    runs: deque[pb.RunTask]
+    cancels: deque[pb.CancelRun]
+    openings: deque[pb.OpenLane]
+    exit: pb.Exit | None
+
+    def fileno(self) -> int: ...
+    def wait(self, timeout: float | None = None) -> bool: ...
+    def poll(self) -> None: ...
+    def send_dropped(self, generation: int) -> None: ...
+
+
+class Attachment(Protocol):
+    """This process as the core knows it."""
+
+    job_id: bytes
+
+    @property
+    def page(self) -> Sequence[int] | None: ...
+    def open_executor_lane(self, group: str = "", opening: int = 0, event_loop: bool = False) -> Lane: ...
+    def finish(self, lane: Any, dones: Sequence[pb.TaskDone]) -> None: ...
+    def load_args(self, spec: pb.TaskSpec) -> tuple[list[Any], dict[str, Any]]: ...
+    def store(self, serialized: Any) -> pb.Value: ...
+    def kv_get(self, namespace: str, key: bytes) -> bytes | None: ...
+    def request(self, request: pb.Request) -> pb.Reply: ...
+    def close(self) -> None: ...
+
+
+class Worker:
+    """The state of this worker process that belongs to no lane."""
+
+    def __init__(self, process: Attachment, ticket_fd: int, page: Sequence[int] | None) -> None:
+        self.process = process
+        self.ticket_fd = ticket_fd
+        self.page = page
+        self.functions = FunctionTable(process)
+        self.environment = Environment()
+        self.actor: Actor | None = None
+        self.open_lane: Callable[[pb.OpenLane], None] = _no_lanes
+        self.construct_async: Callable[[pb.RunTask, TaskContext], pb.TaskDone | None] | None = None
+
+    def instance(self) -> Any:
+        """The user's object, once its constructor has returned."""
+        return None if self.actor is None else self.actor.instance
+
+    def is_canceled(self, slot: int, epoch: int) -> bool:
+        """Whether this run is canceled, as far as the shared words tell."""
+        return self.page is not None and self.page[slot] == epoch << 1 | 1
+
+    def task_context(self, run: pb.RunTask, slot: int, resources: dict[str, float], function_name: str = "") -> TaskContext:
+        """What the runtime context says while this run is the current task."""
+        spec = run.spec
+        actor = self.actor
+        return TaskContext(
+            task_id=spec.task_id,
+            task_name=spec.name,
+            actor_id=None if actor is None else actor.actor_id,
+            attempt=run.attempt,
+            slot=slot,
+            epoch=run.epoch,
+            is_async=actor is not None and actor.is_async,
+            function_name=function_name,
+            job_id=self.process.job_id,
+            resources=resources,
+            placement=spec.placement,
+        )
+
+
+def _no_lanes(opening: pb.OpenLane) -> None:
+    raise RuntimeError(f"the core asked for a lane of group {opening.concurrency_group!r} from a worker that holds no actor")
