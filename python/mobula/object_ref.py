@@ -1,0 +1,179 @@
+"""``ObjectRef``: the handle of a value that exists somewhere or will.
+
+A ref counts: the object lives while a handle of it lives in any process. Making one by hand or by unpickling notes an
+addition, the end of one notes a drop (``_core.refcount``); the session client tells the core. Waiting and loading are
+the session client's as well; this module imports it only when somebody waits.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from mobula._core import refcount
+from mobula._core.ids import OBJECT_BYTES, JobID, ObjectID, TaskID
+from mobula._values import contained
+
+if TYPE_CHECKING:
+    import asyncio
+    import concurrent.futures
+
+T = TypeVar("T")
+
+_note_added = refcount.added.append
+_note_dropped = refcount.dropped.append
+
+#: Refs that were pickled by hand, by id: the pickle may be loaded at any time, so they stay (as in Ray).
+_pinned: dict[bytes, ObjectRef[Any]] = {}
+_pinned_lock = threading.Lock()
+
+
+class ObjectRef(Generic[T]):
+    """A reference to the result of a task or to a value that was put.
+
+    Give it to ``get``, ``wait`` or ``cancel``, pass it to tasks, or ``await`` it. Refs of the same object are equal and
+    hash alike. ``ObjectRef(id)`` makes a counted handle from 28 bytes; ``TypeError`` and ``ValueError`` for others.
+
+    >>> import mobula
+    >>> mobula.get(mobula.put(1))
+    1
+    """
+
+    __slots__ = ("__weakref__", "_id", "_value")
+
+    #: (data, metadata) of a small value this process has seen already, or None; the session client's.
+    _value: tuple[bytes, bytes] | None
+
+    def __init__(self, id: bytes) -> None:
+        if type(id) is not bytes:
+            raise TypeError(f"an ObjectRef is made from bytes, got {type(id).__name__}")
+        if len(id) != OBJECT_BYTES:
+            raise ValueError(f"an object id has {OBJECT_BYTES} bytes, got {len(id)}")
+        self._value = None
+        # Noted before _id is there: __del__ without an _id notes nothing, so an interrupt that lands between the two
+        # lines leaves an addition without a drop (a leak), never a drop without an addition (a lost object).
+        _note_added(id)
+        self._id = id
+
+    @classmethod
+    def _owned(cls, id: bytes) -> ObjectRef[Any]:
+        """The handle that a submit or a put stands for: the core counts it with the mutation itself."""
+        ref = cls.__new__(cls)
+        ref._value = None
+        ref._id = id
+        return ref
+
+    def __del__(self, _note: Any = _note_dropped) -> None:
+        # Runs anywhere, also while this thread holds any lock and while the interpreter ends: append, nothing else.
+        try:
+            _note(self._id)
+        except AttributeError:
+            pass  # never finished its __init__
+
+    # ------------------------------------------------------------------------------------------------ identity
+
+    def hex(self) -> str:
+        """The id in lower-case hexadecimal."""
+        return self._id.hex()
+
+    def binary(self) -> bytes:
+        """The 28 bytes of the id."""
+        return self._id
+
+    def task_id(self) -> TaskID:
+        """The task whose result (or put) this is."""
+        return ObjectID(self._id).task_id()
+
+    def job_id(self) -> JobID:
+        """The job of that task."""
+        return ObjectID(self._id).job_id()
+
+    def is_nil(self) -> bool:
+        """True for the ref that stands for "none"."""
+        return ObjectID(self._id).is_nil()
+
+    @classmethod
+    def size(cls) -> int:
+        """Length of an id in bytes."""
+        return OBJECT_BYTES
+
+    @classmethod
+    def nil(cls) -> ObjectRef[Any]:
+        """The ref that stands for "none"."""
+        return cls(b"\xff" * OBJECT_BYTES)
+
+    @classmethod
+    def from_hex(cls, text: str) -> ObjectRef[Any]:
+        """The ref that ``hex()`` gave this text for."""
+        return cls(bytes.fromhex(text))
+
+    @classmethod
+    def from_binary(cls, binary: bytes) -> ObjectRef[Any]:
+        """The same as calling the class."""
+        return cls(binary)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ObjectRef):
+            return NotImplemented
+        return bool(self._id == other._id)
+
+    def __hash__(self) -> int:
+        return hash(self._id)
+
+    def __repr__(self) -> str:
+        return f"ObjectRef({self._id.hex()})"
+
+    # ------------------------------------------------------------------------------------------------- copies
+
+    def __copy__(self) -> ObjectRef[T]:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ObjectRef[T]:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if not contained.note(self._id, self):
+            with _pinned_lock:
+                _pinned.setdefault(self._id, self)
+        return restore, (self._id,)
+
+    # ------------------------------------------------------------------------------------------------- waiting
+
+    def future(self) -> concurrent.futures.Future[T]:
+        """A ``concurrent.futures.Future`` of the value. Canceling the future does not cancel the task."""
+        from mobula._core import process
+
+        future: concurrent.futures.Future[T] = process.require().future(self)
+        return future
+
+    def as_future(self) -> asyncio.Future[T]:
+        """An ``asyncio.Future`` of the value, for the running loop. Canceling it does not cancel the task."""
+        import asyncio
+
+        return asyncio.ensure_future(self)
+
+    def __await__(self) -> Generator[Any, None, T]:
+        from mobula._values import awaiting
+
+        return awaiting.value_of(self).__await__()
+
+
+def restore(
+    id: bytes,
+    call_site: str = "",
+    owner_address: bytes = b"",
+    object_status: bytes = b"",
+    tensor_transport: Any = None,
+) -> ObjectRef[Any]:
+    """Called by pickles to make the handle again. The parameters are those of the pickles that Ray writes; only the
+    id matters on one machine."""
+    return ObjectRef(id)
+
+
+def _forget_pinned() -> None:
+    """The session is over: whatever was pickled by hand leads nowhere now."""
+    with _pinned_lock:
+        forgotten = dict(_pinned)
+        _pinned.clear()
+    forgotten.clear()  # here, not under the lock: the drops are noted by finalizers
