@@ -1,0 +1,92 @@
+package coreworker
+
+import (
+	"sync"
+	"time"
+
+	"github.com/mobula/mobula/coreworker/embedded"
+	"github.com/mobula/mobula/coreworker/ids"
+	"github.com/mobula/mobula/coreworker/objects"
+	"github.com/mobula/mobula/coreworker/refs"
+	"github.com/mobula/mobula/coreworker/sched"
+	"github.com/mobula/mobula/coreworker/submit"
+	"github.com/mobula/mobula/coreworker/task"
+)
+
+// Config is what a core is made with.
+type Config struct {
+	Resources  sched.Resources
+	Namespace  string
+	ArenaBytes uint64
+	// Reserve makes the pages of a range of the arena real; it fails where there is no space.
+	Reserve func(offset, length uint64) error
+	// Processes starts and ends worker processes.
+	Processes Processes
+	// Report is told of broken invariants. Nil discards them.
+	Report func(error)
+	// Prestart is how many workers are started before anybody asks.
+	Prestart int
+}
+
+// Core is one session: its processes, tasks, objects and actors.
+type Core struct {
+	Job  ids.JobID
+	Node ids.NodeID
+
+	mu     sync.Mutex
+	cfg    Config
+	began  time.Time
+	procs  map[ids.WorkerID]*Process
+	tasks  *task.Manager
+	refs   *refs.Table
+	store  *objects.Store
+	arena  *objects.Arena
+	sched  *embedded.Scheduler
+	actors *embedded.Actors
+	kv     *embedded.KV
+	// callers lists, for each actor, the queues of calls to it.
+	callers map[ids.ActorID]map[*submit.Actor]struct{}
+	timers  map[*timer]struct{}
+	closed  bool
+}
+
+// New makes the core of a session. Start begins its work.
+func New(cfg Config) *Core {
+	c := &Core{Job: ids.JobFromInt(1), Node: ids.NewNodeID(), cfg: cfg, began: time.Now(),
+		procs: map[ids.WorkerID]*Process{}, tasks: task.NewManager(), refs: refs.New(), store: objects.NewStore(),
+		arena: objects.NewArena(cfg.ArenaBytes, cfg.Reserve), kv: embedded.NewKV(),
+		callers: map[ids.ActorID]map[*submit.Actor]struct{}{}, timers: map[*timer]struct{}{}}
+	host := (*host)(c)
+	c.sched = embedded.NewScheduler(host, sched.New(cfg.Resources), int(cfg.Resources.Get("CPU")))
+	c.actors = embedded.NewActors(c.sched, embedded.ActorHooks{
+		Changed: c.actorChanged, Settle: c.Settle, Busy: c.actorBusy, Kill: host.kill, Released: c.unuse})
+	return c
+}
+
+// Start begins the work of the core.
+func (c *Core) Start() { c.Do(func() { c.sched.Prestart(c.cfg.Prestart) }) }
+
+// Do runs fn with the state lock held.
+func (c *Core) Do(fn func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	fn()
+}
+
+// Close stops timers and granting. Processes are ended by whoever owns them. Idempotent; takes the lock itself.
+func (c *Core) Close() {
+	c.Do(func() {
+		c.closed = true
+		c.sched.Close()
+		for t := range c.timers {
+			t.t.Stop()
+		}
+		clear(c.timers)
+	})
+}
+
+func (c *Core) report(err error) {
+	if err != nil && c.cfg.Report != nil {
+		c.cfg.Report(err)
+	}
+}

@@ -1,0 +1,42 @@
+package embedded
+
+import (
+	"time"
+
+	"github.com/mobula/mobula/coreworker/execute"
+	"github.com/mobula/mobula/coreworker/ids"
+	"github.com/mobula/mobula/coreworker/sched"
+)
+
+// Host is what the back end needs of the core.
+type Host interface {
+	// Spawn starts a worker process. The core calls Scheduler.Attached when its first lane is there and
+	// Scheduler.Gone when it ended or could not start.
+	Spawn(*Worker)
+	Now() time.Duration
+	After(d time.Duration, fn func()) (stop func())
+	// Report is told of a broken invariant: a bug, not a condition. The work goes on.
+	Report(error)
+}
+
+// Worker is one worker process as the scheduler sees it.
+type Worker struct {
+	ID   ids.WorkerID
+	PID  int
+	Exec *execute.Executor
+
+	attached bool
+	gone     bool
+	retiring bool
+	held     sched.Resources // acquired for what it runs
+	holding  bool
+	blocked  bool
+	lease    *lease
+	actor    *actor
+}
+
+// Leased says whether a submitter or an actor has this worker.
+func (w *Worker) Leased() bool { return w.lease != nil || w.actor != nil }
+
+// Resources is what the worker's task or actor holds.
+func (w *Worker) Resources() sched.Resources { return w.held }

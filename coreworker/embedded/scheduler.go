@@ -1,0 +1,278 @@
+package embedded
+
+import (
+	"slices"
+	"time"
+
+	"github.com/mobula/mobula/coreworker/ids"
+	"github.com/mobula/mobula/coreworker/sched"
+	"github.com/mobula/mobula/coreworker/submit"
+)
+
+// spareFor is how long a worker beyond the number of processors may stay idle.
+const spareFor = time.Second
+
+// Scheduler gives workers to whoever wishes for one, in the order of the wishes, as far as resources allow. A wish that
+// does not fit now holds back nobody behind it that does.
+type Scheduler struct {
+	host     Host
+	node     *sched.Node
+	keep     int // idle workers that stay
+	idle     []*Worker
+	workers  map[ids.WorkerID]*Worker
+	wishes   []*wish // without resources yet
+	placed   []*wish // resources acquired, no worker yet
+	starting int
+	leases   map[*lease]struct{}
+	trimming bool
+	closed   bool
+}
+
+// wish is somebody's want of a worker: a submitter's lease or an actor's home.
+type wish struct {
+	res     sched.Resources
+	owner   ids.WorkerID
+	granted func(*Worker)
+	failed  func(reason string)
+	req     *submit.Request
+	dropped bool
+}
+
+type lease struct {
+	*submit.Lease
+	owner  ids.WorkerID
+	worker *Worker
+}
+
+// NewScheduler makes the scheduler of a node; keep is how many idle workers are never retired.
+func NewScheduler(host Host, node *sched.Node, keep int) *Scheduler {
+	return &Scheduler{host: host, node: node, keep: max(keep, 1), workers: map[ids.WorkerID]*Worker{},
+		leases: map[*lease]struct{}{}}
+}
+
+// Prestart starts n workers that nobody has asked for yet.
+func (s *Scheduler) Prestart(n int) {
+	for range n {
+		s.spawn()
+	}
+}
+
+func (s *Scheduler) spawn() {
+	w := &Worker{ID: ids.NewWorkerID()}
+	s.workers[w.ID] = w
+	s.starting++
+	s.host.Spawn(w)
+}
+
+// Worker returns a worker that was spawned and is not gone, or nil.
+func (s *Scheduler) Worker(id ids.WorkerID) *Worker { return s.workers[id] }
+
+// Request implements submit.Leaser.
+func (s *Scheduler) Request(r *submit.Request) {
+	w := &wish{res: r.Resources, owner: r.Owner, failed: r.Failed, req: r}
+	w.granted = func(worker *Worker) {
+		l := &lease{Lease: &submit.Lease{Executor: worker.Exec}, owner: r.Owner, worker: worker}
+		l.Grant = l
+		worker.lease = l
+		s.leases[l] = struct{}{}
+		r.Granted(l.Lease)
+	}
+	s.add(w)
+}
+
+func (s *Scheduler) add(w *wish) {
+	s.wishes = append(s.wishes, w)
+	s.schedule()
+}
+
+// Cancel implements submit.Leaser.
+func (s *Scheduler) Cancel(r *submit.Request) {
+	for _, w := range append(slices.Clone(s.wishes), s.placed...) {
+		if w.req == r {
+			s.drop(w)
+			return
+		}
+	}
+}
+
+func (s *Scheduler) drop(w *wish) {
+	w.dropped = true
+	if i := slices.Index(s.wishes, w); i >= 0 {
+		s.wishes = slices.Delete(s.wishes, i, i+1)
+	}
+	if i := slices.Index(s.placed, w); i >= 0 {
+		s.placed = slices.Delete(s.placed, i, i+1)
+		s.check(s.node.Release(w.res))
+		s.schedule()
+	}
+}
+
+// Return implements submit.Leaser.
+func (s *Scheduler) Return(l *submit.Lease) {
+	own := l.Grant.(*lease)
+	if _, live := s.leases[own]; !live {
+		return
+	}
+	delete(s.leases, own)
+	own.worker.lease = nil
+	s.letGo(own.worker)
+	s.rest(own.worker)
+	s.schedule()
+}
+
+// letGo gives back what the worker holds.
+func (s *Scheduler) letGo(w *Worker) {
+	if !w.holding {
+		return
+	}
+	if w.blocked {
+		s.check(s.node.Unblock(w.held))
+		w.blocked = false
+	}
+	s.check(s.node.Release(w.held))
+	w.held, w.holding = sched.Resources{}, false
+}
+
+// rest makes a worker idle.
+func (s *Scheduler) rest(w *Worker) {
+	if w.gone || w.retiring {
+		return
+	}
+	s.idle = append(s.idle, w)
+	if len(s.idle) > s.keep && !s.trimming {
+		s.trimming = true
+		s.host.After(spareFor, s.trim)
+	}
+}
+
+// trim retires idle workers beyond those kept, the longest idle first.
+func (s *Scheduler) trim() {
+	s.trimming = false
+	for len(s.idle) > s.keep {
+		w := s.idle[0]
+		s.idle = s.idle[1:]
+		w.retiring = true
+		w.Exec.Exit(false, "idle")
+	}
+}
+
+// schedule grants what can be granted. Granting calls out, and what is called may wish or return: the lists are looked
+// at afresh after every grant.
+func (s *Scheduler) schedule() {
+	if s.closed {
+		return
+	}
+	for again := true; again; {
+		again = false
+		for i := 0; i < len(s.wishes); i++ {
+			w := s.wishes[i]
+			if !s.node.Acquire(w.res) {
+				continue
+			}
+			s.wishes = slices.Delete(s.wishes, i, i+1)
+			s.placed = append(s.placed, w)
+			i--
+		}
+		if len(s.placed) > 0 && len(s.idle) > 0 {
+			w := s.placed[0]
+			s.placed = s.placed[1:]
+			worker := s.idle[len(s.idle)-1] // the one used last: its memory is warm
+			s.idle = s.idle[:len(s.idle)-1]
+			worker.held, worker.holding = w.res, true
+			w.granted(worker)
+			again = true
+		}
+	}
+	for s.starting < len(s.placed) {
+		s.spawn()
+	}
+	s.markWanted()
+}
+
+// markWanted tells leases that somebody else waits for resources.
+func (s *Scheduler) markWanted() {
+	for l := range s.leases {
+		l.Wanted = slices.ContainsFunc(s.wishes, func(w *wish) bool { return w.owner != l.owner && s.node.Feasible(w.res) })
+	}
+}
+
+// Attached is called when the worker's first lane is there.
+func (s *Scheduler) Attached(w *Worker) {
+	if w.attached {
+		return
+	}
+	w.attached = true
+	s.starting--
+	s.rest(w)
+	s.schedule()
+}
+
+// Blocked is called when user code of the worker begins to wait in the core, Unblocked when it no longer does. While it
+// waits its processors are lent out; afterwards it has them again even if that is more than there are, as in Ray.
+func (s *Scheduler) Blocked(w *Worker) {
+	if w.holding && !w.blocked {
+		w.blocked = true
+		s.check(s.node.Block(w.held))
+		s.schedule()
+	}
+}
+
+// Unblocked ends Blocked.
+func (s *Scheduler) Unblocked(w *Worker) {
+	if w.holding && w.blocked {
+		w.blocked = false
+		s.check(s.node.Unblock(w.held))
+	}
+}
+
+// Gone is called when the worker's process ended or could not be started, before its executor answers for its tasks.
+// reason is set when it never ran: then those who wait for a worker are told, rather than starting one after the other.
+func (s *Scheduler) Gone(w *Worker, reason string) {
+	if w.gone {
+		return
+	}
+	w.gone = true
+	delete(s.workers, w.ID)
+	s.idle = slices.DeleteFunc(s.idle, func(o *Worker) bool { return o == w })
+	if l := w.lease; l != nil {
+		delete(s.leases, l)
+		w.lease = nil
+		if l.Lost != nil {
+			l.Lost()
+		}
+	}
+	s.letGo(w)
+	if !w.attached {
+		s.starting--
+		if reason != "" && len(s.placed) > 0 {
+			first := s.placed[0]
+			s.placed = s.placed[1:]
+			s.check(s.node.Release(first.res))
+			first.failed(reason)
+		}
+	}
+	s.schedule()
+}
+
+func (s *Scheduler) check(err error) {
+	if err != nil {
+		s.host.Report(err)
+	}
+}
+
+// Close stops granting and starting.
+func (s *Scheduler) Close() {
+	s.closed = true
+	s.wishes, s.placed = nil, nil
+}
+
+// Counts for the state API: alive workers, idle ones, leases.
+func (s *Scheduler) Counts() (workers, idle, leases int) {
+	return len(s.workers), len(s.idle), len(s.leases)
+}
+
+// Waiting is the number of wishes without a worker.
+func (s *Scheduler) Waiting() int { return len(s.wishes) + len(s.placed) }
+
+// Node is the machine's resources.
+func (s *Scheduler) Node() *sched.Node { return s.node }

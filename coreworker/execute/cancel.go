@@ -1,0 +1,62 @@
+package execute
+
+import (
+	"github.com/mobula/mobula/coreworker/peer"
+	"github.com/mobula/mobula/coreworker/task"
+)
+
+// CancelTask cancels a task that is here (Ray: CoreWorker::HandleCancelTask, core_worker.cc).
+//
+//	queued              taken out of its queue, never runs
+//	pushed, not started taken back by its ticket, never runs; what was taken back with it goes to the queue's front
+//	running, method     into the canceled set; its flag turns true; what it is blocked in raises
+//	running, loop       the asyncio task is canceled inside the loop
+//	running, normal     the flag, then SIGINT; with force: SIGKILL
+func (x *Executor) CancelTask(q peer.CancelRequest) peer.CancelReply {
+	r := x.runs[q.Task]
+	if r == nil || x.dead {
+		return peer.CancelReply{}
+	}
+	if q.Recursive && x.CancelChildren != nil {
+		x.CancelChildren(q.Task, q.Force)
+	}
+	if r.lane != nil && r.Ticketed {
+		x.recall()
+	}
+	if r.lane == nil {
+		r.group.queue.remove(r)
+		x.end(r, peer.Reply{End: task.NotStarted})
+		x.pump(r.group)
+		x.idle()
+		return peer.CancelReply{Succeeded: true}
+	}
+	if q.Force && r.Spec.Type == task.Normal {
+		x.Canceled.Add(q.Task)
+		x.worker.Kill()
+		return peer.CancelReply{Running: true, Succeeded: true}
+	}
+	if !x.Canceled.Add(q.Task) {
+		return peer.CancelReply{Running: true, Succeeded: true} // told before: telling twice would interrupt twice
+	}
+	if r.lane.kind == Loop {
+		r.lane.port.CancelRun(q.Task)
+		return peer.CancelReply{Running: true, Succeeded: true}
+	}
+	// The word first, then the signal: the handler looks at the word to see whom the signal is for.
+	r.lane.port.Flag(r.Epoch)
+	if r.Spec.Type == task.Normal {
+		x.worker.Interrupt()
+	} else {
+		r.lane.port.Wake(q.Task)
+	}
+	return peer.CancelReply{Running: true, Succeeded: true}
+}
+
+// recall takes back what has not started on the main lane and puts it at the front of the queue, in its old order.
+// Such a run has no lane any more.
+func (x *Executor) recall() {
+	back := x.takeBack()
+	for i := len(back) - 1; i >= 0; i-- {
+		back[i].group.queue.pushFront(back[i])
+	}
+}

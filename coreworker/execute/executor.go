@@ -1,0 +1,212 @@
+package execute
+
+import (
+	"github.com/mobula/mobula/coreworker/cancel"
+	"github.com/mobula/mobula/coreworker/ids"
+	"github.com/mobula/mobula/coreworker/peer"
+	"github.com/mobula/mobula/coreworker/task"
+)
+
+// Window is how many tasks a main lane may hold, the running one included.
+const Window = 32
+
+// Executor is the executor's side of one worker process.
+type Executor struct {
+	Canceled cancel.Set
+	// CancelChildren is told of a recursive cancel: the tasks that this one submitted are to be canceled.
+	CancelChildren func(parent ids.TaskID, force bool)
+	// Idle is told when nothing is queued or running here any more.
+	Idle func()
+
+	worker Worker
+	groups map[string]*group
+	lanes  map[*Lane]struct{}
+	main   *Lane
+	runs   map[ids.TaskID]*Run
+	dead   bool
+	actor  bool
+}
+
+// group is a concurrency group: a queue and the lanes that serve it.
+type group struct {
+	name    string
+	limit   int
+	kind    Kind
+	queue   runQueue
+	lanes   []*Lane
+	opening int
+}
+
+// New makes the executor of a worker that has attached nothing yet.
+func New(w Worker) *Executor {
+	x := &Executor{worker: w, groups: map[string]*group{}, lanes: map[*Lane]struct{}{}, runs: map[ids.TaskID]*Run{}}
+	x.groups[""] = &group{kind: Main, limit: 1}
+	return x
+}
+
+// Become turns the executor into an actor's. Called when the actor's constructor has returned, before its first method
+// is pushed: the constructor itself ran on the main lane.
+func (x *Executor) Become(c *task.Creation) {
+	x.actor = true
+	kind := Main
+	switch {
+	case c.Asyncio:
+		kind = Loop
+	case c.MaxConcurrency > 1 || len(c.Groups) > 0:
+		kind = Thread
+	}
+	limit := max(c.MaxConcurrency, 1)
+	if kind == Main {
+		x.groups[""].limit = 1
+		return
+	}
+	x.groups = map[string]*group{"": {kind: kind, limit: limit}}
+	for _, g := range c.Groups {
+		x.groups[g.Name] = &group{name: g.Name, kind: kind, limit: max(g.MaxConcurrency, 1)}
+	}
+}
+
+// HasGroup says whether the actor declared this concurrency group; "" always exists.
+func (x *Executor) HasGroup(name string) bool { return x.groups[name] != nil }
+
+// PushTask queues one attempt and starts what can start.
+func (x *Executor) PushTask(p *peer.Push) {
+	if x.dead {
+		p.Done(peer.Reply{End: task.NotStarted})
+		return
+	}
+	g := x.groups[p.Spec.Group]
+	if g == nil || p.Spec.Type == task.ActorCreation {
+		g = x.groups[""]
+	}
+	r := &Run{Push: p, group: g}
+	x.runs[p.Spec.ID] = r
+	g.queue.pushBack(r)
+	x.pump(g)
+}
+
+// pump gives queued runs to lanes with room.
+func (x *Executor) pump(g *group) {
+	switch g.kind {
+	case Main:
+		if x.main != nil {
+			for g.queue.len() > 0 && x.main.room(Window) {
+				x.main.push(x, g.queue.popFront(), true)
+			}
+		}
+	case Thread:
+		for _, l := range g.lanes {
+			if g.queue.len() > 0 && l.room(1) {
+				l.push(x, g.queue.popFront(), false)
+			}
+		}
+		for x.main != nil && g.queue.len() > g.opening && len(g.lanes)+g.opening < g.limit {
+			g.opening++
+			x.main.port.OpenLane(g.name)
+		}
+	case Loop:
+		if len(g.lanes) == 0 {
+			if x.main != nil && g.queue.len() > 0 && g.opening == 0 {
+				g.opening = 1
+				x.main.port.OpenLane(g.name)
+			}
+			return
+		}
+		for l := g.lanes[0]; g.queue.len() > 0 && l.room(g.limit); {
+			l.push(x, g.queue.popFront(), false)
+		}
+	}
+}
+
+// Finished is told by a lane that a run ended.
+func (x *Executor) Finished(l *Lane, id ids.TaskID, reply peer.Reply) {
+	r := x.runs[id]
+	if r == nil || r.lane != l {
+		return // the run was taken back, or the same result came twice after a lane was re-attached
+	}
+	l.remove(r)
+	x.end(r, reply)
+	x.pump(r.group)
+	x.idle()
+}
+
+// end takes a run out and answers for it.
+func (x *Executor) end(r *Run, reply peer.Reply) {
+	delete(x.runs, r.Spec.ID)
+	x.Canceled.Remove(r.Spec.ID)
+	r.Done(reply)
+}
+
+func (x *Executor) idle() {
+	if len(x.runs) == 0 && !x.dead && x.Idle != nil {
+		x.Idle()
+	}
+}
+
+// Process is the way to the process, as New was given it.
+func (x *Executor) Process() Worker { return x.worker }
+
+// Load is the number of runs that are here, queued or with a lane.
+func (x *Executor) Load() int { return len(x.runs) }
+
+// Queued is the number of runs no lane has.
+func (x *Executor) Queued() int {
+	n := 0
+	for _, g := range x.groups {
+		n += g.queue.len()
+	}
+	return n
+}
+
+// Running returns the runs that a lane has.
+func (x *Executor) Running() []*Run {
+	var out []*Run
+	for l := range x.lanes {
+		out = append(out, l.pushed...)
+	}
+	return out
+}
+
+// Die answers for everything that was here. A normal task that never started uses up nobody's attempt; the calls of an
+// actor share its fate, as in Ray.
+func (x *Executor) Die(reply peer.Reply) {
+	if x.dead {
+		return
+	}
+	unstarted := map[*Run]bool{}
+	if x.main != nil {
+		for _, r := range x.main.unstarted(x.worker.TakeTickets()) {
+			unstarted[r] = true
+		}
+	}
+	x.dead = true
+	for _, r := range x.all() {
+		if (r.lane == nil || unstarted[r]) && !x.actor {
+			x.end(r, peer.Reply{End: task.NotStarted, Text: reply.Text})
+		} else {
+			x.end(r, reply)
+		}
+	}
+	for _, g := range x.groups {
+		g.queue = runQueue{}
+	}
+}
+
+// all lists the runs that are here, on whatever lane, also one whose stream ended.
+func (x *Executor) all() []*Run {
+	out := make([]*Run, 0, len(x.runs))
+	for _, r := range x.runs {
+		out = append(out, r)
+	}
+	return out
+}
+
+// Dead says whether Die was called.
+func (x *Executor) Dead() bool { return x.dead }
+
+// Exit asks the process to leave once what it runs has ended, or at once.
+func (x *Executor) Exit(now bool, why string) {
+	if x.main != nil {
+		x.main.port.Exit(now, why)
+	}
+}

@@ -1,0 +1,63 @@
+package coreworker
+
+import (
+	"time"
+
+	"github.com/mobula/mobula/coreworker/execute"
+	"github.com/mobula/mobula/coreworker/ids"
+	"github.com/mobula/mobula/coreworker/peer"
+	"github.com/mobula/mobula/coreworker/task"
+)
+
+// lostLaneGrace is how long a worker may live on after an executor lane of it was lost while a task ran there. Most often
+// the process is just ending, and its own end tells better what happened.
+const lostLaneGrace = time.Second
+
+// Finished is told by an executor lane how a run ended.
+func (p *Process) Finished(l *execute.Lane, id ids.TaskID, r peer.Reply) {
+	for i := range r.Returns {
+		r.Returns[i] = p.Accept(r.Returns[i])
+	}
+	if r.Error.Block != nil {
+		r.Error = p.Accept(r.Error)
+	}
+	if r.End == task.LeftActor {
+		p.core.actors.Left(p.worker)
+	}
+	p.worker.Exec.Finished(l, id, r)
+}
+
+// DetachExecutor is told that an executor lane's stream ended.
+func (p *Process) DetachExecutor(l *execute.Lane) {
+	if p.gone || !p.worker.Exec.Detach(l) {
+		return
+	}
+	p.core.After(lostLaneGrace, func() {
+		if !p.gone {
+			childOf(p.worker).Kill()
+		}
+	})
+}
+
+// Running notes what the process runs, for the prefix of what it prints: the class of an actor, else the task.
+func (p *Process) Running(s *task.Spec) {
+	if s.Type == task.ActorCreation {
+		p.label = s.Creation.ClassName
+	} else if s.Type == task.Normal {
+		p.label = s.Name
+	}
+}
+
+// Label is the name that goes before what a worker prints.
+func (c *Core) Label(id ids.WorkerID) string {
+	if p := c.procs[id]; p != nil {
+		return p.label
+	}
+	return ""
+}
+
+// IsCanceled says whether the task is in the canceled set of its executor.
+func (c *Core) IsCanceled(worker ids.WorkerID, id ids.TaskID) bool {
+	p := c.procs[worker]
+	return p != nil && p.worker != nil && p.worker.Exec.Canceled.Has(id)
+}

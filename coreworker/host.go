@@ -1,0 +1,122 @@
+package coreworker
+
+import (
+	"time"
+
+	"github.com/mobula/mobula/coreworker/embedded"
+	"github.com/mobula/mobula/coreworker/execute"
+	"github.com/mobula/mobula/coreworker/ids"
+	"github.com/mobula/mobula/coreworker/objects"
+	"github.com/mobula/mobula/coreworker/peer"
+	"github.com/mobula/mobula/coreworker/task"
+)
+
+// Processes starts worker processes. Its methods are called under the lock and must not block.
+type Processes interface {
+	// Spawn starts a worker. started and ended are called once each at most, in this order, without the lock; ended
+	// also when it never started.
+	Spawn(id ids.WorkerID, started func(Child), ended func(Obituary))
+}
+
+// Child is a worker process.
+type Child interface {
+	execute.Worker
+	PID() int
+}
+
+// Obituary is what is known of a worker process that ended.
+type Obituary struct {
+	PID int
+	// Text is the fact in one sentence: signal or exit code, last lines of its stderr.
+	Text string
+	// OOM says that the kernel killed it for memory.
+	OOM bool
+	// NeverStarted says that there was no process.
+	NeverStarted bool
+}
+
+// host is the core as the embedded back end sees it.
+type host Core
+
+func (h *host) core() *Core { return (*Core)(h) }
+
+func (h *host) Now() time.Duration                             { return h.core().Now() }
+func (h *host) After(d time.Duration, fn func()) (stop func()) { return h.core().After(d, fn) }
+func (h *host) Report(err error)                               { h.core().report(err) }
+func (h *host) kill(w *embedded.Worker)                        { childOf(w).Kill() }
+
+// Spawn implements embedded.Host.
+func (h *host) Spawn(w *embedded.Worker) {
+	c := h.core()
+	link := &child{}
+	w.Exec = execute.New(link)
+	p := c.addProcess(w.ID, Worker)
+	p.worker = w
+	w.Exec.CancelChildren = c.cancelChildren
+	c.cfg.Processes.Spawn(w.ID,
+		func(real Child) {
+			c.Do(func() {
+				link.real = real
+				w.PID = real.PID()
+				p.PID = w.PID
+				if link.killed {
+					real.Kill()
+				}
+			})
+		},
+		func(o Obituary) { c.Do(func() { c.workerGone(p, o) }) })
+}
+
+// child stands for a process that may not have started yet.
+type child struct {
+	real   Child
+	killed bool
+}
+
+func childOf(w *embedded.Worker) *child { return w.Exec.Process().(*child) }
+
+func (l *child) Grant(n int) {
+	if l.real != nil {
+		l.real.Grant(n)
+	}
+}
+
+func (l *child) TakeTickets() int {
+	if l.real == nil {
+		return 0
+	}
+	return l.real.TakeTickets()
+}
+
+func (l *child) Interrupt() {
+	if l.real != nil {
+		l.real.Interrupt()
+	}
+}
+
+func (l *child) Kill() {
+	l.killed = true
+	if l.real != nil {
+		l.real.Kill()
+	}
+}
+
+// workerGone is told when a worker's process ended.
+func (c *Core) workerGone(p *Process, o Obituary) {
+	w := p.worker
+	if p.gone {
+		return
+	}
+	reason := ""
+	if o.NeverStarted {
+		reason = "no worker process could be started: " + o.Text
+	}
+	c.sched.Gone(w, reason)
+	reply := peer.Reply{End: task.Died, Text: o.Text}
+	if o.OOM {
+		reply.Error = objects.OutOfMemory(o.Text)
+	}
+	c.actors.Lost(w, o.Text)
+	w.Exec.Die(reply)
+	c.removeProcess(p, "its owner process ended: "+o.Text)
+}

@@ -1,0 +1,152 @@
+package coreworker
+
+import (
+	"fmt"
+
+	"github.com/mobula/mobula/coreworker/ids"
+	"github.com/mobula/mobula/coreworker/objects"
+)
+
+// Accept takes a value that a process brings. A block that the process has written is sealed; the value is complete
+// afterwards. A value that cannot be taken becomes an error object, so that whoever waits is told.
+func (p *Process) Accept(v objects.Value) objects.Value {
+	if v.Block != nil {
+		b, err := p.core.arena.Seal(v.Block.ID, p.ID)
+		if err != nil {
+			p.core.report(err)
+			return objects.ObjectLost("its bytes were not in the object store: " + err.Error())
+		}
+		v.Block = &b
+	}
+	_, v.IsError = objects.Metadata(v.Metadata)
+	return v
+}
+
+// Put stores an object that the process made; the process holds one reference.
+func (p *Process) Put(id ids.ObjectID, v objects.Value) {
+	c := p.core
+	v = p.Accept(v)
+	if c.refs.Known(id) {
+		c.discard(v)
+		c.report(fmt.Errorf("put: %s is known already", id))
+		return
+	}
+	c.report(c.refs.Own(id, p.ID))
+	c.report(c.refs.Add(id, p.ID, 1))
+	c.keep(id, v)
+}
+
+// keep gives an object its value, unless nobody refers to it any more or it has one.
+func (c *Core) keep(id ids.ObjectID, v objects.Value) {
+	if !c.refs.Known(id) {
+		c.discard(v)
+		return
+	}
+	if len(v.Contained) > 0 {
+		c.report(c.refs.Contain(id, v.Contained))
+	}
+	if !c.store.Put(id, v) {
+		c.discard(v)
+	}
+}
+
+// discard gives back what a value takes up that nobody will see.
+func (c *Core) discard(v objects.Value) {
+	if v.Block != nil {
+		c.report(c.arena.Release(v.Block.ID))
+	}
+}
+
+// free forgets objects that nothing refers to any more.
+func (c *Core) free(gone []ids.ObjectID) {
+	for _, id := range gone {
+		if v, ok := c.store.Delete(id); ok {
+			c.discard(v)
+			continue
+		}
+		if t := id.Task(); t.IsActorCreation() && id == t.Actor().Handle() {
+			c.actors.OutOfScope(t.Actor())
+		}
+	}
+}
+
+// Refs notes handles that came into being in the process, then those that went.
+func (p *Process) Refs(added, dropped []ids.ObjectID) {
+	c := p.core
+	for _, id := range added {
+		c.report(c.refs.Add(id, p.ID, 1))
+	}
+	for _, id := range dropped {
+		freed, err := c.refs.Drop(id, p.ID, 1)
+		c.report(err)
+		c.free(freed)
+	}
+}
+
+// Allocate gives the process a block to write; it seals it by naming it in a value, or discards it.
+func (p *Process) Allocate(size uint64) (objects.Block, error) {
+	return p.core.arena.Allocate(size, p.ID)
+}
+
+// Discard gives up blocks that the process allocated and will not seal.
+func (p *Process) Discard(blocks []uint64) {
+	for _, id := range blocks {
+		p.core.report(p.core.arena.Discard(id, p.ID))
+	}
+}
+
+// Unpin gives back pins, one for each time an id is named.
+func (p *Process) Unpin(blocks []uint64) {
+	for _, id := range blocks {
+		p.core.report(p.core.arena.Unpin(id, p.ID, 1))
+	}
+}
+
+// Pin holds the block of a value for the process that is about to be told of it.
+func (p *Process) Pin(v objects.Value) {
+	if v.Block != nil {
+		p.core.report(p.core.arena.Pin(v.Block.ID, p.ID))
+	}
+}
+
+// Value implements submit.Env.
+func (c *Core) Value(id ids.ObjectID) (objects.Value, bool) {
+	if v, ok := c.store.Get(id); ok {
+		return v, true
+	}
+	if c.store.State(id) == objects.Unknown {
+		return lost(id), true
+	}
+	return objects.Value{}, false
+}
+
+// OnReady implements submit.Env.
+func (c *Core) OnReady(id ids.ObjectID, fn func()) (stop func()) {
+	w, known := c.store.OnReady(id, fn)
+	if !known {
+		return func() {}
+	}
+	return w.Cancel
+}
+
+func lost(id ids.ObjectID) objects.Value {
+	return objects.ObjectFreed("object " + id.String() + " is not known here: nothing refers to it any more")
+}
+
+// Export puts an entry into the function table.
+func (c *Core) Export(namespace string, key, value []byte) { c.kv.Put(namespace, key, value) }
+
+// Lookup reads an entry of the function table.
+func (c *Core) Lookup(namespace string, key []byte) ([]byte, bool) { return c.kv.Get(namespace, key) }
+
+// FunctionFor returns the export of a function the first time this process needs it.
+func (p *Process) FunctionFor(id ids.FunctionID) ([]byte, bool) {
+	if _, has := p.known[id]; has {
+		return nil, false
+	}
+	v, ok := p.core.kv.Function(id)
+	if ok {
+		p.known[id] = struct{}{}
+	}
+	return v, ok
+}

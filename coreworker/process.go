@@ -1,0 +1,181 @@
+package coreworker
+
+import (
+	"github.com/mobula/mobula/coreworker/embedded"
+	"github.com/mobula/mobula/coreworker/execute"
+	"github.com/mobula/mobula/coreworker/ids"
+	"github.com/mobula/mobula/coreworker/submit"
+)
+
+// Role is what an attached process is.
+type Role uint8
+
+// The roles.
+const (
+	Driver Role = iota + 1
+	Worker
+)
+
+// Process is a core worker: one attached Python process, with what it submits and, for a worker, what it executes.
+type Process struct {
+	ID   ids.WorkerID
+	Role Role
+	PID  int
+
+	core    *Core
+	normal  *submit.Normal
+	actors  map[ids.ActorID]*submit.Actor
+	worker  *embedded.Worker // nil for the driver
+	known   map[ids.FunctionID]struct{}
+	parked  map[*parked]struct{}
+	applied uint64
+	waiting []after
+	gone    bool
+	label   string
+}
+
+// after is work that waits until a mutation was applied.
+type after struct {
+	number uint64
+	fn     func()
+}
+
+func (c *Core) addProcess(id ids.WorkerID, role Role) *Process {
+	p := &Process{ID: id, Role: role, core: c, actors: map[ids.ActorID]*submit.Actor{},
+		known: map[ids.FunctionID]struct{}{}, parked: map[*parked]struct{}{}}
+	p.normal = submit.NewNormal(c, c.sched, id)
+	c.procs[id] = p
+	return p
+}
+
+// Attach returns the process with this id. A driver comes into being by attaching; a worker must have been started by
+// this core, and gets nil otherwise.
+func (c *Core) Attach(id ids.WorkerID, role Role, pid int) *Process {
+	if p := c.procs[id]; p != nil {
+		if p.Role == role {
+			return p
+		}
+		return nil
+	}
+	if role != Driver || id != ids.DriverWorker(c.Job) {
+		return nil
+	}
+	p := c.addProcess(id, Driver)
+	p.PID = pid
+	return p
+}
+
+// AttachExecutor adds an executor lane. epoch is what its first run comes after.
+func (p *Process) AttachExecutor(port execute.Port, group string, loop bool, epoch uint64) *execute.Lane {
+	l := p.worker.Exec.Attach(port, group, loop, epoch)
+	p.core.sched.Attached(p.worker)
+	return l
+}
+
+// Executor is the executor's side of a worker; nil for the driver.
+func (p *Process) Executor() *execute.Executor {
+	if p.worker == nil {
+		return nil
+	}
+	return p.worker.Exec
+}
+
+// Gone says whether the process has ended.
+func (p *Process) Gone() bool { return p.gone }
+
+// removeProcess takes back everything a process had.
+func (c *Core) removeProcess(p *Process, why string) {
+	if p.gone {
+		return
+	}
+	p.gone = true
+	delete(c.procs, p.ID)
+	for q := range p.parked {
+		q.drop()
+	}
+	p.normal.Close()
+	for id, a := range p.actors {
+		a.Close()
+		if set := c.callers[id]; set != nil && a.Load() == 0 {
+			delete(set, a)
+		}
+	}
+	for _, id := range c.actors.OwnedBy(p.ID) {
+		c.actors.OwnerGone(id, why)
+	}
+	c.abandonTasks(p, why)
+	c.arena.DropProcess(p.ID)
+	c.free(c.refs.DropHolder(p.ID))
+}
+
+// The order of a process (docs/design.md): mutations are numbered across its lanes and applied in that order, each once.
+
+// Mutate applies mutation `number` when all before it were applied; one that was applied before is ignored.
+func (p *Process) Mutate(number uint64, fn func()) {
+	switch {
+	case number <= p.applied:
+		return
+	case number == p.applied+1:
+		p.applied = number
+		fn()
+		p.wake()
+	default:
+		p.After(number-1, func() { p.Mutate(number, fn) })
+	}
+}
+
+// After calls fn when mutation `number` was applied, which may be now.
+func (p *Process) After(number uint64, fn func()) {
+	if number <= p.applied {
+		fn()
+		return
+	}
+	p.waiting = append(p.waiting, after{number, fn})
+}
+
+// wake runs what has become due. Running it may apply further mutations, so the list is looked at afresh.
+func (p *Process) wake() {
+	for i := 0; i < len(p.waiting); {
+		if w := p.waiting[i]; w.number <= p.applied {
+			p.waiting = append(p.waiting[:i], p.waiting[i+1:]...)
+			w.fn()
+			i = 0
+			continue
+		}
+		i++
+	}
+}
+
+// Applied is the number of the last mutation that was applied.
+func (p *Process) Applied() uint64 { return p.applied }
+
+// actorQueue is the process's queue of calls to an actor.
+func (p *Process) actorQueue(id ids.ActorID) *submit.Actor {
+	a := p.actors[id]
+	if a == nil {
+		c := p.core
+		a = submit.NewActor(c, c.actors, id)
+		a.Settled = func() { c.actors.CallSettled(id) }
+		p.actors[id] = a
+		if c.callers[id] == nil {
+			c.callers[id] = map[*submit.Actor]struct{}{}
+		}
+		c.callers[id][a] = struct{}{}
+	}
+	return a
+}
+
+func (c *Core) actorChanged(id ids.ActorID) {
+	for a := range c.callers[id] {
+		a.Changed()
+	}
+}
+
+func (c *Core) actorBusy(id ids.ActorID) bool {
+	for a := range c.callers[id] {
+		if a.Load() > 0 {
+			return true
+		}
+	}
+	return false
+}

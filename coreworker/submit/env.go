@@ -1,0 +1,55 @@
+package submit
+
+import (
+	"time"
+
+	"github.com/mobula/mobula/coreworker/ids"
+	"github.com/mobula/mobula/coreworker/objects"
+	"github.com/mobula/mobula/coreworker/peer"
+	"github.com/mobula/mobula/coreworker/sched"
+	"github.com/mobula/mobula/coreworker/task"
+)
+
+// Env is what the submitters need of their core.
+type Env interface {
+	// Value returns an object that is there.
+	Value(ids.ObjectID) (objects.Value, bool)
+	// OnReady calls fn once, when the object is there (not before OnReady has returned), unless stopped first.
+	OnReady(id ids.ObjectID, fn func()) (stop func())
+	// Settle fixes the outcome of a task. The entry is out of the manager when it returns.
+	Settle(e *task.Entry, v task.Verdict, r peer.Reply)
+	Now() time.Duration
+	After(d time.Duration, fn func()) (stop func())
+}
+
+// Leaser gives workers to normal tasks.
+type Leaser interface {
+	// Request asks for a worker. Exactly one of Granted and Failed is called, possibly before Request returns; neither
+	// after Cancel.
+	Request(*Request)
+	Cancel(*Request)
+	Return(*Lease)
+}
+
+// Request is a wish for a worker.
+type Request struct {
+	Resources sched.Resources
+	Owner     ids.WorkerID
+	Granted   func(*Lease)
+	Failed    func(reason string)
+}
+
+// Lease is a worker that this submitter may use until it returns it.
+type Lease struct {
+	Executor peer.Executor
+	// Wanted is set by the leaser when somebody else waits for what this lease holds.
+	Wanted bool
+	// Lost is set by the submitter; the leaser calls it when the worker went, before the executor answers for its tasks.
+	Lost func()
+	// Grant is the leaser's own.
+	Grant any
+
+	inflight int
+	since    time.Duration // when it was granted
+	last     time.Duration // when it last took or ended a task
+}

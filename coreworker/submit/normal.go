@@ -1,0 +1,338 @@
+package submit
+
+import (
+	"container/list"
+	"slices"
+	"time"
+
+	"github.com/mobula/mobula/coreworker/ids"
+	"github.com/mobula/mobula/coreworker/objects"
+	"github.com/mobula/mobula/coreworker/peer"
+	"github.com/mobula/mobula/coreworker/task"
+)
+
+const (
+	// window is how many tasks one leased worker may hold, the running one included.
+	window = 32
+	// maxRequests bounds the wishes of one class that wait for a worker.
+	maxRequests = 16
+	// stealAfter is how long a task must have run before what is queued behind it goes to a free worker.
+	stealAfter = time.Millisecond
+	// quick is how recently a worker must have ended a task for more to be pushed behind its running one.
+	quick = 2 * time.Millisecond
+	// turn is how long a lease may be kept busy while somebody else waits for it.
+	turn = 10 * time.Millisecond
+)
+
+// Normal submits normal tasks of one process.
+type Normal struct {
+	env     Env
+	leaser  Leaser
+	owner   ids.WorkerID
+	classes map[any]*class
+	items   map[ids.TaskID]*item
+	seq     uint64
+}
+
+// item is one task on its way.
+type item struct {
+	e     *task.Entry
+	c     *class
+	args  []objects.Value
+	stop  func()        // ends the wait for arguments
+	elem  *list.Element // in the class's queue
+	lease *Lease
+}
+
+// class is the tasks that may run on the same leases: same resources.
+type class struct {
+	n        *Normal
+	proto    *task.Spec
+	queue    *list.List // of *item, by Seq
+	leases   []*Lease
+	requests []*Request
+	stealing func() // stops the timer that looks again for something to steal
+	pumping  bool
+	again    bool
+}
+
+// NewNormal makes the submitter of one process.
+func NewNormal(env Env, leaser Leaser, owner ids.WorkerID) *Normal {
+	return &Normal{env: env, leaser: leaser, owner: owner, classes: map[any]*class{}, items: map[ids.TaskID]*item{}}
+}
+
+// Submit takes a task that was just entered into the manager.
+func (n *Normal) Submit(e *task.Entry) {
+	n.seq++
+	e.Seq = n.seq
+	key := e.Spec.Resources.Key()
+	c := n.classes[key]
+	if c == nil {
+		c = &class{n: n, proto: e.Spec, queue: list.New()}
+		n.classes[key] = c
+	}
+	it := &item{e: e, c: c}
+	n.items[e.Spec.ID] = it
+	n.start(it)
+}
+
+func (n *Normal) start(it *item) {
+	it.e.State = task.Waiting
+	stop := Resolve(n.env, it.e.Spec,
+		func(args []objects.Value) {
+			it.stop, it.args = nil, args
+			it.enqueue()
+			it.c.pump()
+		},
+		func(v objects.Value) {
+			n.settle(it, task.FailWith, peer.Reply{End: task.Failed, Error: v})
+		})
+	if it.e.State == task.Waiting {
+		it.stop = stop
+	}
+}
+
+// enqueue puts the item at its place by submission order: what was taken back comes before what came later.
+func (it *item) enqueue() {
+	it.e.State = task.Queued
+	q := it.c.queue
+	back := q.Back()
+	if back == nil || back.Value.(*item).e.Seq < it.e.Seq {
+		it.elem = q.PushBack(it)
+		return
+	}
+	at := q.Front()
+	for at.Value.(*item).e.Seq < it.e.Seq {
+		at = at.Next()
+	}
+	it.elem = q.InsertBefore(it, at)
+}
+
+func (n *Normal) settle(it *item, v task.Verdict, r peer.Reply) {
+	delete(n.items, it.e.Spec.ID)
+	n.env.Settle(it.e, v, r)
+}
+
+// pump gives queued tasks to workers and asks for more workers. It is not re-entered: granting and replying can
+// happen inside what it calls, and then it goes round once more.
+func (c *class) pump() {
+	if c.pumping {
+		c.again = true
+		return
+	}
+	c.pumping = true
+	for c.again = true; c.again; {
+		c.again = false
+		c.round()
+	}
+	c.pumping = false
+}
+
+func (c *class) round() {
+	for _, l := range slices.Clone(c.leases) {
+		if c.queue.Len() == 0 {
+			break
+		}
+		if l.inflight == 0 {
+			c.push(l)
+		}
+	}
+	for c.queue.Len() > len(c.requests) && len(c.requests) < maxRequests {
+		c.request()
+	}
+	c.pushAhead()
+	for len(c.requests) > c.queue.Len() {
+		last := c.requests[len(c.requests)-1]
+		c.requests = c.requests[:len(c.requests)-1]
+		c.n.leaser.Cancel(last)
+	}
+	c.release()
+}
+
+func (c *class) request() {
+	r := &Request{Resources: c.proto.Resources, Owner: c.n.owner}
+	forget := func() { c.requests = slices.DeleteFunc(c.requests, func(o *Request) bool { return o == r }) }
+	r.Granted = func(l *Lease) {
+		forget()
+		l.since = c.n.env.Now()
+		l.last = l.since
+		l.Lost = func() { c.drop(l) }
+		c.leases = append(c.leases, l)
+		if c.queue.Len() > 0 {
+			c.push(l) // at once: a grant inside request() must shorten the queue that the caller looks at
+		}
+		c.pump()
+	}
+	r.Failed = func(reason string) {
+		forget()
+		for e := c.queue.Front(); e != nil; e = c.queue.Front() {
+			c.queue.Remove(e)
+			it := e.Value.(*item)
+			it.elem = nil
+			c.n.settle(it, task.FailDead, peer.Reply{End: task.Died, Text: reason})
+		}
+	}
+	c.requests = append(c.requests, r)
+	c.n.leaser.Request(r)
+}
+
+// pushAhead fills the windows of workers that get through their tasks quickly, as far as there is more queued than
+// workers are still expected for.
+func (c *class) pushAhead() {
+	now := c.n.env.Now()
+	for spare := c.queue.Len() - c.starting(); spare > 0; spare-- {
+		var best *Lease
+		for _, l := range c.leases {
+			if l.inflight < window && now-l.last < quick && !c.due(l, now) && (best == nil || l.inflight < best.inflight) {
+				best = l
+			}
+		}
+		if best == nil {
+			return
+		}
+		c.push(best)
+	}
+}
+
+// starting is how many of the requests will be granted soon. When all resources are taken none of them is, and then
+// what is queued may as well wait behind what runs.
+func (c *class) starting() int {
+	if len(c.leases) > 0 {
+		return 0
+	}
+	return len(c.requests)
+}
+
+// due says whether a lease is to be given up because somebody else waits for it.
+func (c *class) due(l *Lease, now time.Duration) bool { return l.Wanted && now-l.since > turn }
+
+func (c *class) push(l *Lease) {
+	front := c.queue.Front()
+	c.queue.Remove(front)
+	it := front.Value.(*item)
+	it.elem, it.lease = nil, l
+	it.e.State = task.Pushed
+	if l.inflight == 0 {
+		l.last = c.n.env.Now()
+	}
+	l.inflight++
+	l.Executor.PushTask(&peer.Push{Spec: it.e.Spec, Attempt: it.e.Attempt, Args: it.args,
+		Done: func(r peer.Reply) { c.replied(it, l, r) }})
+}
+
+func (c *class) replied(it *item, l *Lease, r peer.Reply) {
+	l.inflight--
+	it.lease = nil
+	if r.End != task.NotStarted {
+		l.last = c.n.env.Now()
+	}
+	switch v := task.Decide(it.e, r.End, r.Retryable); v {
+	case task.Retry:
+		it.e.UseAttempt()
+		c.n.start(it)
+	case task.Resubmit:
+		it.enqueue()
+	default:
+		c.n.settle(it, v, r)
+	}
+	c.pump()
+}
+
+// release returns the leases that have nothing to do, after looking for work that waits behind a slow task.
+func (c *class) release() {
+	now := c.n.env.Now()
+	for _, l := range slices.Clone(c.leases) {
+		if l.inflight > 0 || c.queue.Len() > 0 && !c.due(l, now) {
+			continue
+		}
+		if c.queue.Len() == 0 && !c.due(l, now) {
+			if wait := c.steal(l, now); wait {
+				continue
+			}
+			if c.queue.Len() > 0 {
+				c.again = true
+				return
+			}
+		}
+		c.drop(l)
+		c.n.leaser.Return(l)
+	}
+}
+
+// steal takes back what waits behind a task that has run for a while. It says whether to keep the free lease a
+// moment longer, because there may be something to take then.
+func (c *class) steal(free *Lease, now time.Duration) (wait bool) {
+	for _, l := range c.leases {
+		if l == free || l.inflight < 2 {
+			continue
+		}
+		if now-l.last >= stealAfter {
+			if l.Executor.TakeBack() > 0 {
+				return false
+			}
+			continue
+		}
+		wait = true
+	}
+	if wait && c.stealing == nil {
+		c.stealing = c.n.env.After(stealAfter, func() {
+			c.stealing = nil
+			c.pump()
+		})
+	}
+	return wait
+}
+
+func (c *class) drop(l *Lease) {
+	c.leases = slices.DeleteFunc(c.leases, func(o *Lease) bool { return o == l })
+}
+
+// Cancel cancels a task of this process that has no outcome (Ray: NormalTaskSubmitter::CancelTask).
+func (n *Normal) Cancel(e *task.Entry, force, recursive bool) {
+	it := n.items[e.Spec.ID]
+	if it == nil {
+		return
+	}
+	switch e.State {
+	case task.Waiting:
+		if it.stop != nil {
+			it.stop()
+		}
+		n.settle(it, task.FailCancel, peer.Reply{End: task.NotStarted})
+	case task.Queued:
+		it.c.queue.Remove(it.elem)
+		it.elem = nil
+		n.settle(it, task.FailCancel, peer.Reply{End: task.NotStarted})
+		it.c.pump()
+	case task.Pushed:
+		it.lease.Executor.CancelTask(peer.CancelRequest{Task: e.Spec.ID, Force: force, Recursive: recursive})
+	}
+}
+
+// Close forgets everything: the process is gone. Tasks that are with a worker go on without an owner to tell.
+func (n *Normal) Close() {
+	for _, it := range n.items {
+		if it.stop != nil {
+			it.stop()
+		}
+	}
+	for _, c := range n.classes {
+		for _, r := range c.requests {
+			n.leaser.Cancel(r)
+		}
+		c.requests = nil
+		c.queue.Init()
+		if c.stealing != nil {
+			c.stealing()
+		}
+	}
+}
+
+// Queued is the number of tasks that wait for a worker.
+func (n *Normal) Queued() int {
+	total := 0
+	for _, c := range n.classes {
+		total += c.queue.Len()
+	}
+	return total
+}

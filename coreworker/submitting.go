@@ -1,0 +1,224 @@
+package coreworker
+
+import (
+	"fmt"
+
+	"github.com/mobula/mobula/coreworker/embedded"
+	"github.com/mobula/mobula/coreworker/ids"
+	"github.com/mobula/mobula/coreworker/objects"
+	"github.com/mobula/mobula/coreworker/peer"
+	"github.com/mobula/mobula/coreworker/submit"
+	"github.com/mobula/mobula/coreworker/task"
+)
+
+// Submit takes a task of this process. Each return gets an entry, with one reference held by the process, before
+// anything is sent. An id that is known already is ignored.
+func (p *Process) Submit(s *task.Spec) {
+	c := p.core
+	e, fresh := c.tasks.Add(s, p.ID)
+	if !fresh {
+		return
+	}
+	if s.Type == task.ActorCreation {
+		if err := p.create(e); err != nil {
+			c.Settle(e, task.FailWith, peer.Reply{End: task.Failed, Error: objects.ActorDied(objects.Death{Actor: s.Actor, Text: err.Error(), NeverStarted: true})})
+		}
+		return
+	}
+	s.Returns(func(id ids.ObjectID) {
+		c.report(c.refs.Own(id, p.ID))
+		c.report(c.refs.Add(id, p.ID, 1))
+		c.store.Expect(id)
+	})
+	c.use(s)
+	if s.Type == task.ActorMethod {
+		if _, ok := c.actors.Target(s.Actor); !ok {
+			c.Settle(e, task.FailWith, peer.Reply{End: task.Failed, Error: objects.ActorDied(objects.Death{Actor: s.Actor,
+				Text: "no actor with this id is known", NeverStarted: true})})
+			return
+		}
+		p.actorQueue(s.Actor).Submit(e)
+		return
+	}
+	p.normal.Submit(e)
+}
+
+// create registers an actor and creates it once its constructor's arguments are there.
+func (p *Process) create(e *task.Entry) error {
+	c, s := p.core, e.Spec
+	c.report(c.refs.Own(s.Actor.Handle(), p.ID))
+	if err := c.actors.Register(e); err != nil {
+		return err
+	}
+	c.use(s)
+	c.actors.Resolving(s.Actor, submit.Resolve(c, s,
+		func(args []objects.Value) { c.actors.Create(s.Actor, args) },
+		func(cause objects.Value) { c.actors.FailCreation(s.Actor, cause) }))
+	return nil
+}
+
+// RegisterActor creates a named actor, or finds the one that has the name.
+func (p *Process) RegisterActor(s *task.Spec, getIfExists bool) (spec *task.Spec, created bool, err error) {
+	c := p.core
+	if e := c.tasks.Get(s.ID); e != nil {
+		return e.Spec, true, nil // asked again after a lane was lost
+	}
+	if old, err := c.actors.ByName(s.Creation.Namespace, s.Creation.Name); err == nil {
+		if old.ID == s.ID {
+			return old, true, nil
+		}
+		if getIfExists {
+			return old, false, nil
+		}
+		return nil, false, fmt.Errorf("actor %q in namespace %q: %w", s.Creation.Name, s.Creation.Namespace, embedded.ErrNameTaken)
+	}
+	p.Submit(s)
+	return s, true, nil
+}
+
+// LookupActor returns the creation spec of the actor that has the name.
+func (c *Core) LookupActor(namespace, name string) (*task.Spec, error) {
+	return c.actors.ByName(namespace, name)
+}
+
+// NamedActors lists the named actors of a namespace, or of all.
+func (c *Core) NamedActors(namespace string, all bool) []*task.Spec {
+	var out []*task.Spec
+	for _, s := range c.actors.Names() {
+		if all || s.Creation.Namespace == namespace {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// use holds what a task in flight needs.
+func (c *Core) use(s *task.Spec) { s.Uses(func(id ids.ObjectID) { c.report(c.refs.Use(id)) }) }
+
+// unuse lets it go.
+func (c *Core) unuse(s *task.Spec) {
+	s.Uses(func(id ids.ObjectID) {
+		freed, err := c.refs.Unuse(id)
+		c.report(err)
+		c.free(freed)
+	})
+}
+
+// Settle fixes the outcome of a task: the one place where returns get their values. It implements submit.Env.
+func (c *Core) Settle(e *task.Entry, v task.Verdict, r peer.Reply) {
+	c.tasks.Finish(e.Spec.ID)
+	if e.Spec.Type == task.ActorCreation {
+		return // its outcome is the actor's state; its arguments are held until it is dead
+	}
+	var failure objects.Value
+	switch v {
+	case task.Complete:
+		for i := range e.Spec.NumReturns {
+			if i < len(r.Returns) {
+				c.keep(e.Spec.ID.Return(uint32(i+1)), r.Returns[i])
+			} else {
+				c.keep(e.Spec.ID.Return(uint32(i+1)), objects.ObjectLost("the task ended without a value for this return"))
+			}
+		}
+		c.unuse(e.Spec)
+		return
+	case task.FailWith:
+		failure = r.Error
+	case task.FailCancel:
+		failure = c.canceledValue(e, r)
+	case task.FailCrashed:
+		failure = objects.WorkerDied("the worker was killed: the task was canceled with force=True while it ran")
+	default:
+		failure = c.deathValue(e, r)
+	}
+	for _, unused := range r.Returns {
+		c.discard(unused)
+	}
+	e.Spec.Returns(func(id ids.ObjectID) { c.keep(id, failure) })
+	c.unuse(e.Spec)
+}
+
+func (c *Core) canceledValue(e *task.Entry, r peer.Reply) objects.Value {
+	if r.End == task.Died && r.Text != "" {
+		return objects.TaskCancelled(e.Spec.ID, "Its process ended before it had stopped: "+r.Text)
+	}
+	return objects.TaskCancelled(e.Spec.ID, "")
+}
+
+func (c *Core) deathValue(e *task.Entry, r peer.Reply) objects.Value {
+	if r.Error.Metadata != nil {
+		return r.Error
+	}
+	if e.Spec.Type == task.ActorMethod {
+		if death, dead := c.actors.Death(e.Spec.Actor); dead {
+			return death
+		}
+		return c.actors.Describe(e.Spec.Actor, r.Text, 0)
+	}
+	return objects.WorkerDied(r.Text)
+}
+
+// Cancel cancels the task that makes an object (Ray: CoreWorker::CancelTask). An object that is there, or was put, stays.
+func (c *Core) Cancel(id ids.ObjectID, force, recursive bool) {
+	if e := c.tasks.Get(id.Task()); e != nil && !id.IsPut() {
+		c.cancelEntry(e, force, recursive)
+	}
+}
+
+func (c *Core) cancelEntry(e *task.Entry, force, recursive bool) {
+	e.Canceled = true // first: whatever reply comes from now on finds it so
+	if force && e.Spec.Type == task.Normal {
+		e.Forced = true
+	}
+	if recursive && e.State != task.Pushed {
+		c.cancelChildren(e.Spec.ID, force) // of an earlier attempt; a pushed task's executor does it
+	}
+	switch p := c.procs[e.Owner]; {
+	case e.Spec.Type == task.ActorCreation:
+		if recursive && e.State == task.Pushed {
+			c.cancelChildren(e.Spec.ID, force)
+		}
+		c.actors.CancelCreation(e)
+	case p == nil: // its owner is gone: it is with a worker, if anywhere
+		c.cancelOrphan(e, force, recursive)
+	case e.Spec.Type == task.ActorMethod:
+		p.actorQueue(e.Spec.Actor).Cancel(e, recursive)
+	default:
+		p.normal.Cancel(e, force, recursive)
+	}
+}
+
+func (c *Core) cancelOrphan(e *task.Entry, force, recursive bool) {
+	for _, p := range c.procs {
+		if p.worker != nil {
+			p.worker.Exec.CancelTask(peer.CancelRequest{Task: e.Spec.ID, Force: force, Recursive: recursive})
+		}
+	}
+}
+
+// cancelChildren cancels what a task has submitted. Force does not reach actor calls: their processes have state.
+func (c *Core) cancelChildren(parent ids.TaskID, force bool) {
+	for _, child := range c.tasks.Children(parent) {
+		c.cancelEntry(child, force, true)
+	}
+}
+
+// Pending says whether the task that makes an object has no outcome yet.
+func (c *Core) Pending(id ids.ObjectID) bool { return !id.IsPut() && c.tasks.Get(id.Task()) != nil }
+
+// abandonTasks settles the tasks of a process that is gone and that no executor has. Those that run go on: others may
+// hold references to their results.
+func (c *Core) abandonTasks(p *Process, why string) {
+	var lost []*task.Entry
+	c.tasks.Each(func(e *task.Entry) {
+		if e.Owner == p.ID && e.State != task.Pushed && e.Spec.Type != task.ActorCreation {
+			lost = append(lost, e)
+		}
+	})
+	for _, e := range lost {
+		c.Settle(e, task.FailWith, peer.Reply{End: task.Failed, Error: objects.OwnerDied(why)})
+	}
+}
+
+// KillActor implements kill().
+func (c *Core) KillActor(id ids.ActorID, noRestart bool) { c.actors.Kill(id, noRestart) }

@@ -1,0 +1,86 @@
+package task
+
+import (
+	"github.com/mobula/mobula/coreworker/ids"
+	"github.com/mobula/mobula/coreworker/objects"
+	"github.com/mobula/mobula/coreworker/sched"
+)
+
+// Type is Ray's TaskType.
+type Type uint8
+
+// Ray's numbers (docs/values.md lists where they come from).
+const (
+	Normal Type = iota
+	ActorCreation
+	ActorMethod
+)
+
+// Arg is one entry of Ray's flattened argument list.
+type Arg struct {
+	Value objects.Value
+	Ref   ids.ObjectID // of a top-level reference; meaningful when IsRef
+	IsRef bool
+}
+
+// Group is a named concurrency group of an actor.
+type Group struct {
+	Name           string
+	MaxConcurrency int
+}
+
+// Creation is what only an actor-creation task carries.
+type Creation struct {
+	MaxRestarts     int // -1 = for ever
+	MaxConcurrency  int
+	Asyncio         bool
+	Groups          []Group
+	Name, Namespace string
+	Detached        bool
+	MaxPendingCalls int // -1 = no limit
+	Handle          []byte
+	ClassName       string
+	Placement       sched.Resources // needed to be placed; Spec.Resources is what it holds while it lives
+	HasPlacement    bool
+	OutOfOrder      bool
+}
+
+// Spec is a task as it was submitted. It never changes after that.
+type Spec struct {
+	Type       Type
+	ID         ids.TaskID
+	Parent     ids.TaskID
+	Name       string
+	Function   ids.FunctionID
+	Method     string
+	Args       []Arg
+	NumReturns int
+	Resources  sched.Resources
+	MaxRetries int // -1 = for ever; of an actor method: max_task_retries
+	Actor      ids.ActorID
+	Group      string
+	Creation   *Creation
+	// Wire is the carrier's own encoding of this spec. The core never looks inside: it hands it to the carrier that
+	// brings the task to its executor, so that a spec is not encoded twice.
+	Wire any
+}
+
+// Returns calls fn with the id of each return object, in order.
+func (s *Spec) Returns(fn func(ids.ObjectID)) {
+	for i := range s.NumReturns {
+		fn(s.ID.Return(uint32(i + 1)))
+	}
+}
+
+// Uses calls fn with each object that must outlive the task: its reference arguments and what is inside its values.
+func (s *Spec) Uses(fn func(ids.ObjectID)) {
+	for i := range s.Args {
+		if a := &s.Args[i]; a.IsRef {
+			fn(a.Ref)
+		} else {
+			for _, id := range a.Value.Contained {
+				fn(id)
+			}
+		}
+	}
+}

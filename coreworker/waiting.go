@@ -1,0 +1,208 @@
+package coreworker
+
+import (
+	"time"
+
+	"github.com/mobula/mobula/coreworker/execute"
+	"github.com/mobula/mobula/coreworker/ids"
+	"github.com/mobula/mobula/coreworker/objects"
+)
+
+// Asker is who waits in the core: a lane of a process, and the task it asks for.
+type Asker struct {
+	Process *Process
+	Lane    *execute.Lane // nil where the thread brings no tasks
+	Task    ids.TaskID
+	HasTask bool
+}
+
+// Fetched is the answer to Get.
+type Fetched struct {
+	Values   []objects.Value // pinned for the asker; as asked, or the one error
+	TimedOut bool
+	Failed   bool
+	Index    int // of the error in what was asked
+	Canceled bool
+}
+
+// Waited is the answer to Wait.
+type Waited struct {
+	Ready    []bool // as asked; never more true than were wanted
+	Canceled bool
+}
+
+// parked is a request that waits. It ends once: by objects, by time, by a cancel, or because its process is gone.
+type parked struct {
+	asker Asker
+	stops []func()
+	tell  func(end) // answers
+	over  bool
+}
+
+type end uint8
+
+const (
+	byObjects end = iota
+	byTime
+	byCancel
+)
+
+func (q *parked) finish(how end) {
+	if q.over {
+		return
+	}
+	q.drop()
+	q.tell(how)
+}
+
+// drop ends the wait without an answer.
+func (q *parked) drop() {
+	if q.over {
+		return
+	}
+	q.over = true
+	for _, stop := range q.stops {
+		stop()
+	}
+	p := q.asker.Process
+	delete(p.parked, q)
+	if q.asker.Lane != nil && !p.gone {
+		p.worker.Exec.Unblocked(q.asker.Lane)
+		if !p.worker.Exec.IsBlocked() {
+			p.core.sched.Unblocked(p.worker)
+		}
+	}
+}
+
+// park registers the request and its time limit. A worker whose user code waits here lends its processors.
+func (c *Core) park(q *parked, timeout time.Duration, limited bool) {
+	p := q.asker.Process
+	p.parked[q] = struct{}{}
+	if limited {
+		q.stops = append(q.stops, c.After(timeout, func() { q.finish(byTime) }))
+	}
+	if q.asker.Lane != nil {
+		p.worker.Exec.Blocked(q.asker.Lane)
+		c.sched.Blocked(p.worker)
+	}
+}
+
+// Get answers when every object is there, as soon as one of them is an error, when the time is over (limited; 0 only
+// looks) or when the asking task is canceled. It returns a way to give up without an answer.
+func (c *Core) Get(a Asker, objs []ids.ObjectID, timeout time.Duration, limited bool, answer func(Fetched)) (abandon func()) {
+	missing, failed := 0, -1
+	for i, id := range objs {
+		if v, ok := c.Value(id); !ok {
+			missing++
+		} else if v.IsError {
+			failed = i
+			break
+		}
+	}
+	if failed >= 0 || missing == 0 {
+		answer(c.fetch(a.Process, objs, failed))
+		return func() {}
+	}
+	if limited && timeout <= 0 {
+		answer(Fetched{TimedOut: true})
+		return func() {}
+	}
+	q := &parked{asker: a}
+	q.tell = func(how end) {
+		switch how {
+		case byTime:
+			answer(Fetched{TimedOut: true})
+		case byCancel:
+			answer(Fetched{Canceled: true})
+		default:
+			answer(c.fetch(a.Process, objs, failed))
+		}
+	}
+	c.park(q, timeout, limited)
+	for i, id := range objs {
+		if q.over {
+			break // the answer came while this was being parked
+		}
+		if _, ok := c.store.Get(id); ok {
+			continue
+		}
+		q.stops = append(q.stops, c.OnReady(id, func() {
+			missing--
+			if v, ok := c.Value(id); ok && v.IsError && failed < 0 {
+				failed = i
+			}
+			if failed >= 0 || missing == 0 {
+				q.finish(byObjects)
+			}
+		}))
+	}
+	return q.drop
+}
+
+func (c *Core) fetch(p *Process, objs []ids.ObjectID, failed int) Fetched {
+	if failed >= 0 {
+		v, _ := c.Value(objs[failed])
+		p.Pin(v)
+		return Fetched{Values: []objects.Value{v}, Failed: true, Index: failed}
+	}
+	values := make([]objects.Value, len(objs))
+	for i, id := range objs {
+		values[i], _ = c.Value(id)
+		p.Pin(values[i])
+	}
+	return Fetched{Values: values}
+}
+
+// Wait answers when `want` of the objects are there, when the time is over, or when the asking task is canceled.
+func (c *Core) Wait(a Asker, objs []ids.ObjectID, want int, timeout time.Duration, limited bool, answer func(Waited)) (abandon func()) {
+	ready := 0
+	for _, id := range objs {
+		if _, ok := c.Value(id); ok {
+			ready++
+		}
+	}
+	look := func() Waited {
+		out := make([]bool, len(objs))
+		for i, n := 0, 0; i < len(objs) && n < want; i++ {
+			if _, ok := c.Value(objs[i]); ok {
+				out[i] = true
+				n++
+			}
+		}
+		return Waited{Ready: out}
+	}
+	if ready >= want || limited && timeout <= 0 {
+		answer(look())
+		return func() {}
+	}
+	q := &parked{asker: a}
+	q.tell = func(how end) {
+		w := look()
+		w.Canceled = how == byCancel
+		answer(w)
+	}
+	c.park(q, timeout, limited)
+	for _, id := range objs {
+		if q.over {
+			break
+		}
+		if _, ok := c.Value(id); ok {
+			continue
+		}
+		q.stops = append(q.stops, c.OnReady(id, func() {
+			if ready++; ready >= want {
+				q.finish(byObjects)
+			}
+		}))
+	}
+	return q.drop
+}
+
+// Wake answers what a task is blocked in with "canceled": a canceled method must not wait on for what it asked.
+func (p *Process) Wake(id ids.TaskID) {
+	for q := range p.parked {
+		if q.asker.HasTask && q.asker.Task == id {
+			q.finish(byCancel)
+		}
+	}
+}

@@ -1,0 +1,256 @@
+package pyshim
+
+import (
+	"fmt"
+
+	"github.com/mobula/mobula/coreworker/ids"
+	"github.com/mobula/mobula/coreworker/objects"
+	"github.com/mobula/mobula/coreworker/sched"
+	"github.com/mobula/mobula/coreworker/task"
+	pb "github.com/mobula/mobula/proto/boundary"
+)
+
+// steps is what a message asks for, ready to be carried out under the lock. Everything that can be refused was looked
+// at before.
+type steps struct {
+	mutations []func()
+	then      func()
+}
+
+func (l *lane) decode(m *pb.FromShim) (steps, error) {
+	var out steps
+	if len(m.Mutations) > 0 {
+		if m.FirstMutation == 0 {
+			return out, fmt.Errorf("mutations without a number")
+		}
+		out.mutations = make([]func(), len(m.Mutations))
+		for i, mutation := range m.Mutations {
+			fn, err := l.decodeMutation(mutation)
+			if err != nil {
+				return out, err
+			}
+			out.mutations[i] = fn
+		}
+	}
+	var then []func()
+	if m.Request != nil {
+		fn, err := l.decodeRequest(m.Request)
+		if err != nil {
+			return out, err
+		}
+		then = append(then, fn)
+	}
+	if len(m.Done) > 0 || m.Dropped != nil {
+		fn, err := l.decodeDone(m)
+		if err != nil {
+			return out, err
+		}
+		then = append(then, fn)
+	}
+	switch len(then) {
+	case 0:
+	case 1:
+		out.then = then[0]
+	default:
+		out.then = func() {
+			for _, fn := range then {
+				fn()
+			}
+		}
+	}
+	return out, nil
+}
+
+func (l *lane) decodeMutation(m *pb.Mutation) (func(), error) {
+	p, core := l.process, l.server.core
+	switch k := m.Kind.(type) {
+	case *pb.Mutation_Submit:
+		spec, err := decodeSpec(k.Submit)
+		if err != nil {
+			return nil, err
+		}
+		return func() { p.Submit(spec) }, nil
+	case *pb.Mutation_Put:
+		id, err := ids.Object(k.Put.GetObjectId())
+		if err != nil {
+			return nil, err
+		}
+		v, err := decodeValue(k.Put.GetValue())
+		if err != nil {
+			return nil, err
+		}
+		return func() { p.Put(id, v) }, nil
+	case *pb.Mutation_Refs:
+		added, err := ids.Objects(k.Refs.GetAdded())
+		if err != nil {
+			return nil, err
+		}
+		dropped, err := ids.Objects(k.Refs.GetDropped())
+		if err != nil {
+			return nil, err
+		}
+		return func() { p.Refs(added, dropped) }, nil
+	case *pb.Mutation_ActorHandles:
+		added, err := handles(k.ActorHandles.GetAdded())
+		if err != nil {
+			return nil, err
+		}
+		dropped, err := handles(k.ActorHandles.GetDropped())
+		if err != nil {
+			return nil, err
+		}
+		return func() { p.Refs(added, dropped) }, nil
+	case *pb.Mutation_Unpin:
+		blocks, err := objects.BlockIDs(k.Unpin)
+		if err != nil {
+			return nil, err
+		}
+		return func() { p.Unpin(blocks) }, nil
+	case *pb.Mutation_Discard:
+		blocks, err := objects.BlockIDs(k.Discard)
+		if err != nil {
+			return nil, err
+		}
+		return func() { p.Discard(blocks) }, nil
+	case *pb.Mutation_Cancel:
+		id, err := ids.Object(k.Cancel.GetObjectId())
+		if err != nil {
+			return nil, err
+		}
+		force, recursive := k.Cancel.Force, k.Cancel.Recursive
+		return func() { core.Cancel(id, force, recursive) }, nil
+	case *pb.Mutation_Export:
+		e := k.Export
+		return func() { core.Export(e.GetNamespace(), e.GetKey(), e.GetValue()) }, nil
+	case *pb.Mutation_KillActor:
+		id, err := ids.Actor(k.KillActor.GetActorId())
+		if err != nil {
+			return nil, err
+		}
+		noRestart := k.KillActor.NoRestart
+		return func() { core.KillActor(id, noRestart) }, nil
+	}
+	return nil, fmt.Errorf("a mutation of an unknown kind")
+}
+
+// handles turns actor ids into the ids under which their handles are counted.
+func handles(b []byte) ([]ids.ObjectID, error) {
+	actors, err := ids.Actors(b)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]ids.ObjectID, len(actors))
+	for i, id := range actors {
+		out[i] = id.Handle()
+	}
+	return out, nil
+}
+
+func decodeValue(v *pb.Value) (objects.Value, error) {
+	out := objects.Value{Data: v.GetData(), Metadata: v.GetMetadata()}
+	if b := v.GetBlock(); b != nil {
+		out.Block = &objects.Block{ID: b.Id}
+	}
+	if len(v.GetContained()) > 0 {
+		contained, err := ids.Objects(v.Contained)
+		if err != nil {
+			return out, err
+		}
+		out.Contained = contained
+	}
+	_, out.IsError = objects.Metadata(out.Metadata)
+	return out, nil
+}
+
+var oneCPU = sched.CPUs(1)
+
+func decodeResources(list []*pb.Resource) (sched.Resources, error) {
+	switch {
+	case len(list) == 0:
+		return sched.Resources{}, nil
+	case len(list) == 1 && list[0].Name == "CPU" && list[0].Amount == 1:
+		return oneCPU, nil
+	}
+	return sched.Collect(func(yield func(string, float64) bool) {
+		for _, r := range list {
+			if !yield(r.Name, r.Amount) {
+				return
+			}
+		}
+	})
+}
+
+func decodeSpec(s *pb.TaskSpec) (*task.Spec, error) {
+	id, err := ids.Task(s.GetTaskId())
+	if err != nil {
+		return nil, err
+	}
+	out := &task.Spec{Type: task.Type(s.Type), ID: id, Name: s.Name, Method: s.Method, NumReturns: int(s.NumReturns),
+		MaxRetries: int(s.MaxRetries), Group: s.ConcurrencyGroup, Wire: s}
+	if s.Type < 0 || s.Type > pb.TaskType_ACTOR_TASK {
+		return nil, fmt.Errorf("task %s: unknown type %d", id, s.Type)
+	}
+	if s.NumReturns > maxReturns {
+		return nil, fmt.Errorf("task %s: %d returns, at most %d", id, s.NumReturns, maxReturns)
+	}
+	if len(s.ParentTaskId) > 0 {
+		if out.Parent, err = ids.Task(s.ParentTaskId); err != nil {
+			return nil, err
+		}
+	}
+	if out.Type != task.ActorMethod {
+		if out.Function, err = ids.Function(s.FunctionId); err != nil {
+			return nil, err
+		}
+	}
+	if out.Type != task.Normal {
+		if out.Actor, err = ids.Actor(s.ActorId); err != nil {
+			return nil, err
+		}
+	}
+	if out.Resources, err = decodeResources(s.Resources); err != nil {
+		return nil, fmt.Errorf("task %s: %w", id, err)
+	}
+	if len(s.Args) > 0 {
+		out.Args = make([]task.Arg, len(s.Args))
+	}
+	for i, a := range s.Args {
+		if len(a.Ref) > 0 {
+			out.Args[i].IsRef = true
+			if out.Args[i].Ref, err = ids.Object(a.Ref); err != nil {
+				return nil, err
+			}
+		} else if a.Value.GetBlock() != nil {
+			return nil, fmt.Errorf("task %s: argument %d lies in the arena: large arguments are put and passed by reference", id, i)
+		} else if out.Args[i].Value, err = decodeValue(a.Value); err != nil {
+			return nil, err
+		}
+	}
+	if out.Type == task.ActorCreation {
+		out.Creation, err = decodeCreation(s.Actor)
+	}
+	return out, err
+}
+
+// maxReturns bounds what one task may ask for before anything is allocated.
+const maxReturns = 1 << 20
+
+func decodeCreation(c *pb.ActorCreation) (*task.Creation, error) {
+	if c == nil {
+		return nil, fmt.Errorf("actor creation without its options")
+	}
+	out := &task.Creation{MaxRestarts: int(c.MaxRestarts), MaxConcurrency: int(c.MaxConcurrency), Asyncio: c.IsAsyncio,
+		Name: c.Name, Namespace: c.Namespace, Detached: c.Detached, MaxPendingCalls: int(c.MaxPendingCalls),
+		Handle: c.Handle, ClassName: c.ClassName, OutOfOrder: c.OutOfOrder}
+	for _, g := range c.Groups {
+		out.Groups = append(out.Groups, task.Group{Name: g.Name, MaxConcurrency: int(g.MaxConcurrency)})
+	}
+	if len(c.PlacementResources) > 0 {
+		var err error
+		if out.Placement, err = decodeResources(c.PlacementResources); err != nil {
+			return nil, err
+		}
+		out.HasPlacement = true
+	}
+	return out, nil
+}

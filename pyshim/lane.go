@@ -1,0 +1,228 @@
+package pyshim
+
+import (
+	"context"
+	"sync"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/mobula/mobula/coreworker"
+	"github.com/mobula/mobula/coreworker/execute"
+	pb "github.com/mobula/mobula/proto/boundary"
+)
+
+const (
+	// maxQueued bounds what waits to be sent on one lane. Answers are bounded by what was asked and tasks by their
+	// window, so a shim that gets there does not read.
+	maxQueued = 1 << 16
+	// maxLogs bounds the log messages that wait for the driver.
+	maxLogs = 4096
+	// ackEvery is how many mutations are acknowledged at a time when nothing else is to be said.
+	ackEvery = 1024
+)
+
+// lane is one stream.
+type lane struct {
+	server  *Server
+	stream  pb.Boundary_LaneServer
+	kind    pb.LaneKind
+	process *coreworker.Process
+	exec    *execute.Lane
+	slot    int
+	epoch   uint64
+	// requests that have no answer yet, with the way to give each up. Guarded by the core's lock.
+	requests map[uint64]func()
+	acked    uint64
+
+	mu      sync.Mutex // guards what follows; the lowest of all locks
+	queue   []*pb.ToShim
+	logs    int
+	lostLog int
+	stopped bool
+	idle    chan struct{} // closed when the queue ran empty, while somebody waits for that
+	wake    chan struct{}
+	done    chan struct{}
+	writer  sync.WaitGroup
+}
+
+// read applies what the shim sends until its stream ends.
+func (l *lane) read(first *pb.FromShim) error {
+	for m := first; ; {
+		if err := l.apply(m); err != nil {
+			return err
+		}
+		next, err := l.stream.Recv()
+		if err != nil {
+			return nil // the shim closed the lane, or is gone: both are how lanes end
+		}
+		m = next
+	}
+}
+
+// apply carries out one message. What is malformed ends the lane; nobody else notices.
+func (l *lane) apply(m *pb.FromShim) error {
+	steps, err := l.decode(m)
+	if err != nil {
+		return status.Error(codes.InvalidArgument, err.Error())
+	}
+	l.server.core.Do(func() {
+		for i, mutate := range steps.mutations {
+			l.process.Mutate(m.FirstMutation+uint64(i), mutate)
+		}
+		if steps.then != nil {
+			l.process.After(m.After, steps.then)
+		}
+		if n := l.process.Applied(); n >= l.acked+ackEvery {
+			l.acked = n
+			l.send(&pb.ToShim{Applied: n})
+		}
+	})
+	return nil
+}
+
+// send queues a message. Called with or without the core's lock; never blocks.
+func (l *lane) send(m *pb.ToShim) {
+	l.mu.Lock()
+	if l.stopped {
+		l.mu.Unlock()
+		return
+	}
+	if n := len(l.queue); n > 0 && mergeable(l.queue[n-1], m) {
+		l.queue[n-1].Run = append(l.queue[n-1].Run, m.Run...)
+		l.mu.Unlock()
+		return
+	}
+	l.queue = append(l.queue, m)
+	full := len(l.queue) > maxQueued
+	if full {
+		l.stopped = true
+		l.queue = nil
+	}
+	l.mu.Unlock()
+	if full {
+		close(l.done)
+		return
+	}
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// mergeable says whether m brings nothing but tasks and the message queued before it as well.
+func mergeable(last, m *pb.ToShim) bool {
+	return len(m.Run) > 0 && len(last.Run) > 0 && len(last.Run) < 64 && last.Reply == nil && m.Reply == nil &&
+		last.Attached == nil && len(last.Cancel) == 0 && last.OpenLane == nil && last.Exit == nil && len(last.Logs) == 0
+}
+
+// log queues a line for the driver, or counts it as lost.
+func (l *lane) log(line *pb.LogLine) {
+	l.mu.Lock()
+	if l.logs >= maxLogs {
+		l.lostLog++
+		l.mu.Unlock()
+		return
+	}
+	l.logs++
+	l.mu.Unlock()
+	l.send(&pb.ToShim{Logs: []*pb.LogLine{line}})
+}
+
+// write sends what is queued until the lane is closed.
+func (l *lane) write() {
+	defer l.writer.Done()
+	for {
+		l.mu.Lock()
+		batch := l.queue
+		l.queue = nil
+		if len(batch) == 0 && l.idle != nil {
+			close(l.idle)
+			l.idle = nil
+		}
+		l.mu.Unlock()
+		if len(batch) == 0 {
+			select {
+			case <-l.wake:
+				continue
+			case <-l.done:
+				return
+			}
+		}
+		for _, m := range batch {
+			if err := l.stream.Send(m); err != nil {
+				return // the reader sees the end of the stream too, and closes the lane
+			}
+			if len(m.Logs) > 0 {
+				l.sentLogs(len(m.Logs))
+			}
+		}
+	}
+}
+
+func (l *lane) sentLogs(n int) {
+	l.mu.Lock()
+	l.logs -= n
+	lost := 0
+	if l.logs == 0 {
+		lost, l.lostLog = l.lostLog, 0
+	}
+	l.mu.Unlock()
+	if lost > 0 {
+		l.log(&pb.LogLine{Name: "mobula", Text: droppedText(lost)})
+	}
+}
+
+// flush waits until the queue was handed to the transport.
+func (l *lane) flush(ctx context.Context) {
+	l.mu.Lock()
+	if l.stopped {
+		l.mu.Unlock()
+		return
+	}
+	if l.idle == nil {
+		l.idle = make(chan struct{})
+	}
+	idle := l.idle
+	l.mu.Unlock()
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+	select {
+	case <-idle:
+	case <-l.stream.Context().Done():
+	case <-ctx.Done():
+	}
+}
+
+// close ends the lane: what it waited for is given up, what it executed is told to the executor.
+func (l *lane) close() {
+	s := l.server
+	s.mu.Lock()
+	delete(s.lanes, l)
+	if s.notices == l {
+		s.notices = nil
+	}
+	s.mu.Unlock()
+	s.core.Do(func() {
+		for _, abandon := range l.requests {
+			abandon()
+		}
+		clear(l.requests)
+		if l.exec != nil {
+			l.process.DetachExecutor(l.exec)
+		}
+	})
+	l.mu.Lock()
+	first := !l.stopped
+	l.stopped, l.queue = true, nil
+	l.mu.Unlock()
+	if first {
+		close(l.done)
+	}
+	l.writer.Wait()
+	if l.exec != nil && s.page != nil {
+		s.page.Give(l.slot)
+	}
+}

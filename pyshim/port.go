@@ -1,0 +1,41 @@
+package pyshim
+
+import (
+	"fmt"
+
+	"github.com/mobula/mobula/coreworker/execute"
+	"github.com/mobula/mobula/coreworker/ids"
+	pb "github.com/mobula/mobula/proto/boundary"
+)
+
+// A lane is the executor's port to its thread. All of these are called with the core's lock held.
+
+// Run implements execute.Port.
+func (l *lane) Run(r *execute.Run) { l.send(&pb.ToShim{Run: []*pb.RunTask{l.encodeRun(r)}}) }
+
+// CancelRun implements execute.Port.
+func (l *lane) CancelRun(id ids.TaskID) {
+	l.send(&pb.ToShim{Cancel: []*pb.CancelRun{{TaskId: id.Bytes()}}})
+}
+
+// OpenLane implements execute.Port.
+func (l *lane) OpenLane(group string) {
+	l.send(&pb.ToShim{OpenLane: &pb.OpenLane{Opening: 1, ConcurrencyGroup: group}})
+}
+
+// Flag implements execute.Port.
+func (l *lane) Flag(epoch uint64) {
+	if l.server.page != nil {
+		l.server.page.Flag(l.slot, epoch)
+	}
+}
+
+// Wake implements execute.Port.
+func (l *lane) Wake(id ids.TaskID) { l.process.Wake(id) }
+
+// Exit implements execute.Port.
+func (l *lane) Exit(now bool, why string) { l.send(&pb.ToShim{Exit: &pb.Exit{Now: now, Why: why}}) }
+
+func droppedText(n int) []byte {
+	return fmt.Appendf(nil, "%d messages of worker output were dropped: they came faster than this process reads them", n)
+}

@@ -1,0 +1,205 @@
+package pyshim
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/mobula/mobula/coreworker"
+	"github.com/mobula/mobula/coreworker/embedded"
+	"github.com/mobula/mobula/coreworker/ids"
+	"github.com/mobula/mobula/coreworker/objects"
+	"github.com/mobula/mobula/coreworker/task"
+	pb "github.com/mobula/mobula/proto/boundary"
+)
+
+// answer sends the reply to a request, unless it was abandoned.
+func (l *lane) answer(id uint64, r *pb.Reply) {
+	delete(l.requests, id)
+	r.Id = id
+	n := l.process.Applied()
+	l.acked = n
+	l.send(&pb.ToShim{Reply: r, Applied: n})
+}
+
+func (l *lane) asker(taskID []byte) (coreworker.Asker, error) {
+	a := coreworker.Asker{Process: l.process, Lane: l.exec}
+	if len(taskID) > 0 {
+		id, err := ids.Task(taskID)
+		if err != nil {
+			return a, err
+		}
+		a.Task, a.HasTask = id, true
+	}
+	return a, nil
+}
+
+// limit turns a time limit of the wire into one of the core: negative means none.
+func limit(ms int64) (d time.Duration, limited bool) {
+	const most = int64(1<<63-1) / int64(time.Millisecond)
+	if ms < 0 {
+		return 0, false
+	}
+	return time.Duration(min(ms, most)) * time.Millisecond, true
+}
+
+// decodeRequest reads one request and gives what carries it out.
+func (l *lane) decodeRequest(q *pb.Request) (func(), error) {
+	id, p, core := q.Id, l.process, l.server.core
+	switch k := q.Kind.(type) {
+	case *pb.Request_Get:
+		objs, err := ids.Objects(k.Get.ObjectIds)
+		if err != nil {
+			return nil, err
+		}
+		asker, err := l.asker(k.Get.TaskId)
+		if err != nil {
+			return nil, err
+		}
+		timeout, limited := limit(k.Get.TimeoutMs)
+		return func() {
+			l.hold(id, func() func() {
+				return core.Get(asker, objs, timeout, limited, func(f coreworker.Fetched) { l.answer(id, encodeFetched(f)) })
+			})
+		}, nil
+	case *pb.Request_Wait:
+		objs, err := ids.Objects(k.Wait.ObjectIds)
+		if err != nil {
+			return nil, err
+		}
+		asker, err := l.asker(k.Wait.TaskId)
+		if err != nil {
+			return nil, err
+		}
+		timeout, limited := limit(k.Wait.TimeoutMs)
+		want := min(int(k.Wait.NumReturns), len(objs))
+		return func() {
+			l.hold(id, func() func() {
+				return core.Wait(asker, objs, want, timeout, limited, func(w coreworker.Waited) { l.answer(id, encodeWaited(w)) })
+			})
+		}, nil
+	case *pb.Request_Allocate:
+		size := k.Allocate.Size
+		return func() { l.answer(id, l.allocate(size)) }, nil
+	case *pb.Request_RegisterActor:
+		spec, err := decodeSpec(k.RegisterActor.GetSpec())
+		if err != nil {
+			return nil, err
+		}
+		if spec.Type != task.ActorCreation {
+			return nil, fmt.Errorf("only actor creations are registered")
+		}
+		existing := k.RegisterActor.GetIfExists
+		return func() {
+			found, created, err := p.RegisterActor(spec, existing)
+			l.answer(id, encodeActor(found, created, err))
+		}, nil
+	case *pb.Request_LookupActor:
+		return func() {
+			found, err := core.LookupActor(k.LookupActor.Namespace, k.LookupActor.Name)
+			l.answer(id, encodeActor(found, false, err))
+		}, nil
+	case *pb.Request_ListNamedActors:
+		return func() {
+			l.answer(id, encodeNames(core.NamedActors(k.ListNamedActors.Namespace, k.ListNamedActors.AllNamespaces)))
+		}, nil
+	case *pb.Request_KvGet:
+		return func() {
+			value, found := core.Lookup(k.KvGet.Namespace, k.KvGet.Key)
+			l.answer(id, &pb.Reply{Kind: &pb.Reply_Kv{Kv: &pb.KvValue{Found: found, Value: value}}})
+		}, nil
+	case *pb.Request_ClusterInfo:
+		return func() { l.answer(id, encodeInfo(core.Info())) }, nil
+	case *pb.Request_TaskPending:
+		obj, err := ids.Object(k.TaskPending.ObjectId)
+		if err != nil {
+			return nil, err
+		}
+		return func() { l.answer(id, &pb.Reply{Kind: &pb.Reply_TaskPending{TaskPending: core.Pending(obj)}}) }, nil
+	case *pb.Request_Sync:
+		return func() { l.answer(id, &pb.Reply{}) }, nil
+	case *pb.Request_Abandon:
+		given := k.Abandon.Id
+		return func() {
+			if abandon := l.requests[given]; abandon != nil {
+				delete(l.requests, given)
+				abandon()
+			}
+		}, nil
+	}
+	return nil, fmt.Errorf("a request of an unknown kind")
+}
+
+// hold keeps the way to give a request up, if it was not answered at once.
+func (l *lane) hold(id uint64, begin func() func()) {
+	l.requests[id] = func() {}
+	abandon := begin()
+	if _, open := l.requests[id]; open {
+		l.requests[id] = abandon
+	}
+}
+
+func (l *lane) allocate(size uint64) *pb.Reply {
+	b, err := l.process.Allocate(size)
+	switch {
+	case err == nil:
+		return &pb.Reply{Kind: &pb.Reply_Allocate{Allocate: encodeBlock(b)}}
+	case errors.Is(err, objects.ErrFull):
+		return refused(pb.ErrorKind_ERROR_STORE_FULL, err)
+	default:
+		return refused(pb.ErrorKind_ERROR_OUT_OF_DISK, err)
+	}
+}
+
+func refused(kind pb.ErrorKind, err error) *pb.Reply {
+	return &pb.Reply{Error: err.Error(), ErrorKind: kind}
+}
+
+func encodeFetched(f coreworker.Fetched) *pb.Reply {
+	if f.Canceled {
+		return &pb.Reply{Error: "the task that waits here was canceled", ErrorKind: pb.ErrorKind_ERROR_CANCELED}
+	}
+	out := &pb.GetReply{TimedOut: f.TimedOut, Failed: f.Failed, FailedIndex: uint32(f.Index), Values: make([]*pb.Value, len(f.Values))}
+	for i, v := range f.Values {
+		out.Values[i] = encodeValue(v)
+	}
+	return &pb.Reply{Kind: &pb.Reply_Get{Get: out}}
+}
+
+func encodeWaited(w coreworker.Waited) *pb.Reply {
+	if w.Canceled {
+		return &pb.Reply{Error: "the task that waits here was canceled", ErrorKind: pb.ErrorKind_ERROR_CANCELED}
+	}
+	ready := make([]byte, len(w.Ready))
+	for i, r := range w.Ready {
+		if r {
+			ready[i] = 1
+		}
+	}
+	return &pb.Reply{Kind: &pb.Reply_Wait{Wait: &pb.WaitReply{Ready: ready}}}
+}
+
+func encodeActor(s *task.Spec, created bool, err error) *pb.Reply {
+	switch {
+	case err == nil:
+		return &pb.Reply{Kind: &pb.Reply_Actor{Actor: &pb.ActorInfo{ActorId: s.Actor.Bytes(), Handle: s.Creation.Handle, Created: created}}}
+	case errors.Is(err, embedded.ErrNameTaken):
+		return refused(pb.ErrorKind_ERROR_NAME_TAKEN, err)
+	default:
+		return refused(pb.ErrorKind_ERROR_NOT_FOUND, err)
+	}
+}
+
+func encodeNames(specs []*task.Spec) *pb.Reply {
+	out := &pb.NamedActors{}
+	for _, s := range specs {
+		out.Names = append(out.Names, s.Creation.Name)
+		out.Namespaces = append(out.Namespaces, s.Creation.Namespace)
+	}
+	return &pb.Reply{Kind: &pb.Reply_NamedActors{NamedActors: out}}
+}
+
+func encodeInfo(i coreworker.Info) *pb.Reply {
+	return &pb.Reply{Kind: &pb.Reply_ClusterInfo{ClusterInfo: &pb.ClusterInfoReply{Total: encodeResources(i.Total),
+		Available: encodeResources(i.Available), ObjectStoreBytes: i.StoreBytes, ObjectStoreUsed: i.StoreUsed}}}
+}

@@ -1,0 +1,179 @@
+package pyshim
+
+import (
+	"context"
+	"os"
+	"runtime"
+	"slices"
+	"sync"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/mobula/mobula/coreworker"
+	"github.com/mobula/mobula/coreworker/ids"
+	pb "github.com/mobula/mobula/proto/boundary"
+)
+
+// Protocol is the number of the boundary's protocol. It changes with any incompatible change of boundary.proto.
+const Protocol = 1
+
+// Server serves the boundary of one core.
+type Server struct {
+	pb.UnimplementedBoundaryServer
+	core      *coreworker.Core
+	page      *Page
+	version   string
+	namespace string
+
+	mu      sync.Mutex // guards what follows; below the core's lock, never held across a call
+	lanes   map[*lane]struct{}
+	notices *lane // the driver's
+	early   []*pb.LogLine
+}
+
+// NewServer makes the service. page may be nil: then is_canceled() is answered by RPC only.
+func NewServer(core *coreworker.Core, page *Page, version, namespace string) *Server {
+	return &Server{core: core, page: page, version: version, namespace: namespace, lanes: map[*lane]struct{}{}}
+}
+
+// Lane implements the service's one stream.
+func (s *Server) Lane(stream pb.Boundary_LaneServer) error {
+	first, err := stream.Recv()
+	if err != nil {
+		return err
+	}
+	l, err := s.open(stream, first.GetAttach())
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	return l.read(first)
+}
+
+func (s *Server) open(stream pb.Boundary_LaneServer, a *pb.Attach) (*lane, error) {
+	switch {
+	case a == nil:
+		return nil, status.Error(codes.InvalidArgument, "the first message of a lane must have attach")
+	case a.Protocol != Protocol:
+		return nil, status.Errorf(codes.FailedPrecondition, "this mobula-core speaks protocol %d, the Python package %d: install both from one release", Protocol, a.Protocol)
+	case a.Version != s.version:
+		return nil, status.Errorf(codes.FailedPrecondition, "this mobula-core is version %s, the Python package %s: install both from one release", s.version, a.Version)
+	}
+	id, err := ids.Worker(a.WorkerId)
+	if err != nil {
+		return nil, status.Error(codes.InvalidArgument, err.Error())
+	}
+	role := coreworker.Role(a.Role)
+	if a.Kind == pb.LaneKind_LANE_EXECUTOR && role != coreworker.Worker {
+		return nil, status.Error(codes.InvalidArgument, "only workers have executor lanes")
+	}
+	l := &lane{server: s, stream: stream, kind: a.Kind, requests: map[uint64]func(){}, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	attached := &pb.Attached{JobId: s.core.Job.Bytes(), NodeId: s.core.Node.Bytes(), Namespace: s.namespace}
+	if l.kind == pb.LaneKind_LANE_EXECUTOR && s.page != nil {
+		slot, epoch, err := s.page.Take()
+		if err != nil {
+			return nil, status.Error(codes.ResourceExhausted, err.Error())
+		}
+		l.slot, l.epoch = slot, epoch
+		attached.Slot = uint32(slot)
+	}
+	s.core.Do(func() {
+		p := s.core.Attach(id, role, int(a.Pid))
+		if p == nil {
+			return
+		}
+		l.process = p
+		attached.Applied = p.Applied()
+		// Queued before the lane is known anywhere: it is the first message, whatever else is sent from now on.
+		l.send(&pb.ToShim{Attached: attached})
+		if l.kind == pb.LaneKind_LANE_EXECUTOR {
+			l.exec = p.AttachExecutor(l, a.ConcurrencyGroup, a.EventLoop, l.epoch)
+		}
+	})
+	if l.process == nil {
+		if s.page != nil && l.kind == pb.LaneKind_LANE_EXECUTOR {
+			s.page.Give(l.slot)
+		}
+		return nil, status.Errorf(codes.PermissionDenied, "process %s was not started by this mobula-core", id)
+	}
+	s.mu.Lock()
+	s.lanes[l] = struct{}{}
+	if role == coreworker.Driver && l.kind == pb.LaneKind_LANE_NOTICES {
+		s.notices = l
+		if len(s.early) > 0 {
+			l.send(&pb.ToShim{Logs: s.early})
+			s.early = nil
+		}
+	}
+	s.mu.Unlock()
+	l.writer.Add(1)
+	go l.write()
+	return l, nil
+}
+
+// IsTaskCanceled answers from the canceled set of the executor itself.
+func (s *Server) IsTaskCanceled(_ context.Context, q *pb.IsTaskCanceledRequest) (*pb.IsTaskCanceledReply, error) {
+	worker, err := ids.Worker(q.WorkerId)
+	if err != nil {
+		return nil, status.Error(codes.InvalidArgument, err.Error())
+	}
+	id, err := ids.Task(q.TaskId)
+	if err != nil {
+		return nil, status.Error(codes.InvalidArgument, err.Error())
+	}
+	var canceled bool
+	s.core.Do(func() { canceled = s.core.IsCanceled(worker, id) })
+	return &pb.IsTaskCanceledReply{Canceled: canceled}, nil
+}
+
+// Inspect counts what is alive.
+func (s *Server) Inspect(context.Context, *pb.InspectRequest) (*pb.InspectReply, error) {
+	var c coreworker.Counts
+	s.core.Do(func() { c = s.core.Counts() })
+	s.mu.Lock()
+	lanes := len(s.lanes)
+	s.mu.Unlock()
+	fds, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return nil, status.Error(codes.Internal, err.Error())
+	}
+	return &pb.InspectReply{
+		Processes: uint32(c.Processes), Workers: uint32(c.Workers), IdleWorkers: uint32(c.IdleWorkers),
+		TasksPending: uint64(c.TasksPending), TasksQueued: uint64(c.TasksQueued), TasksRunning: uint64(c.TasksRunning),
+		Canceled: uint64(c.Canceled), Objects: uint64(c.Objects), Blocks: uint64(c.Blocks),
+		BlocksWithoutRef: uint64(c.BlocksWithoutRef), Pins: uint64(c.Pins), ArenaUsed: c.ArenaUsed,
+		Actors: uint64(c.Actors), Parked: uint32(c.Parked), Leases: uint64(c.Leases),
+		Goroutines: uint32(runtime.NumGoroutine()), Fds: uint32(len(fds)), Lanes: uint32(lanes),
+	}, nil
+}
+
+// Output brings lines that a worker printed to the driver. It never blocks; what the driver does not read in time is
+// counted and dropped.
+func (s *Server) Output(id ids.WorkerID, pid int, isErr bool, lines []byte) {
+	var name string
+	s.core.Do(func() { name = s.core.Label(id) })
+	line := &pb.LogLine{Pid: uint32(pid), IsError: isErr, Name: name, Text: slices.Clone(lines)}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.notices == nil {
+		if len(s.early) < maxLogs {
+			s.early = append(s.early, line)
+		}
+		return
+	}
+	s.notices.log(line)
+}
+
+// Flush waits until what is queued for the lanes was handed to the transport, or ctx is done.
+func (s *Server) Flush(ctx context.Context) {
+	s.mu.Lock()
+	lanes := make([]*lane, 0, len(s.lanes))
+	for l := range s.lanes {
+		lanes = append(lanes, l)
+	}
+	s.mu.Unlock()
+	for _, l := range lanes {
+		l.flush(ctx)
+	}
+}
