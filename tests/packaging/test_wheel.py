@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,14 +32,26 @@ ray.shutdown()
 """
 
 
-def run(*command: str | Path, **options: object) -> str:
+def run(*command: str | Path, cwd: Path = ROOT, temporary: Path | None = None) -> None:
     # The tests' own path must not help the new environment find anything.
-    env = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
-    done = subprocess.run(  # type: ignore[call-overload]
-        [str(word) for word in command], env=env, capture_output=True, text=True, check=False, **options
-    )
+    env = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "XDG_RUNTIME_DIR")}
+    if temporary is not None:
+        env["TMPDIR"] = str(temporary)
+    done = subprocess.run([str(word) for word in command], cwd=cwd, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-    return str(done.stdout)
+
+
+def processes_of(home: Path) -> list[psutil.Process]:
+    """Processes whose program or command line lies in that environment."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            words = [process.exe(), *process.cmdline()]
+        except psutil.Error:
+            continue
+        if any(word.startswith(str(home)) for word in words):
+            found.append(process)
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -70,4 +84,11 @@ def test_it_works_in_an_environment_of_its_own(wheel: Path, tmp_path: Path) -> N
     home = tmp_path / "env"
     run(sys.executable, "-m", "venv", home)
     run(home / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel)
-    run(home / "bin/python", "-c", PROGRAM, wheel.stem.split("-")[1], cwd=tmp_path, timeout=60)
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    run(home / "bin/python", "-c", PROGRAM, wheel.stem.split("-")[1], cwd=tmp_path, temporary=temporary)
+    end = time.monotonic() + 10
+    while (left := processes_of(home)) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not left
+    assert not list(temporary.iterdir())
