@@ -64,11 +64,18 @@ func unpack(data []byte) ([]byte, error) {
 	if length > uint64(len(body)) {
 		return nil, fmt.Errorf("%w: header says %d bytes, %d are there", errNotPacked, length, len(body))
 	}
-	inside, err := msgpack.NewDecoder(bytes.NewReader(body[:length])).DecodeBytes()
+	// The length of the bin is looked at before its bytes are: DecodeBytes would first make room for as many as it
+	// claims, up to 4 GiB.
+	rest := bytes.NewReader(body[:length])
+	n, err := msgpack.NewDecoder(rest).DecodeBytesLen()
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errNotPacked, err)
 	}
-	return inside, nil
+	if n < 0 || n > rest.Len() {
+		return nil, fmt.Errorf("%w: bin of %d bytes, %d are there", errNotPacked, n, rest.Len())
+	}
+	start := int(length) - rest.Len()
+	return body[start : start+n], nil
 }
 
 // ErrorInfo reads an error value that a submitter made, here or in Ray. It is nil where the value has no data.
