@@ -145,6 +145,7 @@ func (p *Pool) serve(z *zygote) error {
 		defer close(closer)
 		select {
 		case <-p.stop:
+			_, _ = z.conn.Write([]byte(`{"bye":true}`)) // or it would clean up after a core that was killed
 			z.conn.Close()
 		case <-served:
 		}

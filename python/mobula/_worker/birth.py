@@ -77,9 +77,14 @@ def become_worker(config: WorkerConfig, go_fd: int) -> NoReturn:
         os._exit(code)
 
 
+def entry_of(options: Mapping[str, Any]) -> tuple[str, str]:
+    """Module and function of `run_worker`, or what the configuration names instead (tests of the pool do)."""
+    module, _, function = options.get("entry", "mobula._worker.main:run_worker").partition(":")
+    return module, function
+
+
 def _entry(config: WorkerConfig) -> Any:
-    """`run_worker`, or what the driver's configuration names instead ("module:function", for tests of the pool)."""
-    module, _, function = config.options.get("entry", "mobula._worker.main:run_worker").partition(":")
+    module, function = entry_of(config.options)
     return getattr(importlib.import_module(module), function)
 
 

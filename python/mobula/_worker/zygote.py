@@ -25,18 +25,13 @@ from typing import Any, NoReturn
 
 from mobula._version import __version__
 from mobula._worker import lifeline
-from mobula._worker.birth import apply_environment, apply_interpreter, become_worker, reset_process
+from mobula._worker.birth import apply_environment, apply_interpreter, become_worker, entry_of, reset_process
 from mobula._worker.config import WorkerConfig
 
-# Imported once here so that no worker pays for it. Not numpy: its BLAS starts threads.
-PRELOAD = (
-    "pickle",
-    "cloudpickle",
-    "asyncio",
-    "concurrent.futures.thread",
-    "mobula._core.pb.boundary_pb2",
-    "mobula._worker.main",
-)
+# Imported once here so that no worker pays for it. Not numpy: its BLAS starts threads. The entry's own module comes
+# last, so that a package that lacks something says so at once and in one place.
+PRELOAD = ("pickle", "asyncio", "concurrent.futures.thread")
+PRELOAD_FOR_TASKS = ("cloudpickle", "mobula._core.pb.boundary_pb2")
 CONFIG_FD = 4
 MAX_PACKET = 64 << 10
 FDS_OF_REQUEST = 5  # ticket, stdin, stdout, stderr, go
@@ -57,7 +52,7 @@ def run_zygote(certificate: Mapping[str, Any]) -> NoReturn:
         os._exit(0)  # the core ended before we looked; compared after the pidfd was made, so this holds
     gc.disable()
     apply_interpreter(certificate["options"])
-    _preload()
+    _preload(certificate["options"])
     control = socket.socket(fileno=certificate["control_fd"])
     _Zygote(certificate, control, core).serve()
     os._exit(0)
@@ -75,13 +70,11 @@ def run_single(certificate: Mapping[str, Any]) -> NoReturn:
     become_worker(WorkerConfig.from_certificate(certificate, certificate["worker_id"], ticket_fd), go_fd)
 
 
-def _preload() -> None:
-    for name in PRELOAD:
-        try:
-            importlib.import_module(name)
-        except ModuleNotFoundError as error:
-            if error.name != name:
-                raise
+def _preload(options: Mapping[str, Any]) -> None:
+    entry, _ = entry_of(options)
+    for_tasks = PRELOAD_FOR_TASKS if "entry" not in options else ()
+    for name in (*PRELOAD, *for_tasks, *(options.get("preload") or ()), entry):
+        importlib.import_module(name)
     gc.collect()
     gc.freeze()  # the collector of a worker must not touch, and so copy, what all share
 
@@ -104,27 +97,32 @@ class _Zygote:
             if self._core in ready:
                 lifeline.clean_up_after_core(self._certificate["session_dir"])
                 return
-            if self._control.fileno() in ready and not self._serve_one():
-                # The core closed it: an orderly end, or (its socket goes before its process) a killed core.
-                if poll_core(self._core, 1.0):
-                    lifeline.clean_up_after_core(self._certificate["session_dir"])
-                return
+            if self._control.fileno() in ready:
+                more = self._serve_one()
+                if more is False:
+                    return
+                if more is None:
+                    # No word of farewell: the core was killed, and its socket went before its process.
+                    poll.unregister(self._control)
 
-    def _serve_one(self) -> bool:
+    def _serve_one(self) -> bool | None:
+        """True: served. False: the core said goodbye. None: the socket ended."""
         rights = array.array("i")
         try:
             data, ancillary, _, _ = self._control.recvmsg(
                 MAX_PACKET, socket.CMSG_SPACE(FDS_OF_REQUEST * rights.itemsize), socket.MSG_CMSG_CLOEXEC
             )
         except ConnectionError:
-            return False
+            return None
         if not data:
-            return False
+            return None
         for level, kind, payload in ancillary:
             if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
                 rights.frombytes(payload[: len(payload) - len(payload) % rights.itemsize])
         fds = rights.tolist()
         request = json.loads(data)
+        if request.get("bye"):
+            return False
         try:
             self._fork(request, fds)
         finally:
@@ -200,13 +198,6 @@ class _Zygote:
         apply_environment(request.get("env") or ())
         reset_process()
         become_worker(WorkerConfig.from_certificate(self._certificate, request["id"], ticket), go)
-
-
-def poll_core(core: int, timeout_s: float) -> bool:
-    """Whether the core's process ends within the time."""
-    poll = select.poll()
-    poll.register(core, select.POLLIN)
-    return bool(poll.poll(timeout_s * 1000))
 
 
 def _threads() -> str:
