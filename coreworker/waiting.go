@@ -82,8 +82,8 @@ func (c *Core) park(q *parked, timeout time.Duration, limited bool) {
 		q.stops = append(q.stops, c.After(timeout, func() { q.finish(byTime) }))
 	}
 	if q.asker.Lane != nil {
+		c.sched.Blocked(p.worker) // first: what is taken back next must not go to this worker again
 		p.worker.Exec.Blocked(q.asker.Lane)
-		c.sched.Blocked(p.worker)
 	}
 }
 

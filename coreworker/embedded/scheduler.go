@@ -210,6 +210,9 @@ func (s *Scheduler) Attached(w *Worker) {
 // Blocked is called when user code of the worker begins to wait in the core, Unblocked when it no longer does. While it
 // waits its processors are lent out; afterwards it has them again even if that is more than there are, as in Ray.
 func (s *Scheduler) Blocked(w *Worker) {
+	if w.lease != nil {
+		w.lease.Blocked = true
+	}
 	if w.holding && !w.blocked {
 		w.blocked = true
 		s.check(s.node.Block(w.held))
@@ -219,6 +222,9 @@ func (s *Scheduler) Blocked(w *Worker) {
 
 // Unblocked ends Blocked.
 func (s *Scheduler) Unblocked(w *Worker) {
+	if w.lease != nil {
+		w.lease.Blocked = false
+	}
 	if w.holding && w.blocked {
 		w.blocked = false
 		s.check(s.node.Unblock(w.held))

@@ -44,6 +44,8 @@ type Lease struct {
 	Executor peer.Executor
 	// Wanted is set by the leaser when somebody else waits for what this lease holds.
 	Wanted bool
+	// Blocked is set by the leaser while the task that runs there waits for something: nothing is pushed behind it.
+	Blocked bool
 	// Lost is set by the submitter; the leaser calls it when the worker went, before the executor answers for its tasks.
 	Lost func()
 	// Grant is the leaser's own.

@@ -183,7 +183,7 @@ func (c *class) pushAhead() {
 	for spare := c.queue.Len() - c.starting(); spare > 0; spare-- {
 		var best *Lease
 		for _, l := range c.leases {
-			if l.inflight < window && now-l.last < quick && !c.due(l, now) && (best == nil || l.inflight < best.inflight) {
+			if !l.Blocked && l.inflight < window && now-l.last < quick && !c.due(l, now) && (best == nil || l.inflight < best.inflight) {
 				best = l
 			}
 		}

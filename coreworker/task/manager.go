@@ -1,7 +1,9 @@
 package task
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/mobula/mobula/coreworker/ids"
 )
@@ -29,6 +31,8 @@ type Entry struct {
 	Forced   bool // canceled with force
 	// Seq is the entry's place among the calls of its owner to its actor.
 	Seq uint64
+	// Born numbers all tasks in the order they were submitted.
+	Born uint64
 }
 
 // Manager is the table of tasks without an outcome. An id is in it from its submission until its outcome is fixed,
@@ -37,6 +41,7 @@ type Manager struct {
 	entries map[ids.TaskID]*Entry
 	// By parent. A task may outlive its parent, so families are kept apart from entries.
 	families map[ids.TaskID]map[ids.TaskID]struct{}
+	born     uint64
 }
 
 // NewManager returns an empty table.
@@ -49,7 +54,8 @@ func (m *Manager) Add(spec *Spec, owner ids.WorkerID) (*Entry, bool) {
 	if e := m.entries[spec.ID]; e != nil {
 		return e, false
 	}
-	e := &Entry{Spec: spec, Owner: owner, Retries: spec.MaxRetries}
+	m.born++
+	e := &Entry{Spec: spec, Owner: owner, Retries: spec.MaxRetries, Born: m.born}
 	m.entries[spec.ID] = e
 	siblings := m.families[spec.Parent]
 	if siblings == nil {
@@ -77,12 +83,14 @@ func (m *Manager) Finish(id ids.TaskID) {
 	}
 }
 
-// Children returns the tasks without an outcome that `parent` has submitted. The order is not defined.
+// Children returns the tasks without an outcome that `parent` has submitted, the newest first: so that who cancels them
+// comes to the calls of an actor before it comes to the actor.
 func (m *Manager) Children(parent ids.TaskID) []*Entry {
 	out := make([]*Entry, 0, len(m.families[parent]))
 	for id := range m.families[parent] {
 		out = append(out, m.entries[id])
 	}
+	slices.SortFunc(out, func(a, b *Entry) int { return cmp.Compare(b.Born, a.Born) })
 	return out
 }
 
