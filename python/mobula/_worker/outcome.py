@@ -63,7 +63,7 @@ def done_exit(task_id: bytes, attempt: int) -> pb.TaskDone:
 
 
 def done_error(process: Store, spec: pb.TaskSpec, attempt: int, error: BaseException, actor: Actor | None = None) -> pb.TaskDone:
-    """The report of a run that raised. Raises only what storing raises."""
+    """The report of a run that raised."""
     retryable = spec.retry_exceptions and _matches(error, spec.retry_allowlist)
     if isinstance(error, (KeyboardInterrupt, asyncio.CancelledError)) and not isinstance(error, TaskCancelledError):
         # Not an Exception: no RayTaskError can be one of these as well and still be caught by `except Exception`.
@@ -72,7 +72,12 @@ def done_error(process: Store, spec: pb.TaskSpec, attempt: int, error: BaseExcep
         error.__cause__ = cause
         error.__traceback__ = cause.__traceback__
     error.__traceback__ = user_part(error.__traceback__)
-    value = process.store(error_value(error, function_name=spec.name, **_actor_part(actor)))
+    extra = _actor_part(actor)
+    try:
+        value = process.store(error_value(error, function_name=spec.name, **extra))
+    except Exception as refused:  # noqa: BLE001 - a full store, mostly: the error does not fit, but that fact does
+        refused.__traceback__ = refused.__context__ = None  # the context is the error that does not fit
+        value = process.store(error_value(refused, function_name=spec.name, **extra))
     return pb.TaskDone(
         task_id=spec.task_id,
         attempt=attempt,

@@ -1,0 +1,28 @@
+"""How the parts of a worker are put together. Decides one thing: which kind of lane answers an opening."""
+
+from __future__ import annotations
+
+from mobula._core.pb import boundary_pb2 as pb
+from mobula._worker.executor import Executor
+from mobula._worker.interrupts import Interrupts
+from mobula._worker.loop import Loops
+from mobula._worker.threads import open_thread
+from mobula._worker.worker import Attachment, Worker
+
+
+def prepare(process: Attachment, ticket_fd: int, interrupts: Interrupts) -> tuple[Worker, Executor]:
+    """Open the first executor lane and wire what serves it."""
+    worker = Worker(process, ticket_fd, process.page)
+    loops = Loops(worker)
+
+    def open_lane(opening: pb.OpenLane) -> None:
+        if worker.actor is not None and worker.actor.is_async:
+            loops.of(opening.concurrency_group).attach(opening)
+        else:
+            open_thread(worker, opening)
+
+    worker.open_lane = open_lane
+    worker.construct_async = lambda run, context: loops.of("").construct(run, context)
+    lane = process.open_executor_lane()
+    interrupts.watch(process.page, lane.slot)
+    return worker, Executor(worker, lane, interrupts)
