@@ -1,0 +1,93 @@
+"""Which task the calling code belongs to, and whether that task was canceled.
+
+Owns the context variable `current` and the fast path of `is_canceled()`. The executor sets the variable around user code;
+it follows asyncio tasks and `contextvars.copy_context()`, and a plain thread has none, which is Ray's answer too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from itertools import count
+
+
+@dataclass(slots=True)
+class TaskContext:
+    """The running task. `epoch` and `slot` name its word in the cancel page: (epoch << 1 | 1) once it is canceled."""
+
+    task_id: bytes
+    task_name: str = ""
+    actor_id: bytes | None = None
+    attempt: int = 0
+    slot: int = 0
+    epoch: int = 0
+    is_async: bool = False
+    function_name: str = ""
+    job_id: bytes = b""
+    resources: dict[str, float] = field(default_factory=dict)
+    put_counter: int = 0
+    placement: bytes = b""
+    canceled_word: int = field(init=False)
+    # Numbers of puts and of submitted tasks. Iterators, because threads that copied the context share them.
+    puts: Iterator[int] = field(init=False, repr=False)
+    children: Iterator[int] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.canceled_word = self.epoch << 1 | 1
+        self.puts = count(self.put_counter + 1)
+        self.children = count(1)
+
+    def internal_id(self) -> bytes:
+        """The task id with the attempt in its first byte: what ids of puts and children are derived from, so that a
+        retried task never meets what its first run made."""
+        return bytes((self.attempt & 0xFF,)) + self.task_id[1:]
+
+
+current: ContextVar[TaskContext | None] = ContextVar("mobula_task", default=None)
+current_task = current
+
+_get = current.get
+# Set by the process when it attaches and when it closes. `_words` is the cancel page; without one the question is asked.
+_words: memoryview | None = None
+_ask: Callable[[TaskContext], bool] | None = None
+_is_worker = False
+_async_actor = False
+
+
+def is_canceled() -> bool:
+    """Whether the task of the calling code was canceled.
+
+    Raises RuntimeError in the driver and in async actors (Ray 2.60, python/ray/runtime_context.py, same wording). False
+    in a plain thread of a worker, which belongs to no task.
+    """
+    context = _get()
+    if context is None or context.is_async or _words is None:
+        return _slowly(context)
+    return _words[context.slot] == context.canceled_word
+
+
+def _slowly(context: TaskContext | None) -> bool:
+    if not _is_worker:
+        raise RuntimeError("This method is only available when the process is a worker. Current mode: 0")
+    if _async_actor or (context is not None and context.is_async):
+        raise RuntimeError("This method is not supported in an async actor.")
+    if context is None:
+        return False
+    if _words is not None:
+        return bool(_words[context.slot] == context.canceled_word)
+    if _ask is None:
+        raise RuntimeError("This method is only available while the process is attached to mobula-core")
+    return _ask(context)
+
+
+def attach_page(words: memoryview | None, ask: Callable[[TaskContext], bool] | None, *, is_worker: bool) -> None:
+    """Says where cancel flags are read: the page, or else the core itself. For Process alone."""
+    global _words, _ask, _is_worker
+    _words, _ask, _is_worker = words, ask, is_worker
+
+
+def set_async_actor(value: bool) -> None:
+    """Says that this process hosts an async actor, where no code may ask is_canceled()."""
+    global _async_actor
+    _async_actor = value

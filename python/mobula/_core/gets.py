@@ -1,0 +1,133 @@
+"""Waiting for objects: what get() and wait() of the API do once their arguments are checked.
+
+Owns timeouts, the order of answers, and the rule that what this process has seen once it need not ask for again: a small
+value is kept, as bytes, on the ref it came for, and every get unpickles it anew. It refuses to validate what users pass.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from mobula._core import values, wire
+from mobula._core.pb import boundary_pb2 as pb
+from mobula._core.replies import check
+from mobula.exceptions import GetTimeoutError
+from mobula.serialization import deserialize
+
+if TYPE_CHECKING:
+    from mobula._core.process import Process
+    from mobula.object_ref import ObjectRef
+
+_LONGEST_MS = 1 << 53
+
+
+def get(process: Process, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
+    """The values of refs, in order; see Process.get."""
+    deadline = _deadline(timeout)
+    asked = [ref for ref in refs if ref._value is None]
+    if asked:
+        if len(asked) != len(refs):
+            _raise_known_error(refs)
+        large = _fetch(process, asked, deadline)
+    else:
+        large = {}
+    out = []
+    for ref in refs:
+        cached = ref._value
+        data, metadata = cached if cached is not None else large[ref._id]
+        failed, value = deserialize(data, metadata, ref._id)
+        if failed:
+            raise values.error_of(value)
+        out.append(value)
+    return out
+
+
+def _raise_known_error(refs: Sequence[ObjectRef[Any]]) -> None:
+    """An error among what is known already is raised before anything else is waited for."""
+    for ref in refs:
+        cached = ref._value
+        if cached is not None and values.is_error(cached):
+            raise values.error_of(deserialize(cached[0], cached[1], ref._id)[1])
+
+
+def _fetch(process: Process, refs: list[ObjectRef[Any]], deadline: float | None) -> dict[bytes, values.Raw]:
+    """Asks the core for values; small ones are left on their refs, large ones returned by id.
+
+    A ref that occurs twice is asked for once, so a block is pinned once.
+    """
+    ids = list(dict.fromkeys([ref._id for ref in refs])) if len(refs) > 1 else [refs[0]._id]
+    joined = b"".join(ids)
+    task_id = process.asking_task()
+    reply = process.call(lambda: wire.get_body(joined, _remaining_ms(deadline), task_id))
+    got = check(reply).get
+    if got.timed_out:
+        raise GetTimeoutError(f"Get timed out: {len(ids)} object(s) were asked for and not all became ready in time.")
+    if got.failed:
+        raise _failure(process, ids[got.failed_index], refs, got.values[0])
+    large: dict[bytes, values.Raw] = {}
+    arena = process.arena
+    if len(ids) == len(refs):
+        for ref, value in zip(refs, got.values, strict=True):
+            if value.HasField("block"):
+                large[ref._id] = values.opened(value, arena)
+            else:
+                ref._value = (value.data, value.metadata)
+        return large
+    small: dict[bytes, values.Inline] = {}
+    for object_id, value in zip(ids, got.values, strict=True):
+        if value.HasField("block"):
+            large[object_id] = values.opened(value, arena)
+        else:
+            small[object_id] = (value.data, value.metadata)
+    for ref in refs:
+        ref._value = small.get(ref._id)
+    return large
+
+
+def _failure(process: Process, object_id: bytes, refs: list[ObjectRef[Any]], value: pb.Value) -> BaseException:
+    data, metadata = values.opened(value, process.arena)
+    if isinstance(data, bytes):
+        for ref in refs:
+            if ref._id == object_id:
+                ref._value = (data, metadata)
+    return values.error_of(deserialize(data, metadata, object_id)[1])
+
+
+def wait(
+    process: Process, refs: Sequence[ObjectRef[Any]], num_returns: int, timeout: float | None
+) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
+    """(ready, rest), both in the order of the input; see Process.wait."""
+    deadline = _deadline(timeout)
+    if all(ref._value is not None for ref in refs[:num_returns]):
+        return list(refs[:num_returns]), list(refs[num_returns:])
+    joined = b"".join([ref._id for ref in refs])
+    task_id = process.asking_task()
+    reply = process.call(lambda: wire.wait_body(joined, num_returns, _remaining_ms(deadline), task_id))
+    flags = check(reply).wait.ready
+    ready: list[ObjectRef[Any]] = []
+    rest: list[ObjectRef[Any]] = []
+    for ref, flag in zip(refs, flags, strict=True):
+        (ready if flag and len(ready) < num_returns else rest).append(ref)
+    return ready, rest
+
+
+def _deadline(timeout: float | None) -> float | None:
+    if timeout is None:
+        return None
+    if not timeout >= 0:  # also refuses NaN
+        raise ValueError(f"the timeout is {timeout}; give None to wait for ever, 0 to only look, or seconds")
+    return time.monotonic() + timeout if timeout else 0.0
+
+
+def _remaining_ms(deadline: float | None) -> int:
+    if deadline is None:
+        return -1
+    if not deadline:
+        return 0
+    left = deadline - time.monotonic()
+    return min(math.ceil(left * 1000), _LONGEST_MS) if 0 < left < _LONGEST_MS else (0 if left <= 0 else _LONGEST_MS)
+
+

@@ -1,0 +1,382 @@
+"""The one helper thread of a process.
+
+Owns everything nobody waits for: it reads the notice lane (log lines, answers for futures), drains what finalizers queued
+(dropped refs, unpins) within 10 ms, closes the lanes of threads that ended, asks for an ack when the log has been quiet,
+writes again what a cut or lost lane left in doubt, and learns of the core's death from its pidfd. It never runs user code
+that may block, save callbacks that users add to futures.
+
+Finalizers only append to deques and cannot wake anybody, so the thread looks every 10 ms while there is activity, less
+and less often when there is none: idle it costs about ten wake-ups a second, 20 µs each.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+from mobula._core import logs, refcount, values, wire
+from mobula._core.arena import Arena
+from mobula._core.lanes import Lane
+from mobula._core.mutations import LOST
+from mobula._core.pb import boundary_pb2 as pb
+from mobula._core.replies import check
+from mobula._core.session import Session
+from mobula._core.transport import Stream
+from mobula.exceptions import RayError, RaySystemError
+
+if TYPE_CHECKING:
+    from mobula.object_ref import ObjectRef
+
+TICK_S = 0.01
+IDLE_TICK_S = 0.1
+QUIET_S = 1.0
+_CONNECTION_ERRORS: tuple[type[Exception], ...] = (RaySystemError, *LOST)
+
+
+class Question:
+    """A Get that a future waits for. Holds the ref, so that the object lives until the answer."""
+
+    __slots__ = ("future", "id", "ref")
+
+    def __init__(self, ref: ObjectRef[Any], future: Future[Any]) -> None:
+        self.ref = ref
+        self.future = future
+        self.id = 0
+
+
+class NoticeLane(Lane):
+    """The helper's lane: requests without anybody blocked on them, and log lines."""
+
+    KIND = pb.LANE_NOTICES
+
+    def __init__(self, session: Session, show_logs: Callable[[Sequence[pb.LogLine]], None]) -> None:
+        super().__init__(session)
+        self.answers: deque[pb.Reply] = deque()
+        self.opened = 0
+        self._show_logs = show_logs
+
+    def _open(self) -> Stream:
+        stream = super()._open()
+        self.opened += 1
+        return stream
+
+    def _file(self, message: pb.ToShim) -> None:
+        super()._file(message)
+        if message.logs:
+            self._show_logs(message.logs)
+
+    def _stray(self, reply: pb.Reply) -> None:
+        self.answers.append(reply)
+
+
+class Helper:
+    """The thread, and the queues by which others leave it work."""
+
+    def __init__(
+        self,
+        session: Session,
+        arena: Arena | None,
+        *,
+        on_core_gone: Callable[[str], None],
+        show_logs: Callable[[Sequence[pb.LogLine]], None] = logs.show,
+    ) -> None:
+        self.session = session
+        #: Called at every tick; a true answer asks for the next tick in 10 ms.
+        self.tick_hooks: list[Callable[[], object]] = []
+        self._arena = arena
+        self._on_core_gone = on_core_gone
+        self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._lane = NoticeLane(session, show_logs)
+        self._asked: deque[Question] = deque()
+        self._forgotten: deque[Question] = deque()
+        self._open_questions: dict[int, Question] = {}
+        self._opened = 0
+        self._retired: deque[Lane] = deque()
+        self._leaving: list[Lane] = []
+        self._discards: deque[bytes] = deque()
+        self._stopping = False
+        self._pause = TICK_S
+        self._active_until = 0.0
+        self._seen_last = 0
+        self._quiet_since = 0.0
+        self._probed = -1
+        self._thread = threading.Thread(target=self._run, name="mobula-helper", daemon=True)
+
+    # ------------------------------------------------------------------------------------------ for other threads
+
+    def start(self) -> pb.Attached:
+        """Attaches the notice lane, starts the thread, and returns what the core said of this process."""
+        self._lane.ready()
+        self._opened = self._lane.opened
+        attached = self._lane.attached
+        self._thread.start()
+        return attached
+
+    def wake(self) -> None:
+        """Makes the thread look now. Safe in finalizers and signal handlers."""
+        fd = self._wake_fd
+        if fd >= 0:
+            try:
+                os.eventfd_write(fd, 1)
+            except OSError:
+                pass  # closed this moment: there is nothing to do any more
+
+    def ask(self, ref: ObjectRef[Any], future: Future[Any]) -> None:
+        """Completes `future` with the raw value of `ref` when it is there."""
+        question = Question(ref, future)
+        future.add_done_callback(lambda done: self._forget(question) if done.cancelled() else None)
+        self._asked.append(question)
+        if self.session.ended is not None or self._stopping:
+            self._fail_questions()
+        else:
+            self.wake()
+
+    def _forget(self, question: Question) -> None:
+        self._forgotten.append(question)
+        self.wake()
+
+    def retire(self, lane: Lane) -> None:
+        """Takes over the lane of a thread that ended, to close it once what it carried has arrived."""
+        self._retired.append(lane)
+        self.wake()
+
+    def stray(self, reply: pb.Reply) -> None:
+        """The answer to a request that was given up: what it holds for us is given back."""
+        arena = self._arena
+        if arena is not None:
+            arena.unpins.extend([block.to_bytes(8, "little") for block in values.blocks_of(reply)])
+        if reply.WhichOneof("kind") == "allocate":
+            self._discards.append(reply.allocate.id.to_bytes(8, "little"))
+
+    def stop(self, timeout: float = 2.0) -> None:
+        """Ends the thread after a last look at every queue. Idempotent."""
+        self._stopping = True
+        self.wake()
+        thread = self._thread
+        if thread.ident is not None and thread is not threading.current_thread():
+            thread.join(timeout)
+            if thread.is_alive():
+                return  # blocked in a callback of the user's; a daemon thread may be left behind
+        self._lane.close()
+        for lane in (*self._leaving, *self._retired):
+            lane.close()
+        self._fail_questions()
+        fd, self._wake_fd = self._wake_fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def forget_in_child(self) -> None:
+        """In a forked child, where the thread does not exist: lets go of the descriptors."""
+        self._stopping = True
+        fd, self._wake_fd = self._wake_fd, -1
+        if fd >= 0:
+            os.close(fd)
+        for lane in (self._lane, *self._leaving, *self._retired):
+            lane.forget_in_child()
+        self._retired.clear()
+        self._leaving.clear()
+
+    def gather(self) -> list[bytes]:
+        """Mutations for all that finalizers queued about refs. Only under the lock of the log (refcount.drain)."""
+        out = []
+        refs = refcount.drain()
+        if refs is not None:
+            out.append(pb.Mutation(refs=pb.Refs(added=refs[0], dropped=refs[1])).SerializeToString())
+        handles = refcount.drain_handles()
+        if handles is not None:
+            out.append(
+                pb.Mutation(actor_handles=pb.ActorHandles(added=handles[0], dropped=handles[1])).SerializeToString()
+            )
+        return out
+
+    # ------------------------------------------------------------------------------------------ the thread
+
+    def _run(self) -> None:
+        # Signals are for the main thread: one taken here would not wake it out of a system call.
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            while not self._stopping and not self.session.core_gone():
+                self._sleep()
+                self._look()
+            if not self.session.ended:
+                self._send_queued()
+        except _CONNECTION_ERRORS as error:
+            if not self._stopping:
+                self.session.core_gone(1.0)
+                self.session.end(str(error))
+        except BaseException as error:
+            self.session.end(f"the helper thread failed: {error!r}")
+            raise
+        finally:
+            self._fail_questions()
+            ended = self.session.ended
+            if ended is not None and not self._stopping:
+                self._on_core_gone(ended)
+
+    def _sleep(self) -> None:
+        poll = select.poll()
+        poll.register(self._wake_fd, select.POLLIN)
+        if self.session.pidfd >= 0:
+            poll.register(self.session.pidfd, select.POLLIN)
+        fd = self._lane.fileno()
+        if fd >= 0:
+            poll.register(fd, select.POLLIN)
+        ready = poll.poll(self._pause * 1000)
+        for which, _ in ready:
+            if which == self._wake_fd:
+                os.eventfd_read(self._wake_fd)
+        if ready:
+            self._active_until = time.monotonic() + 50 * TICK_S
+
+    def _look(self) -> None:
+        lane = self._lane
+        lane.poll_quietly()
+        self._answer()
+        self._put_questions()
+        worked = self._send_queued()
+        self._retire()
+        self._probe()
+        for hook in self.tick_hooks:
+            if hook():
+                worked = True
+        now = time.monotonic()
+        if worked:
+            self._active_until = now + 50 * TICK_S
+        self._pause = TICK_S if now < self._active_until else min(self._pause * 1.5, IDLE_TICK_S)
+
+    def _send_queued(self) -> bool:
+        log = self.session.log
+        encoded = []
+        arena = self._arena
+        if arena is not None and arena.unpins:
+            encoded.append(pb.Mutation(unpin=arena.take_unpins()).SerializeToString())
+        while self._discards:
+            encoded.append(pb.Mutation(discard=self._discards.popleft()).SerializeToString())
+        if encoded or refcount.pending() or log.unwritten():
+            log.write(self._lane, encoded, gather=self.gather)
+            return True
+        return False
+
+    def _probe(self) -> None:
+        """Asks for an ack when there was no traffic for a while: it empties the log, and shows what was lost unnoticed."""
+        log = self.session.log
+        log.trim()
+        last = log.last()
+        now = time.monotonic()
+        if last != self._seen_last:
+            self._seen_last = last
+            self._quiet_since = now
+            self._active_until = now + 50 * TICK_S
+            self._probed = -1
+        elif log.unacknowledged() and now - self._quiet_since > QUIET_S:
+            if self._probed == log.acked:
+                # The core was asked a second ago and has not applied a thing since: a lane died with our bytes.
+                log.doubt()
+            self._probed = log.acked
+            self._quiet_since = now
+            self._sync()
+
+    def _sync(self) -> None:
+        self._send_requests([wire.request(self._lane.next_id(), wire.SYNC_BODY)])
+
+    def _send_requests(self, messages: list[bytes]) -> None:
+        lane = self._lane
+        while messages:
+            stream = lane.ready()
+            try:
+                lane.send(stream, messages)
+                return
+            except LOST:
+                lane.drop(stream)
+
+    # ------------------------------------------------------------------------------------------ futures
+
+    def _put_questions(self) -> None:
+        lane = self._lane
+        messages: list[bytes] = []
+        if lane.opened != self._opened:
+            # The old stream took the questions with it.
+            self._opened = lane.opened
+            self._asked.extendleft(self._open_questions.values())
+            self._open_questions.clear()
+        while self._forgotten:
+            question = self._forgotten.popleft()
+            if self._open_questions.pop(question.id, None) is not None:
+                messages.append(wire.request(0, wire.abandon_body(question.id)))
+        log = self.session.log
+        if self._asked and log.unwritten():
+            log.write(lane, ())
+        after = wire.after(log.last())
+        while self._asked:
+            question = self._asked.popleft()
+            if question.future.cancelled():
+                continue
+            question.id = lane.next_id()
+            self._open_questions[question.id] = question
+            messages.append(after + wire.request(question.id, wire.get_body(question.ref._id, -1, b"")))
+        self._send_requests(messages)
+
+    def _answer(self) -> None:
+        answers = self._lane.answers
+        while answers:
+            reply = answers.popleft()
+            question = self._open_questions.pop(reply.id, None)
+            if question is None:
+                self.stray(reply)
+                continue
+            try:
+                got = check(reply).get
+                data, metadata = values.opened(got.values[0], self._arena)
+            except (RayError, ValueError, OSError) as error:
+                _complete(question.future, None, error)
+                continue
+            ref = question.ref
+            if ref._value is None and isinstance(data, bytes):
+                ref._value = (data, metadata)
+            _complete(question.future, (data, metadata), None)
+
+    def _fail_questions(self) -> None:
+        sentence = self.session.ended or "mobula was shut down before the value was there"
+        questions = list(self._open_questions.values())
+        self._open_questions.clear()
+        while self._asked:
+            questions.append(self._asked.popleft())
+        for question in questions:
+            _complete(question.future, None, RaySystemError(sentence))
+
+    # ------------------------------------------------------------------------------------------ retired lanes
+
+    def _retire(self) -> None:
+        """Closes lanes of ended threads once the core has applied what they carried: closing earlier may lose bytes that
+        the core has received but not looked at."""
+        fresh = bool(self._retired)
+        while self._retired:
+            self._leaving.append(self._retired.popleft())
+        if not self._leaving:
+            return
+        log = self.session.log
+        staying = []
+        for lane in self._leaving:
+            if lane.carried <= log.seen:
+                lane.close()
+            else:
+                staying.append(lane)
+        self._leaving = staying
+        if staying and fresh:
+            self._sync()
+
+
+def _complete(future: Future[Any], result: Any, error: Exception | None) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(result)

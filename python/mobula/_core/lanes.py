@@ -1,0 +1,335 @@
+"""A lane: one stream of gRPC messages that one thread uses for its requests and mutations.
+
+Owns attaching, replacing a lost stream, requests and their answers. What a lane brings besides answers belongs to its
+subclasses (executor.py of this package, helper.py).
+
+Interrupts. In a driver an exception may be raised between any two bytecodes. Exactly one place may lose nothing by that:
+`wait_readable`, which only polls. An exception there abandons the request and keeps the lane. An exception anywhere else
+may have cut a frame in two or dropped bytes already read, so the lane counts as broken: `_busy` is set around every touch
+of the stream and stays set when the touch did not end. A broken or lost stream is replaced at the next use, and the log
+writes again what may be missing.
+
+Calls inside calls. The garbage collector and signal handlers run user code in the middle of ours. Such an inner call finds
+the lane in use and takes a lane of its own for the time it needs.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from types import CodeType, FrameType
+
+from mobula._core import wire
+from mobula._core.mutations import LOST
+from mobula._core.pb import boundary_pb2 as pb
+from mobula._core.session import Session
+from mobula._core.transport import LANE_METHOD, RpcError, Stream
+from mobula.exceptions import RaySystemError
+
+ATTACH_TIMEOUT_S = 30.0
+# gRPC status codes of a connection that went away, as opposed to a refusal: OK, CANCELLED, UNAVAILABLE.
+_GONE_CODES = frozenset({0, 1, 14})
+_MOST_ATTEMPTS = 4
+
+
+class Lane:
+    """One lane of this process. Used by one thread at a time; opened on first use."""
+
+    KIND: pb.LaneKind = pb.LANE_CALLS
+
+    def __init__(self, session: Session, attach: bytes | None = None) -> None:
+        self.session = session
+        self.attached = pb.Attached()
+        self.carried = 0  # number of the last mutation written here
+        self._attach = session.attach_message(self.KIND) if attach is None else attach
+        self._stream: Stream | None = None
+        self._busy = False
+        self._last_request = 0
+        self._awaited: dict[int, pb.Reply | None] = {}
+
+    # ------------------------------------------------------------------------------------------ the stream
+
+    def ready(self) -> Stream:
+        """The stream, attached; a broken or lost one is replaced first.
+
+        Raises RaySystemError when the core is gone, refuses us, or the session was closed.
+        """
+        stream = self._stream
+        if stream is not None and not self._busy:
+            return stream
+        if stream is not None:
+            self.drop(stream)
+        return self._open()
+
+    def _open(self) -> Stream:
+        session = self.session
+        since = time.monotonic()
+        for attempt in range(_MOST_ATTEMPTS):
+            session.check()
+            try:
+                return self._attach_once()
+            except RpcError as error:
+                if error.code not in _GONE_CODES:
+                    raise RaySystemError(f"mobula-core refused this process: {error.message}") from error
+                problem: Exception = error
+            except LOST as error:
+                problem = error
+            session.lost(problem)
+            if attempt == _MOST_ATTEMPTS - 1:
+                raise session.give_up(problem, since) from problem
+        raise AssertionError("unreachable")
+
+    def _attach_once(self) -> Stream:
+        session = self.session
+        stream = session.opener(session.socket_path, LANE_METHOD, session.metadata, timeout=ATTACH_TIMEOUT_S)
+        try:
+            stream.send(wire.attach(self._attach))
+            deadline = time.monotonic() + ATTACH_TIMEOUT_S
+            messages: list[bytes] = []
+            while not messages:
+                if not stream.wait_readable(max(0.0, deadline - time.monotonic())):
+                    raise RaySystemError(f"mobula-core did not answer within {ATTACH_TIMEOUT_S:.0f} s; is it stopped?")
+                messages = stream.receive()
+            first = pb.ToShim.FromString(messages[0])
+            if not first.HasField("attached"):
+                raise RaySystemError("mobula-core began a lane with something else than `attached`; versions differ?")
+            self.attached = first.attached
+            session.log.note(first.attached.applied)
+            self.carried = 0
+            self._busy = False
+            self._stream = stream
+            for data in messages[1:]:
+                self._file(pb.ToShim.FromString(data))
+        except BaseException:
+            self._stream = None
+            stream.close()
+            raise
+        return stream
+
+    def drop(self, stream: Stream) -> None:
+        """Throws a broken or lost stream away; what it carried is in doubt from now on."""
+        if self._stream is stream:
+            if self.carried > self.session.log.seen:
+                self.session.log.doubt()
+            self._stream = None
+            self._busy = False
+        try:
+            stream.close()
+        except LOST:
+            pass  # it was lost already, which is why it is thrown away
+
+    def close(self) -> None:
+        """Closes the stream, if there is one. Only for a lane that no thread uses."""
+        stream = self._stream
+        if stream is not None:
+            self.drop(stream)
+
+    def forget_in_child(self) -> None:
+        """In a forked child: lets go of the descriptor without a word, for the parent's stream goes on."""
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.detach_after_fork()
+
+    def is_open(self) -> bool:
+        """Whether there is a stream at the moment."""
+        return self._stream is not None
+
+    def in_use(self) -> bool:
+        """Whether a request is under way here."""
+        return self._busy or bool(self._awaited)
+
+    def fileno(self) -> int:
+        """The descriptor to poll for reading; changes when the lane was replaced. -1 without a stream."""
+        return self._stream.fileno() if self._stream is not None else -1
+
+    # ------------------------------------------------------------------------------------------ bytes in and out
+
+    def send(self, stream: Stream, messages: Sequence[bytes]) -> None:
+        """Writes FromShim messages in one go. Raises LaneClosed or RpcError when the stream is lost."""
+        self._busy = True
+        if len(messages) == 1:
+            stream.send(messages[0])
+        else:
+            stream.send_many(messages)
+        self._busy = False
+
+    def poll(self) -> None:
+        """Reads and files what has arrived, without waiting. Raises LaneClosed or RpcError when the stream is lost."""
+        self._read(self.ready())
+
+    def _read(self, stream: Stream) -> None:
+        self._busy = True
+        for data in stream.receive():
+            self._file(pb.ToShim.FromString(data))
+        self._busy = False
+
+    def poll_quietly(self) -> None:
+        """poll() for acks alone: a lost lane is replaced at the next use."""
+        stream = self._stream
+        if stream is None or self._busy:
+            return
+        try:
+            self._read(stream)
+        except LOST:
+            self.drop(stream)
+
+    def _file(self, message: pb.ToShim) -> None:
+        if message.applied:
+            self.session.log.note(message.applied)
+        if message.HasField("reply"):
+            reply = message.reply
+            if reply.id in self._awaited:
+                self._awaited[reply.id] = reply
+            else:
+                self._stray(reply)
+
+    def _stray(self, reply: pb.Reply) -> None:
+        """The answer to a request that was given up. It may have pinned or allocated blocks for us."""
+        self.session.on_stray(reply)
+
+    # ------------------------------------------------------------------------------------------ requests
+
+    def next_id(self) -> int:
+        """An unused request id of this lane."""
+        self._last_request += 1
+        return self._last_request
+
+    def call(self, body: Callable[[], bytes], mutations: Sequence[bytes] = ()) -> pb.Reply:
+        """Sends one request after all mutations so far (and `mutations`, in the same message); waits for its reply.
+
+        `body()` gives the encoded kind, and is asked again when a lost lane makes it necessary to ask the core again.
+        Raises RaySystemError when the core is gone; any exception raised by a signal handler passes through.
+        """
+        if self._awaited or self._busy:
+            if _inside_lane_code(sys._getframe(1)):
+                return self._call_aside(body, mutations)
+            self._awaited.clear()
+        since = time.monotonic()
+        log = self.session.log
+        problem: Exception
+        for _ in range(_MOST_ATTEMPTS):
+            stream = self.ready()
+            request_id = self.next_id()
+            waiting = False
+            self._awaited[request_id] = None
+            try:
+                request = wire.request(request_id, body())
+                if mutations or log.unwritten():
+                    log.write(self, mutations, partial(_after, request))
+                    mutations = ()
+                    stream = self.ready()
+                else:
+                    self.send(stream, (wire.after(log.last()) + request,))
+                while True:
+                    reply = self._awaited[request_id]
+                    if reply is not None:
+                        return reply
+                    waiting = True
+                    stream.wait_readable(None)
+                    waiting = False
+                    self._read(stream)
+            except LOST as error:
+                self.drop(stream)
+                self.session.lost(error)
+                problem = error
+            except BaseException:
+                if waiting:
+                    self._abandon(stream, request_id)
+                else:
+                    self.drop(stream)
+                raise
+            finally:
+                self._awaited.pop(request_id, None)
+        raise self.session.give_up(problem, since) from problem
+
+    def _abandon(self, stream: Stream, request_id: int) -> None:
+        """Tells the core that nobody waits any more, so that it does not take this task for blocked."""
+        reply = self._awaited.pop(request_id, None)
+        if reply is not None:
+            self._stray(reply)
+            return
+        try:
+            self.send(stream, (wire.request(0, wire.abandon_body(request_id)),))
+        except LOST:
+            self.drop(stream)
+
+    def _call_aside(self, body: Callable[[], bytes], mutations: Sequence[bytes]) -> pb.Reply:
+        aside = Lane(self.session)
+        try:
+            return aside.call(body, mutations)
+        finally:
+            aside.close()
+
+    def is_inside(self) -> bool:
+        """Whether the caller runs inside a call of this very lane: a finalizer or a signal handler."""
+        return self.in_use() and _inside_lane_code(sys._getframe(1))
+
+
+def _after(fields: bytes, last: int) -> bytes:
+    return wire.after(last) + fields
+
+
+_LANE_CODE: frozenset[CodeType] = frozenset(
+    {Lane.call.__code__, Lane._read.__code__, Lane.send.__code__, Lane._attach_once.__code__}
+)
+
+
+def _inside_lane_code(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code in _LANE_CODE:
+            return True
+        frame = frame.f_back
+    return False
+
+
+class LaneTable:
+    """The lanes of the threads of one process.
+
+    A lane is opened when its thread first needs one. When the thread ends, the interpreter drops what the thread kept in
+    `threading.local`; the finalizer there only hands the lane on to `retire`, as it may run anywhere.
+    """
+
+    def __init__(self, session: Session, retire: Callable[[Lane], None]) -> None:
+        self._session = session
+        self._retire = retire
+        self._local = threading.local()
+        self._lanes: dict[int, Lane] = {}
+
+    def get(self) -> Lane:
+        """The lane of the calling thread."""
+        try:
+            lane: Lane = self._local.lane
+        except AttributeError:
+            return self.adopt(Lane(self._session))
+        return lane
+
+    def adopt(self, lane: Lane) -> Lane:
+        """Makes a lane that of the calling thread."""
+        self._lanes[id(lane)] = lane
+        self._local.holder = _Holder(lane, self._ended)
+        self._local.lane = lane
+        return lane
+
+    def _ended(self, lane: Lane) -> None:
+        self._lanes.pop(id(lane), None)
+        self._retire(lane)
+
+    def all(self) -> list[Lane]:
+        """Every lane of a thread that has not ended."""
+        return list(self._lanes.values())
+
+
+class _Holder:
+    """Lives in threading.local and so as long as its thread."""
+
+    __slots__ = ("_ended", "_lane")
+
+    def __init__(self, lane: Lane, ended: Callable[[Lane], None]) -> None:
+        self._lane = lane
+        self._ended = ended
+
+    def __del__(self) -> None:
+        self._ended(self._lane)

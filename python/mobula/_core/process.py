@@ -1,0 +1,458 @@
+"""One attachment of this Python process to mobula-core: what the public API and the worker speak to.
+
+Owns which attachment is the current one, the making of ids, and the assembly of the parts: session, log, lanes, helper
+thread, arena. Nothing here is a stable interface. It refuses to validate what users pass (the API does) and to know what
+functions, classes and options are.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from itertools import count
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mobula._core import context, forks, gets, ids, page, refcount, transport, values, wire
+from mobula._core.arena import Arena
+from mobula._core.context import TaskContext, current_task
+from mobula._core.executor import ExecutorLane
+from mobula._core.futures import RefFuture
+from mobula._core.helper import Helper
+from mobula._core.lanes import Lane, LaneTable
+from mobula._core.pb import boundary_pb2 as pb
+from mobula._core.replies import check
+from mobula._core.session import Session
+from mobula._core.unary import call_unary
+from mobula.serialization import Serialized, deserialize
+
+if TYPE_CHECKING:
+    from mobula._worker.config import WorkerConfig
+    from mobula.object_ref import ObjectRef
+
+EXIT_CORE_LOST = 71
+
+# The driver's numbers go on through shutdown() and init(): its task id is the same in every session, so a ref that outlived
+# one session must not have the id of an object of the next.
+_driver_puts = count(1)
+_driver_children = count(1)
+
+_current: Process | None = None
+_forked = False
+_auto_init: Callable[[], object] | None = None
+
+
+class CoreHandle(Protocol):
+    """What attach_driver needs of launch.Core."""
+
+    @property
+    def socket_path(self) -> str: ...
+    @property
+    def token(self) -> bytes: ...
+    @property
+    def arena_fd(self) -> int: ...
+    @property
+    def arena_bytes(self) -> int: ...
+    @property
+    def pid(self) -> int: ...
+    def stop(self) -> object: ...
+    def describe_end(self) -> str: ...
+
+
+def current() -> Process | None:
+    """The attachment of this process, or None before init() and after shutdown()."""
+    return _current
+
+
+def require() -> Process:
+    """The attachment of this process; starts one the way init() does where there is none.
+
+    Raises RuntimeError in a child forked from a process that is attached.
+    """
+    process = _current
+    if process is not None:
+        return process
+    if _forked:
+        raise RuntimeError(forks.SENTENCE)
+    if _auto_init is None:
+        raise RuntimeError("mobula is not running in this process; call mobula.init() first")
+    _auto_init()
+    if _current is None:
+        raise RuntimeError("mobula.init() was called for you and left no session behind")
+    return _current
+
+
+def set_auto_init(start: Callable[[], object] | None) -> None:
+    """Says what require() calls when nothing is attached."""
+    global _auto_init
+    _auto_init = start
+
+
+class Process:
+    """One attachment; made by attach_driver or attach_worker."""
+
+    def __init__(
+        self,
+        session: Session,
+        mode: str,
+        arena: Arena | None,
+        on_core_gone: Callable[[str], None],
+        stop_core: Callable[[], object] | None = None,
+    ) -> None:
+        self.session = session
+        self.mode = mode
+        self.worker_id = session.worker_id
+        self.job_id = b""
+        self.node_id = b""
+        self.namespace = ""
+        self.arena = arena
+        #: The cancel page as 64-bit words; None in the driver and where the transport shares no memory.
+        self.page: memoryview | None = None
+        self.pid = os.getpid()
+        self._log = session.log
+        self._helper = Helper(session, arena, on_core_gone=on_core_gone)
+        session.log.on_doubt = self._helper.wake
+        session.on_stray = self._helper.stray
+        self._lanes = LaneTable(session, self._helper.retire)
+        self._lane = self._lanes.get
+        self._driver_task = b""
+        self._plain = threading.local()
+        self._exported: set[tuple[str, bytes]] = set()
+        self._stop_core = stop_core
+        self._close_lock = threading.Lock()
+        self._closed = False
+
+    # ------------------------------------------------------------------------------------------ attaching
+
+    @classmethod
+    def attach_driver(cls, core: CoreHandle, namespace: str = "", job_id: bytes = b"\x01\x00\x00\x00") -> Process:
+        """Attaches this process as the driver of a core that was started for it, and makes that the current one.
+
+        Raises RaySystemError when the core refuses or is gone.
+        """
+        session = Session(
+            socket_path=core.socket_path,
+            token=core.token.hex(),
+            role=pb.ROLE_DRIVER,
+            worker_id=ids.driver_worker_id(job_id),
+            core_pid=core.pid,
+            opener=transport.opener(),
+            describe_end=core.describe_end,
+        )
+        arena = Arena(core.arena_fd, core.arena_bytes) if core.arena_fd >= 0 else None
+        process = cls(session, "driver", arena, lambda sentence: None, core.stop)
+        process._start(namespace, job_id)
+        return process
+
+    @classmethod
+    def attach_worker(cls, config: WorkerConfig) -> Process:
+        """Attaches this process as a worker, and makes that the current one. The process ends with the core."""
+        session = Session(
+            socket_path=config.socket_path,
+            token=config.token.hex(),
+            role=pb.ROLE_WORKER,
+            worker_id=config.worker_id,
+            core_pid=config.core_pid,
+            opener=transport.opener(),
+        )
+        arena = Arena(config.arena_fd, config.arena_bytes) if config.arena_fd >= 0 else None
+        process = cls(session, "worker", arena, lambda sentence: os._exit(EXIT_CORE_LOST))
+        if config.page_fd >= 0 and transport.uses_page():
+            process.page = page.map_words(config.page_fd)
+        process._start(config.namespace, config.job_id)
+        return process
+
+    def _start(self, namespace: str, job_id: bytes) -> None:
+        global _current, _forked
+        if self.mode == "driver":
+            # What finalizers noted belongs to a session that is over.
+            refcount.clear()
+        try:
+            attached = self._helper.start()
+        except BaseException:
+            self._helper.stop()
+            self.session.close()
+            raise
+        self._log.start_at(attached.applied)
+        self.job_id = attached.job_id or job_id
+        self.node_id = attached.node_id
+        self.namespace = namespace or attached.namespace
+        self._driver_task = ids.driver_task_id(self.job_id)
+        context.attach_page(self.page, self._ask_canceled, is_worker=self.mode == "worker")
+        forks.on_child(self._forget_in_child)
+        _forked = False
+        _current = self
+
+    def _forget_in_child(self) -> None:
+        global _current, _forked
+        _forked = True
+        if _current is self:
+            _current = None
+        self._closed = True
+        self.session.forked = True
+        self._helper.forget_in_child()
+        for lane in self._lanes.all():
+            lane.forget_in_child()
+        self.session.close()
+        refcount.clear()
+        context.attach_page(None, None, is_worker=False)
+
+    def close(self) -> None:
+        """Ends the attachment: tells the core what finalizers queued, closes the lanes, and stops the core in a driver.
+
+        Idempotent. Calls of other threads that are under way fail with RaySystemError. Views of large objects stay valid.
+        """
+        global _current
+        if os.getpid() != self.pid:
+            return
+        with self._close_lock:
+            if self._closed:
+                return
+            self._closed = True
+        forks.forget(self._forget_in_child)
+        try:
+            self._helper.stop()
+        finally:
+            self.session.closed = True
+            if _current is self:
+                _current = None
+                context.attach_page(None, None, is_worker=False)
+            # A lane in use belongs to a thread that waits: it ends by itself, when the core ends.
+            for lane in self._lanes.all():
+                if not lane.in_use():
+                    lane.close()
+            if self._stop_core is not None:
+                self._stop_core()
+            self.session.close()
+            if self.mode == "driver":
+                refcount.clear()
+
+    # ------------------------------------------------------------------------------------------ mutations
+
+    def mutate(self, *mutations: pb.Mutation) -> int:
+        """Numbers the mutations and writes them; on the wire when this returns. Returns the last number so far."""
+        return self.write([one.SerializeToString() for one in mutations])
+
+    def submit_encoded(self, spec: bytes) -> int:
+        """mutate() with one encoded TaskSpec to be submitted: the path of `.remote()`."""
+        return self.write((wire.field(0x0A, spec),))
+
+    def write(self, encoded: Sequence[bytes]) -> int:
+        """mutate() with encoded Mutations."""
+        lane = self._lane()
+        if lane.in_use() and lane.is_inside():
+            # A finalizer or signal handler inside another call of this thread: the helper thread writes it.
+            return self._log.defer(encoded)
+        return self._log.write(lane, encoded)
+
+    def flush(self) -> int:
+        """Writes what finalizers queued so far; returns the last number."""
+        if refcount.pending() or self._log.unwritten():
+            return self._log.write(self._lane(), (), gather=self._helper.gather)
+        return self._log.last()
+
+    def export(self, namespace: str, key: bytes, value: bytes) -> None:
+        """Puts an entry into the function table, once a key."""
+        if (namespace, key) in self._exported:
+            return
+        self.mutate(pb.Mutation(export=pb.Export(namespace=namespace, key=key, value=value)))
+        self._exported.add((namespace, key))
+
+    # ------------------------------------------------------------------------------------------ requests
+
+    def call(self, body: Callable[[], bytes]) -> pb.Reply:
+        """The reply to one request after all mutations so far, unchecked; `body()` encodes its kind."""
+        return self._lane().call(body)
+
+    def request(self, request: pb.Request) -> pb.Reply:
+        """The reply to one request after all mutations so far; `request.id` is filled in here.
+
+        Raises what the core's refusal stands for (ValueError, ObjectStoreFullError, …), and RaySystemError when the core
+        is gone.
+        """
+        request.ClearField("id")
+        encoded = request.SerializeToString()
+        return check(self._lane().call(lambda: encoded))
+
+    def kv_get(self, namespace: str, key: bytes) -> bytes | None:
+        """An entry of the function table, or None."""
+        found = self.request(pb.Request(kv_get=pb.KvGet(namespace=namespace, key=key))).kv
+        return found.value if found.found else None
+
+    def asking_task(self) -> bytes:
+        """The task in whose name this code blocks; empty in the driver and in plain threads."""
+        task = current_task.get()
+        return task.task_id if task is not None else b""
+
+    def unary(self, method: str, message: bytes) -> bytes:
+        """One unary call of the Boundary service, on a connection of its own."""
+        return call_unary(self.session, method, message)
+
+    def inspect(self) -> pb.InspectReply:
+        """Counts of everything alive in the core."""
+        return pb.InspectReply.FromString(self.unary("Inspect", b""))
+
+    def ask_canceled(self, task_id: bytes) -> bool:
+        """Whether a task is in this worker's canceled set: the RPC that the cancel page saves."""
+        question = pb.IsTaskCanceledRequest(worker_id=self.worker_id, task_id=task_id)
+        return pb.IsTaskCanceledReply.FromString(self.unary("IsTaskCanceled", question.SerializeToString())).canceled
+
+    def _ask_canceled(self, task: TaskContext) -> bool:
+        return self.ask_canceled(task.task_id)
+
+    # ------------------------------------------------------------------------------------------ objects
+
+    def put(self, serialized: Serialized, object_id: bytes) -> tuple[bytes, bytes] | None:
+        """Makes an object; returns what its first ref may keep as `_value` (None for a large one).
+
+        Raises ObjectStoreFullError or OutOfDiskError when there is no room.
+        """
+        value = self.store(serialized)
+        self.mutate(pb.Mutation(put=pb.Put(object_id=object_id, value=value)))
+        return None if value.HasField("block") else (value.data, value.metadata)
+
+    def store(self, serialized: Serialized) -> pb.Value:
+        """A value as a message: inline up to 100 KiB, else in a block of the arena that is written when this returns.
+
+        Whoever gets a block must seal it (in a put, an argument or a result) or discard it.
+        """
+        return values.store(serialized, self.arena, self._allocate, self._discard)
+
+    def _allocate(self, size: int) -> pb.Block:
+        return check(self.call(lambda: wire.allocate_body(size))).allocate
+
+    def _discard(self, block_id: int) -> None:
+        self.mutate(pb.Mutation(discard=block_id.to_bytes(8, "little")))
+
+    def load(self, value: pb.Value, object_id: bytes | None = None) -> tuple[bool, Any]:
+        """(is_error, object) of a value that was received; unpickled anew. Call it once for every Block received."""
+        data, metadata = values.opened(value, self.arena)
+        return deserialize(data, metadata, object_id)
+
+    def load_args(self, spec: pb.TaskSpec) -> tuple[list[Any], dict[str, Any]]:
+        """The arguments of a task whose Arg.values are resolved. Raises the error that one of them is."""
+        # All maps first: after an error half way, what is not mapped would stay pinned.
+        opened = [(arg, values.opened(arg.value, self.arena)) for arg in spec.args]
+        args: list[Any] = []
+        kwargs: dict[str, Any] = {}
+        for arg, (data, metadata) in opened:
+            failed, value = deserialize(data, metadata, arg.ref or None)
+            if failed:
+                raise values.error_of(value)
+            if arg.has_keyword:
+                kwargs[arg.keyword] = value
+            else:
+                args.append(value)
+        return args, kwargs
+
+    def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None = None) -> list[Any]:
+        """The values of the refs, in order; duplicates are fine.
+
+        `timeout` in seconds: None waits for ever, 0 only looks; GetTimeoutError when it is over, ValueError when it is
+        negative. Raises the first error among the values, as soon as it is known. Every get unpickles anew.
+        """
+        return gets.get(self, refs, timeout)
+
+    def wait(
+        self, refs: Sequence[ObjectRef[Any]], num_returns: int = 1, timeout: float | None = None
+    ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
+        """(ready, rest), both in the order of the input; never more than num_returns are ready."""
+        return gets.wait(self, refs, num_returns, timeout)
+
+    def future(self, ref: ObjectRef[Any]) -> Future[Any]:
+        """A future of the value of `ref`. Canceling it does not cancel the task."""
+        object_id = ref._id
+        made = RefFuture(lambda raw: deserialize(raw[0], raw[1], object_id))
+        self._complete(ref, made)
+        return made
+
+    def raw_future(self, ref: ObjectRef[Any]) -> Future[values.Raw]:
+        """A future of (data, metadata) of the value of `ref`; the data of a large one is a view that pins it."""
+        made: Future[values.Raw] = Future()
+        self._complete(ref, made)
+        return made
+
+    def _complete(self, ref: ObjectRef[Any], future: Future[Any]) -> None:
+        cached = ref._value
+        if cached is not None:
+            future.set_result(cached)
+        else:
+            self._helper.ask(ref, future)
+
+    # ------------------------------------------------------------------------------------------ ids
+
+    def next_put_id(self) -> bytes:
+        """The object id of the next put of the calling code."""
+        task = current_task.get()
+        if task is not None:
+            return ids.put_id(task.task_id, next(task.puts), task.attempt)
+        if self.mode == "driver":
+            return ids.put_id(self._driver_task, next(_driver_puts))
+        plain = self._plain_thread()
+        return ids.put_id(plain.task_id, next(plain.puts))
+
+    def new_task_id(self, actor_id: bytes | None = None) -> bytes:
+        """The id of a task that the calling code submits: of a method call when `actor_id` is given."""
+        parent, children = self._parent()
+        if actor_id is None:
+            return ids.normal_task_id(self.job_id, parent, next(children))
+        return ids.actor_task_id(actor_id, self.job_id, parent, next(children))
+
+    def new_actor_id(self) -> bytes:
+        """The id of an actor that the calling code creates; ids.actor_creation_task_id gives that of its creation."""
+        parent, children = self._parent()
+        return ids.new_actor_id(self.job_id, parent, next(children), time.time_ns())
+
+    def current_task_id(self) -> bytes:
+        """The task the calling code counts as: the running one, the driver's, or a random one for a plain thread of a
+        worker (Ray's answer)."""
+        task = current_task.get()
+        if task is not None:
+            return task.task_id
+        return self._driver_task if self.mode == "driver" else self._plain_thread().task_id
+
+    def _parent(self) -> tuple[bytes, Any]:
+        task = current_task.get()
+        if task is not None:
+            return task.internal_id(), task.children
+        if self.mode == "driver":
+            return self._driver_task, _driver_children
+        plain = self._plain_thread()
+        return plain.task_id, plain.children
+
+    def _plain_thread(self) -> TaskContext:
+        try:
+            found: TaskContext = self._plain.task
+        except AttributeError:
+            unique = ids.TASK_BYTES - ids.ACTOR_BYTES
+            task_id = os.urandom(unique) + b"\xff" * (ids.ACTOR_BYTES - ids.JOB_BYTES) + self.job_id
+            found = self._plain.task = TaskContext(task_id=task_id, job_id=self.job_id)
+        return found
+
+    # ------------------------------------------------------------------------------------------ for workers
+
+    @property
+    def tick_hooks(self) -> list[Callable[[], object]]:
+        """Called by the helper thread at every look around, 10 to 100 ms apart; after a true answer 10 ms apart."""
+        return self._helper.tick_hooks
+
+    def wake_helper(self) -> None:
+        """Makes the helper thread look now. Safe in signal handlers."""
+        self._helper.wake()
+
+    def open_executor_lane(self, group: str = "", opening: int = 0, event_loop: bool = False) -> ExecutorLane:
+        """A lane that brings tasks; it becomes the calling thread's, so nested requests use it."""
+        lane = ExecutorLane(self.session, group, opening, event_loop)
+        self._lanes.adopt(lane)
+        return lane
+
+    def finish(self, lane: Lane, dones: Sequence[pb.TaskDone]) -> None:
+        """Sends results, which count after every mutation of this process so far, noted refs included."""
+        encoded = b"".join([wire.done(done.SerializeToString()) for done in dones])
+        log = self._log
+        if refcount.pending() or log.unwritten():
+            log.write(lane, (), lambda last: wire.after(last) + encoded, self._helper.gather)
+        else:
+            lane.send(lane.ready(), (wire.after(log.last()) + encoded,))
