@@ -173,7 +173,7 @@ func TestManyInside(t *testing.T) {
 
 func TestLongChainDoesNotRecurse(t *testing.T) {
 	tab := newTable(t)
-	const n = 100_000
+	const n = 30_000
 	at := func(i int) ids.ObjectID { return ids.ObjectID{0: byte(i), 1: byte(i >> 8), 2: byte(i >> 16)} }
 	for i := range n {
 		tab.ok(tab.Own(at(i), driver))
