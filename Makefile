@@ -97,21 +97,22 @@ bench: $(CORE) .venv-dev/.made .venv-ray/.made ## the microbenchmarks, on mobula
 
 # ------------------------------------------------------------------------------------------------ test
 
+# One failing part does not hide what the others would say.
 test: ## everything that has to pass: lint, Go tests, Python tests, conformance
-	@mkdir -p $(LOGS)
-	@$(MAKE) --no-print-directory lint
-	@$(MAKE) --no-print-directory test-go
-	@$(MAKE) --no-print-directory test-py
-	@$(MAKE) --no-print-directory conformance
-	@$(MAKE) --no-print-directory conformance-grpcio
-	@echo 'all tests passed; the summaries of the runners:'
-	@.ci/summaries $(LOGS)
+	@rm -rf $(LOGS); failed=; \
+	for part in lint test-go test-py conformance conformance-grpcio; do \
+	  $(MAKE) --no-print-directory --keep-going $$part || failed="$$failed $$part"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "FAILED:$$failed"; else echo 'everything passed'; fi; \
+	.ci/summaries $(LOGS); \
+	[ -z "$$failed" ]
 
-test-go: ## Go tests, with -race where a C compiler is
+# Some start real worker processes, which import the package's dependencies.
+test-go: .venv-dev/.made ## Go tests, with -race where a C compiler is
 	$(need_go)
 	@mkdir -p $(LOGS)
 	@echo "$(if $(HAVE_CC),Go tests with the race detector,Go tests WITHOUT the race detector: it needs a C compiler and there is none)"
-	@$(GO_TEST) -timeout 10m ./... 2>&1 | tee $(LOGS)/go.log
+	@MOBULA_TEST_PYTHON='$(CURDIR)/$(DEV)' $(GO_TEST) -timeout 10m ./... 2>&1 | tee $(LOGS)/go.log
 
 test-py: $(CORE) .venv-dev/.made ## Python tests: unit, across processes, examples, beyond Ray
 	@mkdir -p $(LOGS)
@@ -152,10 +153,9 @@ lint-go:
 	@go tool staticcheck ./...
 
 lint-py: .venv-dev/.made
-	@echo 'lint: ruff, mypy, import arrows'
-	@.venv-dev/bin/ruff check .
-	@.venv-dev/bin/mypy
-	@$(DEV) -m pytest -q tests/unit/test_architecture.py
+	@mkdir -p $(LOGS)
+	@echo 'lint: ruff, mypy, import directions'
+	@{ .venv-dev/bin/ruff check . && .venv-dev/bin/mypy && $(DEV) -m pytest -q tests/unit/test_architecture.py; } 2>&1 | tee $(LOGS)/lint.log
 
 proto: ## generate the Go and Python code of proto/*.proto
 	@proto/generate.sh
