@@ -1,0 +1,120 @@
+// Command mobula-core is the core of one mobula session. A driver starts it as a child, talks to it over a unix socket
+// in a private folder, and takes it along when it ends: the core watches the driver's pidfd, and a lifeline pipe as
+// the second line. It reads nothing from the environment.
+//
+// # Start
+//
+// Arena, cancel page, token, lifeline and worker configuration are inherited descriptors, named by flags. When the
+// socket listens, one line goes to stdout and nothing ever after:
+//
+//	mobula-core|1|<version>|unix|<path of the socket>
+//
+// # End
+//
+// The driver's death, the lifeline's end, SIGTERM, SIGINT and SIGHUP all end it in order: serving stops, workers get
+// SIGTERM and then SIGKILL, the zygote and every orphan go, the session folder is removed.
+//
+// Exit codes: 0 an ordinary end; 1 serving failed, or the end took too long; 2 wrong flags; 3 the session folder was refused or
+// cannot be listened in; 4 an inherited descriptor is not what it should be; 5 workers cannot be started here.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
+
+	"github.com/mobula/mobula/coreworker/version"
+	"github.com/mobula/mobula/coreworker/workers"
+	"github.com/mobula/mobula/pyshim/door"
+)
+
+// Exit codes, as the command's documentation lists them.
+const (
+	exitServe = 1 + iota
+	exitUsage
+	exitFolder
+	exitInherited
+	exitWorkers
+)
+
+const (
+	grace    = 500 * time.Millisecond // between SIGTERM and SIGKILL for workers
+	patience = 15 * time.Second       // for an orderly end; after it the kernel's parent-death signals do the rest
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+func run(args []string, stdout, stderr io.Writer) int {
+	unix.Umask(0o077) // before anything is made: socket and files are never another's, not for a moment
+	fail := func(code int, err error) int {
+		fmt.Fprintf(stderr, "mobula-core: %v\n", err)
+		return code
+	}
+	flags, done, err := parseFlags(args, stdout)
+	if errors.Is(err, pflag.ErrHelp) || done {
+		return 0
+	}
+	if err != nil {
+		return fail(exitUsage, err)
+	}
+	cfg, err := inherit(flags)
+	if err != nil {
+		return fail(exitInherited, err)
+	}
+	ln, err := door.Listen(cfg.SessionDir, func(why string) { fmt.Fprintf(stderr, "mobula-core: %s\n", why) })
+	if err != nil {
+		return fail(exitFolder, err)
+	}
+	defer os.RemoveAll(cfg.SessionDir) // checked by Listen: a private folder of this user
+	defer ln.Close()
+
+	ctx, stop := context.WithCancelCause(context.Background())
+	defer stop(nil)
+	if err := watch(cfg, stop); err != nil {
+		return fail(exitInherited, err)
+	}
+	pool, err := workers.Start(workers.Config{
+		Python: cfg.Python, SocketPath: ln.Addr().String(), Token: cfg.Token, SessionDir: cfg.SessionDir,
+		ArenaFD: cfg.ArenaFD, ArenaBytes: cfg.ArenaBytes, PageFD: cfg.PageFD, Options: cfg.WorkerOptions,
+		Logf: func(format string, args ...any) { fmt.Fprintf(stderr, "mobula-core: "+format+"\n", args...) },
+	})
+	if err != nil {
+		return fail(exitWorkers, err)
+	}
+	defer pool.Close(grace)
+	fmt.Fprintf(stdout, "mobula-core|%d|%s|unix|%s\n", version.Handshake, version.Version, ln.Addr())
+	if err := silence(stdout); err != nil {
+		return fail(exitServe, err)
+	}
+	context.AfterFunc(ctx, func() {
+		time.AfterFunc(patience, func() {
+			// Without goodbye: the zygote takes this for a kill and cleans up.
+			fmt.Fprintf(stderr, "mobula-core: the end took longer than %v\n", patience)
+			os.Exit(exitServe)
+		})
+	})
+	if err := serve(ctx, cfg, ln, pool); err != nil && ctx.Err() == nil {
+		return fail(exitServe, err)
+	}
+	return 0
+}
+
+// silence puts /dev/null in stdout's place: the driver reads one line and no more, and an unread pipe would block.
+func silence(stdout io.Writer) error {
+	file, ok := stdout.(*os.File)
+	if !ok {
+		return nil
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	return unix.Dup3(int(null.Fd()), int(file.Fd()), 0)
+}

@@ -1,0 +1,89 @@
+package door
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// SocketName is the socket's name in the session folder.
+const SocketName = "core.sock"
+
+// MaxPath is the longest socket path that Linux takes.
+const MaxPath = len(unix.RawSockaddrUnix{}.Path) - 1
+
+// Listener accepts peers of this process's own user. Close removes the socket.
+type Listener struct {
+	unix   *net.UnixListener
+	uid    uint32
+	refuse func(why string)
+}
+
+// Listen checks the folder and opens its socket with mode 0600. The caller has set umask 077, so that the socket is
+// nobody else's from the moment it exists. refuse is told of every peer that was turned away; nil is silence.
+func Listen(dir string, refuse func(why string)) (*Listener, error) {
+	if err := CheckFolder(dir); err != nil {
+		return nil, fmt.Errorf("door: listen: %w", err)
+	}
+	path := filepath.Join(dir, SocketName)
+	if len(path) > MaxPath {
+		return nil, fmt.Errorf("door: listen: the path of the socket has %d bytes, Linux takes %d: %s", len(path), MaxPath, path)
+	}
+	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		return nil, fmt.Errorf("door: listen: %w", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		ln.Close()
+		return nil, fmt.Errorf("door: listen: %w", err)
+	}
+	if refuse == nil {
+		refuse = func(string) {}
+	}
+	return &Listener{unix: ln, uid: uint32(os.Getuid()), refuse: refuse}, nil
+}
+
+// Accept returns the next peer of the right user; others are closed without a word.
+func (l *Listener) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.unix.AcceptUnix()
+		if err != nil {
+			return nil, err
+		}
+		if err := l.check(conn); err != nil {
+			l.refuse(err.Error())
+			conn.Close()
+			continue
+		}
+		return conn, nil
+	}
+}
+
+func (l *Listener) check(conn *net.UnixConn) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var peer *unix.Ucred
+	var asked error
+	err = raw.Control(func(fd uintptr) {
+		peer, asked = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	})
+	if err := errors.Join(err, asked); err != nil {
+		return fmt.Errorf("door: peer credentials: %w", err)
+	}
+	if peer.Uid != l.uid {
+		return fmt.Errorf("door: process %d of uid %d was turned away", peer.Pid, peer.Uid)
+	}
+	return nil
+}
+
+// Addr is the socket's address.
+func (l *Listener) Addr() net.Addr { return l.unix.Addr() }
+
+// Close stops listening and removes the socket.
+func (l *Listener) Close() error { return l.unix.Close() }

@@ -1,0 +1,67 @@
+package door
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"math"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+)
+
+// What one peer may cost before it is turned down. Peers are of our own user and hold the token: these bound
+// mistakes, not attacks.
+const (
+	MaxMessage    = 512 << 20 // bytes; objects over 100 KiB go through the arena, batches of small ones do not
+	MaxHeaderList = 16 << 10  // bytes of metadata
+	MaxStreams    = 128       // on one connection; a lane has one
+)
+
+// ServerOptions are the limits of the gRPC server and its token check. token is the hex form.
+func ServerOptions(token string) []grpc.ServerOption {
+	check := tokenCheck(token)
+	return []grpc.ServerOption{
+		grpc.MaxRecvMsgSize(MaxMessage),
+		grpc.MaxSendMsgSize(math.MaxInt32),
+		grpc.MaxHeaderListSize(MaxHeaderList),
+		grpc.HeaderTableSize(0), // the shim's client keeps no table, and so none is needed here
+		grpc.MaxConcurrentStreams(MaxStreams),
+		grpc.ConnectionTimeout(30 * time.Second),
+		// A dead peer closes its socket: no ping is needed, and a client that pings is not to be cut off for it.
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}),
+		grpc.UnaryInterceptor(func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+			if err := check(ctx); err != nil {
+				return nil, err
+			}
+			return handler(ctx, req)
+		}),
+		grpc.StreamInterceptor(func(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+			if err := check(stream.Context()); err != nil {
+				return err
+			}
+			return handler(srv, stream)
+		}),
+	}
+}
+
+// tokenCheck compares digests, so that neither the time nor the length says anything of the token.
+func tokenCheck(token string) func(context.Context) error {
+	want := sha256.Sum256([]byte("Bearer " + token))
+	return func(ctx context.Context) error {
+		md, _ := metadata.FromIncomingContext(ctx)
+		values := md.Get("authorization")
+		if len(values) != 1 {
+			return status.Error(codes.Unauthenticated, "the call carries no token of this session")
+		}
+		got := sha256.Sum256([]byte(values[0]))
+		if subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
+			return status.Error(codes.Unauthenticated, "the call's token is not that of this session")
+		}
+		return nil
+	}
+}
