@@ -1,7 +1,6 @@
 package pyshim
 
 import (
-	"context"
 	"sync"
 
 	"google.golang.org/grpc/codes"
@@ -40,23 +39,53 @@ type lane struct {
 	logs    int
 	lostLog int
 	stopped bool
-	idle    chan struct{} // closed when the queue ran empty, while somebody waits for that
+	ending  bool // to be closed once the queue is empty
+	err     error
 	wake    chan struct{}
-	done    chan struct{}
-	writer  sync.WaitGroup
+	done    chan struct{} // closed by stop
 }
 
 // read applies what the shim sends until its stream ends.
-func (l *lane) read(first *pb.FromShim) error {
+func (l *lane) read(first *pb.FromShim) {
 	for m := first; ; {
 		if err := l.apply(m); err != nil {
-			return err
+			l.stop(err)
+			return
 		}
 		next, err := l.stream.Recv()
 		if err != nil {
-			return nil // the shim closed the lane, or is gone: both are how lanes end
+			l.stop(nil) // the shim closed the lane, or is gone: both are how lanes end
+			return
 		}
 		m = next
+	}
+}
+
+// stop ends the lane; the first reason counts.
+func (l *lane) stop(err error) {
+	l.mu.Lock()
+	first := !l.stopped
+	if first {
+		l.stopped, l.queue, l.err = true, nil, err
+	}
+	l.mu.Unlock()
+	if first {
+		close(l.done)
+	}
+}
+
+// finish ends the lane once what is queued was sent.
+func (l *lane) finish() {
+	l.mu.Lock()
+	l.ending = true
+	l.mu.Unlock()
+	l.rouse()
+}
+
+func (l *lane) rouse() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
 	}
 }
 
@@ -95,19 +124,12 @@ func (l *lane) send(m *pb.ToShim) {
 	}
 	l.queue = append(l.queue, m)
 	full := len(l.queue) > maxQueued
-	if full {
-		l.stopped = true
-		l.queue = nil
-	}
 	l.mu.Unlock()
 	if full {
-		close(l.done)
+		l.stop(status.Errorf(codes.ResourceExhausted, "%d messages wait for a lane that does not read", maxQueued))
 		return
 	}
-	select {
-	case l.wake <- struct{}{}:
-	default:
-	}
+	l.rouse()
 }
 
 // mergeable says whether m brings nothing but tasks and the message queued before it as well.
@@ -129,29 +151,30 @@ func (l *lane) log(line *pb.LogLine) {
 	l.send(&pb.ToShim{Logs: []*pb.LogLine{line}})
 }
 
-// write sends what is queued until the lane is closed.
-func (l *lane) write() {
-	defer l.writer.Done()
+// write sends what is queued until the lane ends. The stream's handler runs it.
+func (l *lane) write() error {
 	for {
 		l.mu.Lock()
-		batch := l.queue
+		batch, ending, err := l.queue, l.ending, l.err
 		l.queue = nil
-		if len(batch) == 0 && l.idle != nil {
-			close(l.idle)
-			l.idle = nil
-		}
+		stopped := l.stopped
 		l.mu.Unlock()
+		if stopped {
+			return err
+		}
 		if len(batch) == 0 {
+			if ending {
+				return nil
+			}
 			select {
 			case <-l.wake:
-				continue
 			case <-l.done:
-				return
 			}
+			continue
 		}
 		for _, m := range batch {
 			if err := l.stream.Send(m); err != nil {
-				return // the reader sees the end of the stream too, and closes the lane
+				return err
 			}
 			if len(m.Logs) > 0 {
 				l.sentLogs(len(m.Logs))
@@ -173,30 +196,7 @@ func (l *lane) sentLogs(n int) {
 	}
 }
 
-// flush waits until the queue was handed to the transport.
-func (l *lane) flush(ctx context.Context) {
-	l.mu.Lock()
-	if l.stopped {
-		l.mu.Unlock()
-		return
-	}
-	if l.idle == nil {
-		l.idle = make(chan struct{})
-	}
-	idle := l.idle
-	l.mu.Unlock()
-	select {
-	case l.wake <- struct{}{}:
-	default:
-	}
-	select {
-	case <-idle:
-	case <-l.stream.Context().Done():
-	case <-ctx.Done():
-	}
-}
-
-// close ends the lane: what it waited for is given up, what it executed is told to the executor.
+// close forgets the lane: what it waited for is given up, what it executed is told to the executor.
 func (l *lane) close() {
 	s := l.server
 	s.mu.Lock()
@@ -214,14 +214,7 @@ func (l *lane) close() {
 			l.process.DetachExecutor(l.exec)
 		}
 	})
-	l.mu.Lock()
-	first := !l.stopped
-	l.stopped, l.queue = true, nil
-	l.mu.Unlock()
-	if first {
-		close(l.done)
-	}
-	l.writer.Wait()
+	l.stop(nil)
 	if l.exec != nil && s.page != nil {
 		s.page.Give(l.slot)
 	}

@@ -30,6 +30,8 @@ type Server struct {
 	lanes   map[*lane]struct{}
 	notices *lane // the driver's
 	early   []*pb.LogLine
+	closed  bool
+	readers sync.WaitGroup
 }
 
 // NewServer makes the service. page may be nil: then is_canceled() is answered by RPC only.
@@ -47,8 +49,13 @@ func (s *Server) Lane(stream pb.Boundary_LaneServer) error {
 	if err != nil {
 		return err
 	}
+	s.readers.Add(1)
+	go func() {
+		defer s.readers.Done()
+		l.read(first)
+	}()
 	defer l.close()
-	return l.read(first)
+	return l.write()
 }
 
 func (s *Server) open(stream pb.Boundary_LaneServer, a *pb.Attach) (*lane, error) {
@@ -99,6 +106,9 @@ func (s *Server) open(stream pb.Boundary_LaneServer, a *pb.Attach) (*lane, error
 	}
 	s.mu.Lock()
 	s.lanes[l] = struct{}{}
+	if s.closed {
+		l.finish()
+	}
 	if role == coreworker.Driver && l.kind == pb.LaneKind_LANE_NOTICES {
 		s.notices = l
 		if len(s.early) > 0 {
@@ -107,8 +117,6 @@ func (s *Server) open(stream pb.Boundary_LaneServer, a *pb.Attach) (*lane, error
 		}
 	}
 	s.mu.Unlock()
-	l.writer.Add(1)
-	go l.write()
 	return l, nil
 }
 
@@ -165,15 +173,15 @@ func (s *Server) Output(id ids.WorkerID, pid int, isErr bool, lines []byte) {
 	s.notices.log(line)
 }
 
-// Flush waits until what is queued for the lanes was handed to the transport, or ctx is done.
-func (s *Server) Flush(ctx context.Context) {
+// Close ends every lane after what is queued for it, with status OK. The gRPC server's GracefulStop then waits for them.
+func (s *Server) Close() {
 	s.mu.Lock()
-	lanes := make([]*lane, 0, len(s.lanes))
+	defer s.mu.Unlock()
+	s.closed = true
 	for l := range s.lanes {
-		lanes = append(lanes, l)
-	}
-	s.mu.Unlock()
-	for _, l := range lanes {
-		l.flush(ctx)
+		l.finish()
 	}
 }
+
+// Wait returns when no lane reads any more. The gRPC server must have been stopped.
+func (s *Server) Wait() { s.readers.Wait() }
