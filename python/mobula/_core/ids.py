@@ -92,7 +92,7 @@ class BaseID:
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
-        return self._bytes == other._bytes  # type: ignore[attr-defined, no-any-return]
+        return self._bytes == other._bytes
 
     def __hash__(self) -> int:
         return hash((type(self).__name__, self._bytes))

@@ -9,8 +9,6 @@ from mobula._core import process
 from mobula.serialization import deserialize
 
 if TYPE_CHECKING:
-    import concurrent.futures
-
     from mobula.object_ref import ObjectRef
 
 
@@ -18,30 +16,17 @@ async def value_of(ref: ObjectRef[Any]) -> Any:
     """The value, or its error raised. Canceling the waiter gives up waiting and does not touch the task.
 
     The bytes come by the helper thread; they are loaded here, in the loop's thread, as user code runs while a pickle
-    is loaded and the helper thread has to stay free for everybody.
+    is loaded and the helper thread has to stay free for everybody. An answer that comes after the waiter gave up is
+    let go with its future: what keeps a block of shared memory is the view in it.
     """
-    known = ref._value
-    if known is not None:
-        is_error, value = deserialize(*known, ref.binary())
-    else:
-        here = process.require()
-        raw = here.raw_future(ref)
-        try:
-            result = await asyncio.wrap_future(raw)
-        except asyncio.CancelledError:
-            # wrap_future has canceled `raw` as well. Where the answer was faster, somebody has to take it: a block of
-            # shared memory stays pinned for this process until it was loaded and let go.
-            raw.add_done_callback(lambda done: _let_go(here, done))
-            raise
-        is_error, value = deserialize(*result, ref.binary()) if type(result) is tuple else here.load(result)
-    if is_error:
+    raw = ref._value
+    if raw is None:
+        raw = await asyncio.wrap_future(process.require().raw_future(ref))
+    is_error, value = deserialize(raw[0], raw[1], ref.binary())
+    if not is_error:
+        return value
+    try:
         raise value
-    return value
-
-
-def _let_go(here: Any, done: concurrent.futures.Future[Any]) -> None:
-    if done.cancelled() or done.exception() is not None:
-        return
-    result = done.result()
-    if type(result) is not tuple:
-        here.load(result)
+    finally:
+        # Without this the error would hold the traceback, the traceback this frame, and the frame the error.
+        del value

@@ -17,9 +17,8 @@ _classes: weakref.WeakValueDictionary[type, type[RayTaskError]] = weakref.WeakVa
 #: Never combined: an instance of one of these says "stop" to whatever loop it passes (the interpreter, asyncio), and
 #: the stop was meant for the task. By name, because asyncio is not imported for this.
 _STOPS = frozenset({"KeyboardInterrupt", "SystemExit", "GeneratorExit", "CancelledError"})
+_FIELD_KINDS = (types.MemberDescriptorType, types.GetSetDescriptorType)
 _STOP_MODULES = frozenset({"builtins", "asyncio.exceptions"})
-
-_OWN_FIELDS = frozenset({"args", "__traceback__", "__context__", "__cause__", "__suppress_context__", "__dict__", "__weakref__"})
 
 
 def combine(error: RayTaskError) -> RayTaskError:
@@ -47,10 +46,10 @@ def _build(error: RayTaskError, cause: BaseException) -> RayTaskError:
     cls = _classes.get(type(cause)) or _make_class(type(cause))
     # Not cls(...): a __new__ of the user's class may want arguments nobody has. The built-in class that lays out the
     # memory knows what it needs.
-    layout = next(base for base in type(cause).__mro__ if base.__module__ == "builtins")
-    group = getattr(cause, "exceptions", None)
+    layout: Any = next(base for base in type(cause).__mro__ if base.__module__ == "builtins")
     is_group = layout.__name__.endswith("ExceptionGroup")
-    made: Any = layout.__new__(cls, cause.message, group) if is_group else layout.__new__(cls, cause)  # type: ignore[call-overload, attr-defined]
+    fresh: Any = cause
+    made: Any = layout.__new__(cls, fresh.message, fresh.exceptions) if is_group else layout.__new__(cls, fresh)
     made.__dict__.update(error.__dict__)
     try:
         made.args = (cause,)
@@ -66,7 +65,8 @@ def _copy_fields(cause: BaseException, made: BaseException) -> None:
     reaches ``__getattr__``, so it is copied."""
     for cls in type(cause).__mro__:
         for name, field in vars(cls).items():
-            if name in _OWN_FIELDS or not isinstance(field, (types.MemberDescriptorType, types.GetSetDescriptorType)):
+            # Special names stay: traceback and context are this object's own, and __class__ is such a field as well.
+            if name == "args" or name.startswith("__") or not isinstance(field, _FIELD_KINDS):
                 continue
             try:
                 field.__set__(made, field.__get__(cause))
@@ -110,7 +110,7 @@ def plain(error: RayTaskError) -> RayTaskError:
     if type(error) is RayTaskError:
         return error
     fields = error.__dict__
-    bare = RayTaskError(
+    return RayTaskError(
         fields["function_name"],
         fields["traceback_str"],
         fields["cause"],
@@ -120,8 +120,6 @@ def plain(error: RayTaskError) -> RayTaskError:
         fields["actor_repr"],
         fields["_actor_id"],
     )
-    bare.__cause__ = error.__cause__
-    return bare
 
 
 def rebuild(error: RayTaskError) -> RayTaskError:

@@ -32,8 +32,9 @@ def pack(value: Any) -> tuple[bytes, list[Any]]:
     try:
         # A packer of its own for each value (0.15 µs): a signal handler or a finalizer may serialize in between.
         return _Packer(default=put_aside, use_bin_type=True, strict_types=True).pack(value), objects
-    except ValueError:
-        # What msgpack cannot write and pickle can: a list that contains itself, nesting too deep, a lone surrogate.
+    except (ValueError, BufferError):
+        # What msgpack cannot write and pickle can: a list that contains itself, nesting too deep, a lone surrogate, a
+        # memoryview with steps.
         return ONE_OBJECT, [value]
 
 

@@ -74,12 +74,7 @@ def _views(data: memoryview, described: bytes, end: int) -> list[memoryview]:
         if start + buffer.length > len(data):
             raise ValueError("a buffer of a pickle lies outside the value it is in")
         view = data[start : start + buffer.length]
-        if buffer.format in _CASTABLE and buffer.format != "B" and buffer.length:
-            # Whoever asked for the buffer by a reduction of his own may count on its item type.
-            view = view.cast(buffer.format)  # type: ignore[call-overload]
-        if buffer.ndim > 1 and buffer.length and _is_row_major(buffer):
-            view = view.cast("B").cast(view.format, tuple(buffer.shape))  # type: ignore[call-overload]
-        views.append(view)
+        views.append(_typed(view, buffer))
     return views
 
 
@@ -98,7 +93,7 @@ def _describe(pickle_length: int, buffers: list[PickleBuffer]) -> tuple[bytes, l
                 length=length,
                 itemsize=view.itemsize,
                 ndim=view.ndim,
-                readonly=view.readonly,
+                readonly=True,  # as Ray writes it, whatever the buffer was: what is stored is never changed
                 format=view.format,
                 shape=view.shape,
                 strides=view.strides,
@@ -107,6 +102,15 @@ def _describe(pickle_length: int, buffers: list[PickleBuffer]) -> tuple[bytes, l
         place += length
     description.raw_buffers_size = place
     return description.SerializeToString(), places, place
+
+
+def _typed(view: memoryview, buffer: Any) -> memoryview:
+    """The bytes with the item type and shape they had: whoever asked for the buffer in a reduction may count on them."""
+    if not buffer.length or buffer.format not in _CASTABLE:
+        return view
+    if buffer.ndim > 1 and _is_row_major(buffer):
+        return view.cast(buffer.format, tuple(buffer.shape))
+    return view if buffer.format == "B" else view.cast(buffer.format)
 
 
 def _is_row_major(buffer: Any) -> bool:
