@@ -1,0 +1,78 @@
+"""mobula: Ray's Python API on a core worker written in Go.
+
+    import mobula as ray
+
+runs functions and classes in worker processes, with cancellation that reaches running methods of threaded actors. The names
+are Ray's; what differs is in docs/differences.md.
+"""
+
+from mobula import actor, exceptions, remote_function, runtime_context
+from mobula._core.ids import (
+    ActorClassID,
+    ActorID,
+    FunctionID,
+    JobID,
+    NodeID,
+    PlacementGroupID,
+    TaskID,
+    UniqueID,
+    WorkerID,
+)
+from mobula._version import __version__
+from mobula.api import (
+    available_resources,
+    cancel,
+    cluster_resources,
+    get,
+    get_actor,
+    get_gpu_ids,
+    kill,
+    nodes,
+    put,
+    timeline,
+    wait,
+)
+from mobula.method import method
+from mobula.object_ref import ObjectRef
+from mobula.remote import remote
+from mobula.runtime_context import get_runtime_context
+from mobula.session import init, is_initialized, shutdown
+
+#: Ray's other name of ObjectRef.
+ObjectID = ObjectRef
+
+__all__ = [
+    "ActorClassID",
+    "ActorID",
+    "FunctionID",
+    "JobID",
+    "NodeID",
+    "ObjectID",
+    "ObjectRef",
+    "PlacementGroupID",
+    "TaskID",
+    "UniqueID",
+    "WorkerID",
+    "__version__",
+    "actor",
+    "available_resources",
+    "cancel",
+    "cluster_resources",
+    "exceptions",
+    "get",
+    "get_actor",
+    "get_gpu_ids",
+    "get_runtime_context",
+    "init",
+    "is_initialized",
+    "kill",
+    "method",
+    "nodes",
+    "put",
+    "remote",
+    "remote_function",
+    "runtime_context",
+    "shutdown",
+    "timeline",
+    "wait",
+]

@@ -1,0 +1,267 @@
+"""Handles of actors and calls of their methods, on the caller's side.
+
+Owns `ActorHandle` (counted: an actor without handles ends), `ActorMethod`, and how a handle travels inside values. A handle
+is counted by actor id through `_core.refcount`; while it lies pickled inside a value, that value contains the actor's handle
+object, so the actor cannot end between the sender's last handle and the receiver's first.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
+
+from mobula import arguments, session
+from mobula._core import ids, refcount
+from mobula.class_description import Description, decode
+from mobula.object_ref import ObjectRef
+from mobula.options import check_call_options, refuse_generator
+from mobula.remote_function import refs
+from mobula.serialization import note_contained
+from mobula.task_spec import call_fields, retries, retry_exceptions
+
+if TYPE_CHECKING:
+    from mobula._core.process import Process
+
+T = TypeVar("T")
+
+_note_added = refcount.handles_added.append
+_note_dropped = refcount.handles_dropped.append
+
+#: Handles that were pickled by hand, by actor id: the pickle may be loaded at any time, so they stay.
+_pinned: dict[bytes, ActorHandle[Any]] = {}
+
+
+class ActorHandle(Generic[T]):
+    """A reference to an actor: `handle.method.remote(...)` calls a method of it.
+
+    Handles of one actor are equal and hash alike. They may be passed to tasks and actors, alone or inside other values. An
+    actor that is not detached ends when its last handle goes. Names that are no method give AttributeError.
+    """
+
+    __slots__ = ("__weakref__", "_actor", "_description", "_pending", "_templates")
+
+    def __init__(self, actor_id: bytes, description: Description) -> None:
+        _note_added(actor_id)
+        self._take(actor_id, description)
+
+    @classmethod
+    def _owned(cls, actor_id: bytes, description: Description) -> ActorHandle[Any]:
+        """A handle whose count the caller has told the core itself."""
+        handle = cls.__new__(cls)
+        handle._take(actor_id, description)
+        return handle
+
+    def _take(self, actor_id: bytes, description: Description) -> None:
+        self._description = description
+        self._templates: dict[str, bytes] = {}
+        self._pending: deque[ObjectRef[Any]] | None = deque() if description.max_pending_calls > 0 else None
+        self._actor = actor_id  # last: __del__ gives back what is counted, and nothing else
+
+    def __del__(self, _note: Any = _note_dropped) -> None:
+        try:
+            _note(self._actor)
+        except AttributeError:
+            pass  # never finished its __init__
+
+    @property
+    def _actor_id(self) -> ids.ActorID:
+        return ids.ActorID(self._actor)
+
+    @property
+    def _ray_actor_id(self) -> ids.ActorID:
+        return ids.ActorID(self._actor)
+
+    def __getattr__(self, name: str) -> ActorMethod:
+        if name in ActorHandle.__slots__:
+            raise AttributeError(name)  # half-made: __del__ after an interrupt
+        if name in self._description.methods:
+            return ActorMethod(self, name)
+        raise AttributeError(f"{self!r} has no method {name!r}; attributes of an actor are reached through its methods only")
+
+    def __dir__(self) -> list[str]:
+        return sorted(self._description.methods)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ActorHandle):
+            return NotImplemented
+        return bool(self._actor == other._actor)
+
+    def __hash__(self) -> int:
+        return hash(self._actor)
+
+    def __repr__(self) -> str:
+        return f"Actor({self._description.class_name}, {self._actor.hex()})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if not note_contained(ids.actor_handle_id(self._actor), self):
+            _pinned.setdefault(self._actor, self)
+        return restore, (self._actor, self._description.encode())
+
+    def __copy__(self) -> ActorHandle[T]:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ActorHandle[T]:
+        return self
+
+
+def restore(actor_id: bytes, description: bytes) -> ActorHandle[Any]:
+    """Called by pickles to make the handle again."""
+    return ActorHandle(actor_id, decode(description))
+
+
+def _forget_pinned() -> None:
+    """The session is over: whatever was pickled by hand leads nowhere now."""
+    forgotten = dict(_pinned)
+    _pinned.clear()
+    forgotten.clear()
+
+
+class ActorMethod:
+    """A method of an actor: call it with `.remote(...)`, or change options for one call with `.options(...)`."""
+
+    __slots__ = ("_handle", "_name")
+
+    def __init__(self, handle: ActorHandle[Any], name: str) -> None:
+        self._handle = handle
+        self._name = name
+
+    def remote(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Submits the call and returns its ref at once (a list of refs with num_returns above 1, None with 0).
+
+        Raises TypeError when the arguments do not fit the method or cannot be pickled.
+        """
+        handle = self._handle
+        name = self._name
+        template = handle._templates.get(name)
+        if template is None:
+            template = handle._templates[name] = _template(handle, name, {})
+        return _submit(handle, name, template, handle._description.methods[name].num_returns, args, kwargs)
+
+    def options(self, **call_options: Any) -> OptionedMethod:
+        """The same method with some options changed: name, num_returns, concurrency_group, max_task_retries, retry_exceptions.
+
+        Raises TypeError for an unknown option or a wrong type, ValueError for a wrong value, NotImplementedError for what
+        mobula does not have yet.
+        """
+        method = self._handle._description.methods[self._name]
+        check_call_options(call_options, is_generator=method.is_generator)
+        group = call_options.get("concurrency_group")
+        if group and group not in self._handle._description.groups:
+            raise ValueError(
+                f"{self._handle!r} has no concurrency group {group!r}; it has {list(self._handle._description.groups)}"
+            )
+        return OptionedMethod(self._handle, self._name, call_options)
+
+    def bind(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refused: graphs of calls (Ray's DAG API) are not built into mobula."""
+        raise NotImplementedError(f"{self._name}.bind(): graphs of calls are not built into mobula; use .remote()")
+
+    def _remote(self, args: Any = None, kwargs: Any = None, **call_options: Any) -> Any:
+        """Ray's old form of `.options(...).remote(...)`."""
+        target = self.options(**call_options) if call_options else self
+        return target.remote(*(args or ()), **(kwargs or {}))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise TypeError(
+            f"Actor methods cannot be called directly. Instead of running 'object.{self._name}()', "
+            f"try 'object.{self._name}.remote()'."
+        )
+
+    def __repr__(self) -> str:
+        return f"<method {self._name} of {self._handle!r}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ActorMethod, (self._handle, self._name)
+
+
+class OptionedMethod:
+    """A method with options of its own: what `ActorMethod.options(...)` returns."""
+
+    __slots__ = ("_handle", "_name", "_num_returns", "_options", "_template")
+
+    def __init__(self, handle: ActorHandle[Any], name: str, options: dict[str, Any]) -> None:
+        self._handle = handle
+        self._name = name
+        self._options = options
+        given = options.get("num_returns")
+        self._num_returns: int = handle._description.methods[name].num_returns if given is None else int(given)
+        self._template = _template(handle, name, options)
+
+    def remote(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Submits the call, as ActorMethod.remote does."""
+        return _submit(self._handle, self._name, self._template, self._num_returns, args, kwargs)
+
+    def bind(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refused, as ActorMethod.bind is."""
+        ActorMethod(self._handle, self._name).bind()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return OptionedMethod, (self._handle, self._name, self._options)
+
+
+def _template(handle: ActorHandle[Any], name: str, options: dict[str, Any]) -> bytes:
+    """The constant part of a call's spec; b"" for a call that would stream, which `_submit` refuses."""
+    from mobula._core.pb import boundary_pb2 as pb
+
+    description = handle._description
+    method = description.methods[name]
+    if method.streams and options.get("num_returns") is None:
+        return b""
+    retry, allowlist = method.retry, method.retry_allowlist
+    if options.get("retry_exceptions") is not None:
+        retry, allowlist = retry_exceptions(options["retry_exceptions"])
+    default = description.max_task_retries if method.max_task_retries is None else method.max_task_retries
+    num_returns = options.get("num_returns")
+    return pb.TaskSpec(
+        type=pb.ACTOR_TASK,
+        name=options.get("name") or f"{description.class_name}.{name}",
+        method=name,
+        num_returns=method.num_returns if num_returns is None else num_returns,
+        max_retries=retries(options, keyword="max_task_retries", default=default),
+        retry_exceptions=retry,
+        retry_allowlist=allowlist,
+        actor_id=handle._actor,
+        concurrency_group=options.get("concurrency_group") or method.concurrency_group,
+        depth=1,
+    ).SerializeToString()
+
+
+def _submit(
+    handle: ActorHandle[Any], name: str, template: bytes, num_returns: int, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    description = handle._description
+    description.fitting(name).check(args, kwargs)
+    if not template:
+        raise refuse_generator(f"{description.class_name}.{name}")
+    process = session.process()
+    if handle._pending is not None:
+        _count_pending(process, handle)
+    if args or kwargs:
+        fields, keep = arguments.encode(process, args, kwargs, f"{description.class_name}.{name}")
+        task_id = process.new_task_id(handle._actor)
+        process.submit_encoded(call_fields(process, task_id) + template + fields)
+        del keep
+    else:
+        task_id = process.new_task_id(handle._actor)
+        process.submit_encoded(call_fields(process, task_id) + template)
+    made = refs(task_id, num_returns)
+    if handle._pending is not None and made is not None:
+        handle._pending.append(made[0] if isinstance(made, list) else made)
+    return made
+
+
+def _count_pending(process: Process, handle: ActorHandle[Any]) -> None:
+    """Refuses a call beyond max_pending_calls. Asks what has ended only when the limit seems reached."""
+    pending, limit = handle._pending, handle._description.max_pending_calls
+    if pending is None or len(pending) < limit:
+        return
+    asked = list(pending)
+    _, rest = process.wait(asked, len(asked), 0)
+    handle._pending = deque(rest)
+    if len(rest) >= limit:
+        from mobula.exceptions import PendingCallsLimitExceeded
+
+        raise PendingCallsLimitExceeded(
+            f"{handle!r} has {len(rest)} calls of this handle under way, and max_pending_calls={limit}: "
+            "get() some results before calling again"
+        )

@@ -1,0 +1,226 @@
+"""The session of this process: started by `init` or by first use, ended by `shutdown` or with the interpreter.
+
+Owns the one session a process may have and its start and end; two threads that use mobula first at the same moment start one
+session. It refuses to talk to the core: `_core.launch` starts it, `_core.process` speaks to it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+from mobula import init_options
+from mobula.context import RayContext
+from mobula.init_options import Settings
+from mobula.resources import NODE_ADDRESS
+
+if TYPE_CHECKING:
+    from mobula._core.process import Process
+
+_log = logging.getLogger("mobula")
+_lock = threading.RLock()
+_module: Any = None  # mobula._core.process, once it is needed: protobuf takes longer to import than everything else
+_started: Started | None = None
+
+
+class Started:
+    """A session that this process started as its driver."""
+
+    def __init__(self, process: Process, settings: Settings, session_dir: str, socket_path: str) -> None:
+        self.process = process
+        self.settings = settings
+        self.session_dir = session_dir
+        self.socket_path = socket_path
+        self.pid = os.getpid()
+
+
+def process() -> Process:
+    """The attachment of this process to its session; starts one like `init()` where there is none.
+
+    Raises RuntimeError in a child forked from a process that is attached.
+    """
+    found: Process = (_module or _load()).require()
+    return found
+
+
+def current() -> Process | None:
+    """The attachment of this process, or None."""
+    if _module is None and "mobula._core.process" not in sys.modules:
+        return None
+    found: Process | None = (_module or _load()).current_process()
+    return found
+
+
+def started() -> Started | None:
+    """What this process started itself; None in workers and where nothing runs."""
+    mine = _started
+    return mine if mine is not None and current() is mine.process else None
+
+
+def is_initialized() -> bool:
+    """Whether a session runs in this process. True in tasks and actors.
+
+    >>> import mobula
+    >>> mobula.is_initialized()
+    False
+    """
+    return current() is not None
+
+
+def _load() -> Any:
+    global _module
+    from mobula._core import process as module
+
+    module.set_auto_init(_start_for_first_use)
+    _module = module
+    return module
+
+
+def _start_for_first_use() -> None:
+    if not init_options.auto_connect():
+        from mobula.exceptions import RaySystemError
+
+        raise RaySystemError("mobula has not been started, and RAY_ENABLE_AUTO_CONNECT=0 forbids to do it here: call mobula.init()")
+    with _lock:
+        if not is_initialized():
+            init()
+
+
+def init(
+    address: str | None = None,
+    *,
+    num_cpus: float | None = None,
+    num_gpus: float | None = None,
+    resources: dict[str, float] | None = None,
+    labels: dict[str, str] | None = None,
+    object_store_memory: int | None = None,
+    local_mode: bool = False,
+    ignore_reinit_error: bool = False,
+    include_dashboard: bool | None = None,
+    dashboard_host: str = "127.0.0.1",
+    dashboard_port: int | None = None,
+    job_config: Any = None,
+    configure_logging: bool = True,
+    logging_level: int | str = "info",
+    logging_format: str | None = None,
+    logging_config: Any = None,
+    log_to_driver: bool | None = None,
+    namespace: str | None = None,
+    runtime_env: dict[str, Any] | None = None,
+    enable_resource_isolation: bool = False,
+    cgroup_path: str | None = None,
+    system_reserved_cpu: float | None = None,
+    system_reserved_memory: int | None = None,
+    proxy_server_url: str | None = None,
+    **kwargs: Any,
+) -> RayContext:
+    """Starts a session on this machine: the core, its shared memory and its workers, all gone when this process ends.
+
+    `num_cpus` defaults to what affinity and cgroup allow, `object_store_memory` (bytes) to 30 % of the free memory. The other
+    keywords are Ray's; those that ask for something mobula does not have raise NotImplementedError. Calling it is optional:
+    the first use of the API does it with defaults.
+
+    Raises RuntimeError when a session runs already (unless `ignore_reinit_error`) or for an unknown keyword, TypeError and
+    ValueError for wrong values, and CoreStartError, which says why, when the core cannot be started.
+
+    >>> import mobula
+    >>> with mobula.init(num_cpus=2) as context:
+    ...     mobula.cluster_resources()["CPU"]
+    2.0
+    """
+    given = dict(locals())
+    private = given.pop("kwargs")
+    with _lock:
+        if is_initialized():
+            if not ignore_reinit_error:
+                raise RuntimeError(
+                    "Maybe you called mobula.init twice by accident? This error can be suppressed by passing in "
+                    "'ignore_reinit_error=True' or by calling 'mobula.shutdown()' prior to 'mobula.init()'."
+                )
+            _log.info("mobula.init() was called again; the session that runs stays as it is")
+            return _context()
+        _start(init_options.read(given, private))
+        return _context()
+
+
+def _start(settings: Settings) -> None:
+    global _started
+    from mobula._core import launch
+
+    module = _module or _load()
+    core = launch.start(
+        launch.LaunchConfig(
+            resources=settings.total,
+            object_store_bytes=settings.store_bytes,
+            namespace=settings.namespace,
+            log_to_driver=settings.log_to_driver,
+            temp_dir=settings.temp_dir,
+            env=settings.env_vars,
+        )
+    )
+    try:
+        attached = module.Process.attach_driver(core, namespace=settings.namespace)
+    except BaseException:
+        core.stop()
+        raise
+    _started = Started(attached, settings, core.session_dir, core.socket_path)
+    atexit.unregister(_at_exit)
+    atexit.register(_at_exit)
+
+
+def shutdown(*, wait_for_processes: bool = False, _exiting_interpreter: bool = False) -> None:
+    """Ends the session: running tasks and actors are stopped, every process of it is gone when this returns.
+
+    Does nothing where no session runs. Values that were got stay valid; refs do not. In a task or actor it does nothing
+    either: a worker's attachment ends with its process.
+    """
+    global _started
+    with _lock:
+        mine, _started = _started, None
+        if mine is None or mine.pid != os.getpid():
+            return
+        from mobula import actor_handle, object_ref, runtime_context
+
+        try:
+            mine.process.close()
+        finally:
+            runtime_context.forget()
+            object_ref._forget_pinned()
+            actor_handle._forget_pinned()
+
+
+def _at_exit() -> None:
+    shutdown(_exiting_interpreter=True)
+
+
+def _context() -> RayContext:
+    return RayContext(address_info=address_info())
+
+
+def address_info() -> dict[str, Any]:
+    """What Ray's context tells of the session, as far as there is such a thing here."""
+    attached = process()
+    mine = started()
+    address = gcs_address()
+    return {
+        "node_ip_address": NODE_ADDRESS,
+        "redis_address": None,
+        "object_store_address": None,
+        "raylet_socket_name": None,
+        "webui_url": "",
+        "session_dir": mine.session_dir if mine is not None else None,
+        "metrics_export_port": -1,
+        "gcs_address": address,
+        "address": address,
+        "dashboard_agent_listen_port": -1,
+        "node_id": attached.node_id.hex(),
+    }
+
+
+def gcs_address() -> str:
+    """Where the session's core listens. There is no network port, only a socket that this user alone can reach."""
+    return f"unix:{process().session.socket_path}"
