@@ -98,9 +98,9 @@ bench: $(CORE) .venv-dev/.made .venv-ray/.made ## the microbenchmarks, on mobula
 # ------------------------------------------------------------------------------------------------ test
 
 # One failing part does not hide what the others would say.
-test: ## everything that has to pass: lint, Go tests, Python tests, conformance
+test: ## everything that has to pass: lint, fresh generated code, Go tests, Python tests, conformance
 	@rm -rf $(LOGS); failed=; \
-	for part in lint test-go test-py conformance conformance-grpcio; do \
+	for part in lint proto-check test-go test-py conformance conformance-grpcio; do \
 	  $(MAKE) --no-print-directory --keep-going $$part || failed="$$failed $$part"; \
 	done; \
 	if [ -n "$$failed" ]; then echo "FAILED:$$failed"; else echo 'everything passed'; fi; \
@@ -143,7 +143,7 @@ fuzz: ## every Go fuzz target for FUZZTIME (30s) each
 
 # ------------------------------------------------------------------------------------------------ lint, generated code
 
-lint: lint-go lint-py ## gofmt, go vet, staticcheck, ruff, mypy --strict, architecture
+lint: lint-go lint-py ## gofmt, go vet, staticcheck, ruff, mypy --strict, import directions
 
 lint-go:
 	$(need_go)

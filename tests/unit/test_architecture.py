@@ -24,15 +24,22 @@ def _module(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+class _WithoutTypes(ast.NodeTransformer):
+    """Takes `if TYPE_CHECKING:` blocks out."""
+
+    def visit_If(self, node: ast.If) -> ast.AST | None:
+        return None if ast.unparse(node.test).endswith("TYPE_CHECKING") else self.generic_visit(node)
+
+
 def _imports(path: Path, types: bool = True) -> Iterator[str]:
     """Full names of everything a file imports, inside functions too; with `types`, also what only annotations need.
 
     `from mobula import _core` gives `mobula._core`, as `import mobula._core` does.
     """
     tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
+    if not types:
+        tree = _WithoutTypes().visit(tree)
     for node in ast.walk(tree):
-        if not types and isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            node.body = []
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
