@@ -99,7 +99,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 			os.Exit(exitServe)
 		})
 	})
-	if err := serve(ctx, cfg, ln, pool); err != nil && ctx.Err() == nil {
+	if err := serve(ctx, cfg, ln, pool, stderr); err != nil && ctx.Err() == nil {
 		return fail(exitServe, err)
 	}
 	return 0

@@ -2,18 +2,89 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
 	"net"
+	"time"
 
+	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
 
+	"github.com/mobula/mobula/coreworker"
+	"github.com/mobula/mobula/coreworker/sched"
+	"github.com/mobula/mobula/coreworker/version"
 	"github.com/mobula/mobula/coreworker/workers"
+	pb "github.com/mobula/mobula/proto/boundary"
+	"github.com/mobula/mobula/pyshim"
 	"github.com/mobula/mobula/pyshim/door"
 )
 
-// serve answers on ln until ctx ends. The caller closes the pool afterwards.
-func serve(ctx context.Context, cfg Config, ln net.Listener, pool *workers.Pool) error {
+const (
+	// goodbye is how long lanes may take to read what is left for them at the end.
+	goodbye = time.Second
+	// maxPrestart bounds the workers that are started before anybody asks.
+	maxPrestart = 4
+)
+
+// serve runs a core on ln until ctx ends. At the end the workers go first, so that what they printed last still reaches
+// the driver, then the lanes.
+func serve(ctx context.Context, cfg Config, ln net.Listener, pool *workers.Pool, complain io.Writer) error {
+	resources, err := sched.From(cfg.Resources)
+	if err != nil {
+		return err
+	}
+	var options struct {
+		Namespace string `json:"namespace"`
+	}
+	if err := json.Unmarshal(cfg.WorkerOptions, &options); err != nil {
+		return fmt.Errorf("worker options: %w", err)
+	}
+	var page *pyshim.Page
+	if cfg.PageFD >= 0 {
+		if page, err = pyshim.MapPage(cfg.PageFD); err != nil {
+			return err
+		}
+		defer page.Close()
+	}
+	core := coreworker.New(coreworker.Config{
+		Resources: resources, Namespace: options.Namespace, ArenaBytes: cfg.ArenaBytes,
+		Reserve:   func(offset, length uint64) error { return reserve(cfg.ArenaFD, offset, length) },
+		Processes: processes{pool}, Prestart: min(int(resources.Get("CPU")), maxPrestart),
+		Report: func(err error) { fmt.Fprintf(complain, "mobula-core: broken invariant: %v\n", err) },
+	})
+	shim := pyshim.NewServer(core, page, version.Version, options.Namespace)
+	pool.SetOutput(shim.Output)
 	server := grpc.NewServer(door.ServerOptions(cfg.Token)...)
-	stopped := context.AfterFunc(ctx, server.Stop)
-	defer stopped()
-	return server.Serve(ln)
+	pb.RegisterBoundaryServer(server, shim)
+
+	ended := make(chan struct{})
+	stopped := context.AfterFunc(ctx, func() {
+		defer close(ended)
+		core.Close()
+		pool.Close(grace)
+		shim.Close()
+		hurry := time.AfterFunc(goodbye, server.Stop)
+		server.GracefulStop()
+		hurry.Stop()
+	})
+	core.Start()
+	err = server.Serve(ln)
+	if !stopped() {
+		<-ended
+		err = nil
+	}
+	shim.Wait()
+	return err
+}
+
+// reserve makes the pages of a range of the arena real, so that writing there cannot fail later with SIGBUS.
+func reserve(fd int, offset, length uint64) error {
+	for {
+		err := unix.Fallocate(fd, 0, int64(offset), int64(length))
+		if !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
 }

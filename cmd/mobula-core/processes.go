@@ -1,0 +1,35 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/mobula/mobula/coreworker"
+	"github.com/mobula/mobula/coreworker/ids"
+	"github.com/mobula/mobula/coreworker/workers"
+)
+
+// processes is the worker pool as the core sees it.
+type processes struct{ pool *workers.Pool }
+
+// Spawn implements coreworker.Processes.
+func (p processes) Spawn(id ids.WorkerID, started func(coreworker.Child), ended func(coreworker.Obituary)) {
+	p.pool.Spawn(id, workers.SpawnOptions{},
+		func(w *workers.Worker) { started(child{w}) },
+		func(_ *workers.Worker, d workers.Death) { ended(obituary(d)) })
+}
+
+// child is a worker process as its executor sees it. A signal or ticket that finds no process changes nothing: the
+// process's end is on its way to the core already.
+type child struct{ *workers.Worker }
+
+func (c child) Grant(n int)      { _ = c.Tickets().Grant(n) }
+func (c child) TakeTickets() int { return c.Tickets().TakeAll() }
+func (c child) Interrupt()       { _ = c.Worker.Interrupt() }
+
+func obituary(d workers.Death) coreworker.Obituary {
+	text := d.String()
+	if len(d.StderrTail) > 0 {
+		text += "; its last words on stderr:\n" + strings.Join(d.StderrTail, "\n")
+	}
+	return coreworker.Obituary{PID: d.PID, Text: text, OOM: d.OOM, NeverStarted: d.Err != nil}
+}
