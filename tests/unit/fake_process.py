@@ -88,6 +88,8 @@ class FakeProcess:
         self.lanes: queue.Queue[FakeLane] = queue.Queue()
         self.table: dict[bytes, bytes] = {}
         self.closed = False
+        self.tick_hooks: list[Callable[[], object]] = []
+        self.wakes = 0
         self.requests: list[pb.Request] = []
         self.thread_lanes: dict[int, FakeLane] = {}
         self._slots = 0
@@ -131,6 +133,12 @@ class FakeProcess:
 
     def close(self) -> None:
         self.closed = True
+
+    def wake_helper(self) -> None:
+        self.wakes += 1
+
+    def ask_canceled(self, task_id: bytes) -> bool:
+        raise AssertionError("not asked where the page is shared")
 
     def cancel(self, lane: FakeLane, epoch: int) -> None:
         self.words[lane.slot] = epoch << 1 | 1

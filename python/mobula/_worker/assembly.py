@@ -24,5 +24,7 @@ def prepare(process: Attachment, ticket_fd: int, interrupts: Interrupts) -> tupl
     worker.open_lane = open_lane
     worker.construct_async = lambda run, context: loops.of("").construct(run, context)
     lane = process.open_executor_lane()
-    interrupts.watch(process.page, lane.slot)
+    interrupts.watch(process.page, lane.slot, process.ask_canceled)
+    interrupts.wake = process.wake_helper
+    process.tick_hooks.append(interrupts.tick)
     return worker, Executor(worker, lane, interrupts)

@@ -71,7 +71,7 @@ class Executor:
     def _normal(self, run: pb.RunTask, spec: pb.TaskSpec) -> pb.TaskDone:
         worker, interrupts = self._worker, self._interrupts
         assert interrupts is not None, "normal tasks run on the main thread"
-        interrupts.begin(run.epoch)
+        interrupts.begin(run.epoch, spec.task_id)
         try:
             resources = {resource.name: resource.amount for resource in spec.resources}
             worker.environment.apply(resources)

@@ -44,7 +44,7 @@ class Departure:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._running = 0
-        self._waiting: list[Callable[[], None]] = []
+        self._waiting: list[Callable[[], object]] = []
         self._asked: set[bytes] = set()
 
     def ask(self, task_id: bytes) -> None:
@@ -72,7 +72,7 @@ class Departure:
         for call in ready:
             call()
 
-    def when_quiet(self, call: Callable[[], None]) -> None:
+    def when_quiet(self, call: Callable[[], object]) -> None:
         """Call `call`, here or on another thread, once only methods that wait for this are left."""
         with self._lock:
             self._waiting.append(call)
@@ -94,7 +94,7 @@ class Departure:
         self.when_quiet(quiet.set)
         quiet.wait()
 
-    def _take_if_quiet(self) -> list[Callable[[], None]]:
+    def _take_if_quiet(self) -> list[Callable[[], object]]:
         if not self._waiting or self._running > len(self._waiting):
             return []
         # They stay counted as running: they never call `end`, the process leaves instead.

@@ -21,6 +21,7 @@ This room refuses to know tasks: it is told an epoch at the start of a run and t
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import os
 import signal
 import sys
@@ -61,8 +62,8 @@ def frame_may_raise(frame: FrameType | None) -> bool:
 class Interrupts:
     """The SIGINT rule of one worker process. All methods but `tick` are for its main thread.
 
-    `page` and `slot` name the word of the main thread's executor lane. Where no page is shared, `confirm(epoch)` is asked on
-    the helper thread after a signal came, and its answer stands for the word.
+    `page` and `slot` name the word of the main thread's executor lane. Where no page is shared, `confirm(task_id)` is asked on
+    the helper thread after a signal came, and its answer stands for the word. `wake` makes the helper thread tick now.
     """
 
     def __init__(self) -> None:
@@ -72,9 +73,11 @@ class Interrupts:
         self._expected = 0  # epoch<<1|1 of the running normal task; 0: nothing may be interrupted
         self._delivered = False
         self._entered = False
+        self._task_id = b""
         self.pending = False
-        self._confirm: Callable[[int], bool] | None = None
+        self._confirm: Callable[[bytes], bool] | None = None
         self._shadow = [0]
+        self.wake: Callable[[], object] = _nothing
 
     def install(self) -> None:
         """Take over SIGINT. Before this, and while no run is announced, the signal does nothing."""
@@ -82,21 +85,23 @@ class Interrupts:
 
     def restore(self) -> None:
         """Take SIGINT back when the last task replaced the handler."""
-        # == and not `is`: every look at a bound method makes a new object.
-        if signal.getsignal(signal.SIGINT) != self._on_signal:
+        # The bare C function: signal.getsignal first tries to make an enum of the handler, for 2 µs. And == and not `is`:
+        # every look at a bound method makes a new object.
+        if _signal.getsignal(signal.SIGINT) != self._on_signal:
             signal.signal(signal.SIGINT, self._on_signal)
 
-    def watch(self, page: Sequence[int] | None, slot: int, confirm: Callable[[int], bool] | None = None) -> None:
+    def watch(self, page: Sequence[int] | None, slot: int, confirm: Callable[[bytes], bool] | None = None) -> None:
         """Say where the words are: a shared page, or else `confirm`."""
         if page is None:
             self._page, self._slot, self._confirm = self._shadow, 0, confirm
         else:
             self._page, self._slot, self._confirm = page, slot, None
 
-    def begin(self, epoch: int) -> None:
+    def begin(self, epoch: int, task_id: bytes = b"") -> None:
         """A normal task of this epoch starts; its code and arguments are not loaded yet."""
         self._delivered = False
         self.pending = False
+        self._task_id = task_id
         self._expected = epoch << 1 | 1
 
     def canceled(self) -> bool:
@@ -125,16 +130,22 @@ class Interrupts:
             if self._due() and frame_may_raise(frame):
                 self._raise()
 
-    def tick(self) -> None:
-        """Send the signal again while the canceled run has not got it. For the helper thread, about every 10 ms."""
-        expected = self._expected
+    def tick(self) -> bool:
+        """Send the signal again while the canceled run has not got it; True: look again in 10 ms.
+
+        For the helper thread, which calls it at every look around.
+        """
+        expected, task_id = self._expected, self._task_id
         if expected == 0 or self._delivered:
-            return
-        if self._confirm is not None and self.pending and self._shadow[0] != expected and self._confirm(expected >> 1):
+            return False
+        if self._confirm is not None and self.pending and self._shadow[0] != expected and self._confirm(task_id):
+            # Written for the epoch that was read before the question: when another run has begun since, it says nothing.
             self._shadow[0] = expected
-        if self._page[self._slot] == expected:
-            # When the run ends right here, the handler finds it gone and does nothing.
-            signal.pthread_kill(self._main, signal.SIGINT)
+        if self._page[self._slot] != expected:
+            return self.pending
+        # When the run ends right here, the handler finds it gone and does nothing.
+        signal.pthread_kill(self._main, signal.SIGINT)
+        return True
 
     def _due(self) -> bool:
         return self._expected != 0 and not self._delivered and self._page[self._slot] == self._expected
@@ -149,6 +160,13 @@ class Interrupts:
         if self._due():
             if self._entered and frame_may_raise(frame):
                 self._raise()
+        elif self._confirm is None or self._expected == 0 or self._delivered:
+            return
+        if not self.pending:
             self.pending = True
-        elif self._confirm is not None and self._expected != 0 and not self._delivered:
-            self.pending = True
+            # Once, not at every signal: it would answer with the next one at once, for as long as the shim is busy.
+            self.wake()
+
+
+def _nothing() -> None:
+    pass
