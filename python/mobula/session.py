@@ -51,7 +51,7 @@ def current() -> Process | None:
     """The attachment of this process, or None."""
     if _module is None and "mobula._core.process" not in sys.modules:
         return None
-    found: Process | None = (_module or _load()).current_process()
+    found: Process | None = (_module or _load()).current()
     return found
 
 
