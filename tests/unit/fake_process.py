@@ -199,7 +199,13 @@ def _value(value: Any) -> pb.Value:
 
 
 def run_of(
-    function: Callable[..., Any], *args: Any, epoch: int = 0, num_returns: int = 1, ticket: bool = False, generation: int = 0, **spec: Any
+    function: Callable[..., Any],
+    *args: Any,
+    epoch: int = 0,
+    num_returns: int = 1,
+    ticket: bool = False,
+    generation: int = 0,
+    **spec: Any,
 ) -> pb.RunTask:
     """A normal task that calls `function` with positional arguments; `spec` are further fields of the TaskSpec."""
     number = next(_ids)

@@ -214,8 +214,16 @@ def test_check_raises_a_pending_interrupt_where_the_api_returns(rig: Rig) -> Non
 def test_check_does_nothing_in_a_nested_call_of_the_shim(rig: Rig) -> None:
     """User code that the shim calls back (a __reduce__) may call the API; raising there would tear the outer call."""
     log: list[str] = []
-    inner = shim("def inner():\n    cancel(5)\n    check()\n    log.append('inner')\n", "inner", cancel=rig.cancel, check=rig.interrupts.check, log=log)
-    outer = shim("def outer(call):\n    call()\n    log.append('outer')\n    check()\n", "outer", check=rig.interrupts.check, log=log)
+    inner = shim(
+        "def inner():\n    cancel(5)\n    check()\n    log.append('inner')\n",
+        "inner",
+        cancel=rig.cancel,
+        check=rig.interrupts.check,
+        log=log,
+    )
+    outer = shim(
+        "def outer(call):\n    call()\n    log.append('outer')\n    check()\n", "outer", check=rig.interrupts.check, log=log
+    )
 
     def work() -> None:
         outer(lambda: inner())
@@ -226,7 +234,12 @@ def test_check_does_nothing_in_a_nested_call_of_the_shim(rig: Rig) -> None:
 
 def test_the_polling_wait_is_interrupted(rig: Rig) -> None:
     """As in a blocking get: user code, the shim's calls, and innermost the function that only polls."""
-    wait = shim("def wait_readable(fd):\n    select([fd], [], [], 60)\n", "wait_readable", "_lane/pretended.py", select=__import__("select").select)
+    wait = shim(
+        "def wait_readable(fd):\n    select([fd], [], [], 60)\n",
+        "wait_readable",
+        "_lane/pretended.py",
+        select=__import__("select").select,
+    )
     get = shim("def get(fd):\n    wait_readable(fd)\n", "get", wait_readable=wait)
     cancel_soon(rig, 5)
     began = time.monotonic()
@@ -238,7 +251,14 @@ def test_a_wait_of_the_shims_own_is_not_interrupted() -> None:
     seen: list[bool] = []
     import sys
 
-    wait = shim("def wait_readable():\n    seen.append(may(frame()))\n", "wait_readable", "_lane/x.py", seen=seen, may=frame_may_raise, frame=sys._getframe)
+    wait = shim(
+        "def wait_readable():\n    seen.append(may(frame()))\n",
+        "wait_readable",
+        "_lane/x.py",
+        seen=seen,
+        may=frame_may_raise,
+        frame=sys._getframe,
+    )
     wait()
     assert seen == [False]
 

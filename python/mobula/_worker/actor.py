@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mobula._core.context import current
+from mobula._core.pb import boundary_pb2 as pb
 from mobula._worker.exiting import ActorExit, AsyncActorExit, Departure
 
 
@@ -15,11 +16,16 @@ class Actor:
     `instance` is set once `__init__` has returned; the core sends no method before that.
     """
 
-    def __init__(self, actor_id: bytes, class_name: str, *, is_async: bool, resources: dict[str, float]) -> None:
-        self.actor_id = actor_id
-        self.class_name = class_name
-        self.is_async = is_async
-        self.resources = resources
+    def __init__(self, run: pb.RunTask) -> None:
+        spec = run.spec
+        self.actor_id = spec.actor_id
+        self.class_name = spec.actor.class_name
+        self.is_async = spec.actor.is_asyncio
+        self.name = spec.actor.name or run.actor_name  # "": not named
+        self.namespace = spec.actor.namespace
+        self.handle = spec.actor.handle  # what other processes make their handles from
+        self.reconstructed = run.attempt > 0
+        self.resources = {resource.name: resource.amount for resource in spec.resources}
         self.departure = Departure()
         self.instance: Any = None
         # What Ray adds to every actor class.

@@ -102,13 +102,12 @@ class Executor:
 
     def _create(self, run: pb.RunTask, spec: pb.TaskSpec) -> None:
         worker = self._worker
-        resources = {resource.name: resource.amount for resource in spec.resources}
-        worker.environment.apply(resources)
-        actor = Actor(spec.actor_id, spec.actor.class_name, is_async=spec.actor.is_asyncio, resources=resources)
+        actor = Actor(run)
+        worker.environment.apply(actor.resources)
         worker.actor = actor
         actors.become(actor)
         set_async_actor(actor.is_async)
-        context = worker.task_context(run, self._slot, resources, f"{spec.actor.class_name}.__init__")
+        context = worker.task_context(run, self._slot, actor.resources, f"{actor.class_name}.__init__")
         if actor.is_async and worker.construct_async is not None:
             done = worker.construct_async(run, context)
         else:

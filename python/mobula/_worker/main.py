@@ -21,7 +21,8 @@ def run_worker(config: WorkerConfig) -> NoReturn:
     """Be a worker until the core has no more use for this process.
 
     Called once, on the main thread of a freshly forked or executed process. Exit status: 0 when the core said so or the
-    actor left, 71 when the core is gone, 70 when the shim itself failed (with a traceback on stderr), else what user code asked for.
+    actor left, 71 when the core is gone, 70 when the shim itself failed (with a traceback on stderr), else what user code
+    asked for.
     """
     line_buffered_output()
     interrupts = Interrupts()
