@@ -23,6 +23,7 @@ _READ = 64 * KIB
 _READS = 16  # in one receive(): then the caller gets what there is, however fast the peer writes
 _WRITE = 512 * KIB  # cut into frames at a time
 _BUFFERS = 256  # of one sendmsg, well below IOV_MAX
+_LONGEST = 2_000_000  # seconds (23 days): what poll takes as milliseconds
 # SIGPIPE is ignored by Python, but a program may have set it back; macOS has no such flag.
 _FLAGS = getattr(socket, "MSG_NOSIGNAL", 0)
 _IN, _BOTH = select.POLLIN, select.POLLIN | select.POLLOUT
@@ -163,7 +164,7 @@ class GrpcStream:
     # ------------------------------------------------------------------------------------------ receiving
 
     def wait_readable(self, timeout: float | None) -> bool:
-        """Waits up to `timeout` seconds (None: for ever) until `receive` has something to do; False if not.
+        """Waits up to `timeout` seconds (None: for ever; at most 23 days) until `receive` has something to do; False if not.
 
         True at once when messages were put aside or the end is known. Changes nothing: the one place where an
         interrupt may land without the lane being lost. `receive` may still find nothing for its caller.
@@ -172,7 +173,7 @@ class GrpcStream:
         if connection.inbox or connection.end is not None or self.broken:
             return True
         poll = self._both.poll if self._out else self._poll
-        return bool(poll(None if timeout is None else max(timeout, 0) * 1000))
+        return bool(poll(None if timeout is None else min(max(timeout, 0), _LONGEST) * 1000))
 
     def receive(self) -> list[bytes]:
         """The messages that are there, perhaps none; never waits. Answers PING and SETTINGS, renews windows.
@@ -240,7 +241,7 @@ class GrpcStream:
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:
                 raise LaneClosed(f"{path}: no HTTP/2 SETTINGS from the server in time")
-            (self._both.poll if self._out else self._poll)(None if left is None else left * 1000)
+            (self._both.poll if self._out else self._poll)(None if left is None else min(left, _LONGEST) * 1000)
             self._put_aside()
 
     def _send_frame(self, frame: bytes) -> None:
