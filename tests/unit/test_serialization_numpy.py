@@ -57,10 +57,30 @@ def test_round_trip_through_shared_memory(name: str) -> None:
     assert golden_values.same(ARRAYS[name], stored(ARRAYS[name])[1])
 
 
-DTYPES = (
-    "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64 longdouble "
-    "complex64 complex128 datetime64[ns] timedelta64[s] S5 U7 >i4 >f8 V3"
-).split()
+DTYPES = [
+    "bool",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "float16",
+    "float32",
+    "float64",
+    "longdouble",
+    "complex64",
+    "complex128",
+    "datetime64[ns]",
+    "timedelta64[s]",
+    "S5",
+    "U7",
+    ">i4",
+    ">f8",
+    "V3",
+]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -219,7 +239,7 @@ def test_pandas_frames_and_series() -> None:
 
 def test_arrow_tables_are_not_copied() -> None:
     pa = pytest.importorskip("pyarrow")
-    table = pa.table({"n": list(range(100_000)), "s": ["x%d" % (i % 7) for i in range(100_000)]})
+    table = pa.table({"n": list(range(100_000)), "s": [f"x{i % 7}" for i in range(100_000)]})
     block, read = stored(table)
     assert read.equals(table)
     base = address(np.frombuffer(block, "u1"))

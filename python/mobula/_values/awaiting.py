@@ -19,10 +19,9 @@ async def value_of(ref: ObjectRef[Any]) -> Any:
     is loaded and the helper thread has to stay free for everybody. An answer that comes after the waiter gave up is
     let go with its future: what keeps a block of shared memory is the view in it.
     """
-    raw = ref._value
-    if raw is None:
-        raw = await asyncio.wrap_future(process.require().raw_future(ref))
-    is_error, value = deserialize(raw[0], raw[1], ref.binary())
+    known = ref._value
+    data, metadata = known if known is not None else await asyncio.wrap_future(process.require().raw_future(ref))
+    is_error, value = deserialize(data, metadata, ref.binary())
     if not is_error:
         return value
     try:

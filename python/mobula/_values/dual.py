@@ -46,7 +46,9 @@ def _build(error: RayTaskError, cause: BaseException) -> RayTaskError:
     cls = _classes.get(type(cause)) or _make_class(type(cause))
     # Not cls(...): a __new__ of the user's class may want arguments nobody has. The built-in class that lays out the
     # memory knows what it needs.
-    layout: Any = next(base for base in type(cause).__mro__ if base.__module__ == "builtins")
+    layout: Any = cls
+    while layout.__module__ != "builtins":
+        layout = layout.__base__
     is_group = layout.__name__.endswith("ExceptionGroup")
     fresh: Any = cause
     made: Any = layout.__new__(cls, fresh.message, fresh.exceptions) if is_group else layout.__new__(cls, fresh)

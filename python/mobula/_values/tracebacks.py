@@ -6,6 +6,7 @@ import os
 import traceback
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_FIRST_LINE = "Traceback (most recent call last)"
 
 
 def text(exception: BaseException) -> str:
@@ -13,10 +14,12 @@ def text(exception: BaseException) -> str:
     try:
         described = traceback.TracebackException.from_exception(exception)
         _hide_ours(described)
-        return "".join(described.format())
+        made = "".join(described.format())
     except Exception as failure:  # noqa: BLE001 - the user's __str__, __cause__ or a source file that is not text
         kind = type(exception)
-        return f"Traceback (most recent call last):\n{kind.__module__}.{kind.__qualname__}: (its text cannot be made: {failure!r})"
+        made = f"{kind.__module__}.{kind.__qualname__}: (its text cannot be made: {failure!r})"
+    # Python leaves the first line out where there is no frame; whoever shows the text puts the function's name there.
+    return made if _FIRST_LINE in made.partition("\n")[0] else f"{_FIRST_LINE}:\n{made}"
 
 
 def _hide_ours(described: traceback.TracebackException) -> None:
