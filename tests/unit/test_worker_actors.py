@@ -74,6 +74,14 @@ class Counter:
 
         exit_actor()
 
+    def leave_from_a_thread(self) -> str:
+        import threading
+
+        thread = threading.Thread(target=self.leave_quietly)
+        thread.start()
+        thread.join()
+        return "reported"
+
     def leave_quietly(self) -> str:
         try:
             self.leave()
@@ -174,6 +182,14 @@ def test_exit_actor_is_reported_and_the_process_leaves(rig: Rig, leaves: list[in
     assert rig.process.next_done(0).outcome == pb.OUTCOME_EXIT_ACTOR
     assert leaves == [0]
     assert [request.WhichOneof("kind") for request in rig.process.requests] == ["sync"]
+
+
+def test_exit_actor_in_a_thread_of_the_users_own(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = threading.Event()
+    monkeypatch.setattr(exiting, "leave", lambda code, **rest: left.set())
+    create(rig)
+    assert value_of(call(rig, "leave_from_a_thread")) == "reported"
+    assert left.wait(10)
 
 
 def test_sys_exit_with_0_is_exit_actor(rig: Rig, leaves: list[int]) -> None:

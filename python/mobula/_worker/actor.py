@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
 from mobula._core.context import current
 from mobula._core.pb import boundary_pb2 as pb
+from mobula._worker import exiting
 from mobula._worker.exiting import ActorExit, AsyncActorExit, Departure
 
 
@@ -43,9 +45,16 @@ class Actor:
         """exit_actor(): raises what ends the calling method, and the process leaves when the running ones are done."""
         task = current.get()
         self.departure.ask(b"" if task is None else task.task_id)
+        if task is None:
+            # A thread of the user's own, which no report follows: somebody has to see that the process ends.
+            threading.Thread(target=self._leave_when_alone, name="mobula-leave", daemon=True).start()
         if self.is_async:
             raise AsyncActorExit("exit_actor() was called")
         raise ActorExit("exit_actor() was called")
+
+    def _leave_when_alone(self) -> None:
+        self.departure.wait_until_alone()
+        exiting.leave(exiting.EXIT_CLEAN, actor=self.instance)
 
     def _ready(self) -> bool:
         return True

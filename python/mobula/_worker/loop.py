@@ -236,9 +236,9 @@ class LoopThread:
         spec = run.spec
         try:
             return outcome.done_ok(self._process, spec.task_id, run.attempt, await body, spec.num_returns)
-        except asyncio.CancelledError:
-            return outcome.done_canceled(spec.task_id, run.attempt)
         except BaseException as error:  # noqa: BLE001 - user code: whatever it raises is its result
+            if isinstance(error, asyncio.CancelledError) and spec.type == pb.ACTOR_TASK:
+                return outcome.done_canceled(spec.task_id, run.attempt)
             if outcome.is_exit(error):
                 return None
             if isinstance(error, SystemExit):
