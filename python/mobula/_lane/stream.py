@@ -40,7 +40,8 @@ class GrpcStream:
 
     Interrupts. An exception may be raised between any two bytecodes (KeyboardInterrupt). In `wait_readable` it loses
     nothing. Anywhere else a frame may be half written or half read, so `broken` is set while an operation runs, and
-    stays set when it does not come to its end; every later operation then raises LaneClosed.
+    stays set when it does not come to its end; every later operation then raises LaneClosed. For the same reason an
+    operation must not be begun inside another one (by a signal handler): it could not tell that from an interrupt.
     """
 
     __slots__ = (
@@ -267,22 +268,22 @@ class GrpcStream:
 
     def _drain(self) -> None:
         """Until everything queued is in the socket. Reads whenever it cannot write."""
-        sender, out = self._sender, self._out
+        sender, out, connection = self._sender, self._out, self._connection
         while True:
-            if not out:
-                out.extend(sender.take(_WRITE))
-            if out and self._write():
-                continue
-            if out:
-                self._both.poll()
-            elif sender.waiting:
-                self._poll()
-            else:
-                return
-            self._put_aside()
-            if self._connection.end is not None:
+            if connection.end is not None:
                 self.broken = False  # not interrupted: it has ended, and what came before can still be received
                 raise self._refusal()
+            if not out:
+                out.extend(sender.take(_WRITE))
+            if out:
+                if not self._write() and connection.end is None:
+                    self._both.poll()
+                    self._put_aside()
+            elif sender.waiting:
+                self._poll()
+                self._put_aside()
+            else:
+                return
 
     def _write(self) -> bool:
         """Gives the socket what it takes now; whether that was everything."""
