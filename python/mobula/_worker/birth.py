@@ -13,7 +13,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 from mobula._worker import lifeline
 from mobula._worker.config import WorkerConfig
@@ -66,15 +66,20 @@ def become_worker(config: WorkerConfig, go_fd: int) -> NoReturn:
         code = 0
     except SystemExit as exit_request:
         code = _exit_code(exit_request)
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - nothing stands above this process's first frame
         traceback.print_exc()
     finally:
-        for stream in (sys.stdout, sys.stderr):
-            try:
-                stream.flush()
-            except (OSError, ValueError):
-                pass  # nobody reads, or user code closed it: there is no one left to tell
+        _flush(sys.stdout)
+        _flush(sys.stderr)
         os._exit(code)
+
+
+def _flush(stream: TextIO | None) -> None:
+    try:
+        if stream is not None:
+            stream.flush()
+    except (OSError, ValueError):
+        pass  # nobody reads, or user code closed it: there is no one left to tell
 
 
 def entry_of(options: Mapping[str, Any]) -> tuple[str, str]:

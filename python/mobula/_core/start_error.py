@@ -1,0 +1,13 @@
+"""The one error of a core that does not start."""
+
+from __future__ import annotations
+
+
+class CoreStartError(RuntimeError):
+    """mobula-core could not be started. The text is one sentence that names the fact, then what the core said, if it did."""
+
+
+def last_words(text: str, lines: int = 12) -> str:
+    """The end of what a process wrote on stderr, as the tail of a sentence; "" when it wrote nothing."""
+    tail = text.strip().splitlines()[-lines:]
+    return ". It said:\n  " + "\n  ".join(tail) if tail else ""
