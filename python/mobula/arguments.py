@@ -61,8 +61,10 @@ def _encode(process: Process, value: Any, name: str, place: int | str, keep: lis
 def process_put(process: Process, serialized: Serialized) -> ObjectRef[Any]:
     """Puts a value that is serialized already."""
     object_id = process.next_put_id()
-    process.put(serialized, object_id)
-    return ObjectRef._owned(object_id)
+    seen = process.put(serialized, object_id)
+    ref = ObjectRef._owned(object_id)
+    ref._value = seen  # a small one need not be asked for
+    return ref
 
 
 def unpicklable(what: str, place: int | str, value: Any, name: str, error: Exception) -> str:

@@ -159,6 +159,8 @@ def check_task_options(options: Mapping[str, Any], *, in_options: bool, is_gener
     _check(options, TASK_OPTIONS, "a remote function")
     if in_options and "max_calls" in options:
         raise ValueError("option 'max_calls' belongs to @remote(...); .options() does not take it")
+    if in_options and options.get("_num_objects_per_yield", 1) != 1:
+        raise ValueError("option '_num_objects_per_yield' belongs to @remote(...); .options() does not take it")
     _check_placement(options)
     check_streaming(options.get("num_returns"), is_generator=is_generator)
     if options.get("max_calls"):
