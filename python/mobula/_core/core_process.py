@@ -13,9 +13,8 @@ import subprocess
 import threading
 import time
 
-from mobula._core import forks, session_dir
+from mobula._core import forks, leftovers, session_dir
 from mobula._core.start_error import last_words
-from mobula._worker import lifeline
 
 _LOG_TAIL = 16 << 10
 
@@ -98,7 +97,7 @@ class Core:
                 self._ended = self._describe(asked=not died_before)
             if died_before or not in_order or self._process.returncode != 0:
                 # It could not clean up, and the zygote, which would, may be gone as well.
-                lifeline.clean_up_after_core(self.session_dir)
+                leftovers.clean_up_after_core(self.session_dir)
             session_dir.remove(self.session_dir)
             self._close_descriptors()
 

@@ -23,6 +23,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
+from mobula._core import leftovers
 from mobula._version import __version__
 from mobula._worker import lifeline
 from mobula._worker.birth import apply_environment, apply_interpreter, become_worker, entry_of, reset_process
@@ -95,7 +96,7 @@ class _Zygote:
         while True:
             ready = [fd for fd, _ in poll.poll()]
             if self._core in ready:
-                lifeline.clean_up_after_core(self._certificate["session_dir"])
+                leftovers.clean_up_after_core(self._certificate["session_dir"])
                 return
             if self._control.fileno() in ready:
                 more = self._serve_one()
