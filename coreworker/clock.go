@@ -7,8 +7,11 @@ type timer struct{ t *time.Timer }
 // Now is the time since the core was made, on the monotonic clock.
 func (c *Core) Now() time.Duration { return time.Since(c.began) }
 
-// After calls fn under the lock after d, unless stopped or the core is closed first.
+// After calls fn under the lock after d, unless stopped or the core is closed before.
 func (c *Core) After(d time.Duration, fn func()) (stop func()) {
+	if c.closed {
+		return func() {}
+	}
 	t := &timer{}
 	c.timers[t] = struct{}{}
 	t.t = time.AfterFunc(d, func() {

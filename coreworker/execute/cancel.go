@@ -21,7 +21,7 @@ func (x *Executor) CancelTask(q peer.CancelRequest) peer.CancelReply {
 		x.CancelChildren(q.Task, q.Force)
 	}
 	if r.lane != nil && r.Ticketed {
-		x.recall()
+		x.Recall()
 	}
 	if r.lane == nil {
 		r.group.queue.remove(r)
@@ -43,7 +43,10 @@ func (x *Executor) CancelTask(q peer.CancelRequest) peer.CancelReply {
 		return peer.CancelReply{Running: true, Succeeded: true}
 	}
 	// The word first, then the signal: the handler looks at the word to see whom the signal is for.
-	r.lane.port.Flag(r.Epoch)
+	// A lane that is gone has no word any more: its place in the page may be another's, which this would overwrite.
+	if !r.lane.detached {
+		r.lane.port.Flag(r.Epoch)
+	}
 	if r.Spec.Type == task.Normal {
 		x.worker.Interrupt()
 	} else {
@@ -52,9 +55,9 @@ func (x *Executor) CancelTask(q peer.CancelRequest) peer.CancelReply {
 	return peer.CancelReply{Running: true, Succeeded: true}
 }
 
-// recall takes back what has not started on the main lane and puts it at the front of the queue, in its old order.
+// Recall takes back what has not started on the main lane and puts it at the front of the queue, in its old order.
 // Such a run has no lane any more.
-func (x *Executor) recall() {
+func (x *Executor) Recall() {
 	back := x.takeBack()
 	for i := len(back) - 1; i >= 0; i-- {
 		back[i].group.queue.pushFront(back[i])

@@ -1,6 +1,9 @@
 package execute
 
 import (
+	"cmp"
+	"slices"
+
 	"github.com/mobula/mobula/coreworker/cancel"
 	"github.com/mobula/mobula/coreworker/ids"
 	"github.com/mobula/mobula/coreworker/peer"
@@ -23,6 +26,7 @@ type Executor struct {
 	lanes  map[*Lane]struct{}
 	main   *Lane
 	runs   map[ids.TaskID]*Run
+	pushes uint64 // so far
 	dead   bool
 	actor  bool
 }
@@ -79,7 +83,8 @@ func (x *Executor) PushTask(p *peer.Push) {
 	if g == nil || p.Spec.Type == task.ActorCreation {
 		g = x.groups[""]
 	}
-	r := &Run{Push: p, group: g}
+	x.pushes++
+	r := &Run{Push: p, group: g, number: x.pushes}
 	x.runs[p.Spec.ID] = r
 	g.queue.pushBack(r)
 	x.pump(g)
@@ -173,33 +178,30 @@ func (x *Executor) Die(reply peer.Reply) {
 	if x.dead {
 		return
 	}
-	unstarted := map[*Run]bool{}
-	if x.main != nil {
-		for _, r := range x.main.unstarted(x.worker.TakeTickets()) {
-			unstarted[r] = true
-		}
-	}
+	x.Recall()
 	x.dead = true
 	for _, r := range x.all() {
-		if (r.lane == nil || unstarted[r]) && !x.actor {
+		r.group.queue.remove(r)
+		if r.lane == nil && !x.actor {
 			x.end(r, peer.Reply{End: task.NotStarted, Text: reply.Text})
 		} else {
 			x.end(r, reply)
 		}
 	}
-	for _, g := range x.groups {
-		g.queue = runQueue{}
-	}
 }
 
-// all lists the runs that are here, on whatever lane, also one whose stream ended.
+// all lists the runs that are here, on whatever lane, also one whose stream ended, in the order they came.
 func (x *Executor) all() []*Run {
 	out := make([]*Run, 0, len(x.runs))
 	for _, r := range x.runs {
 		out = append(out, r)
 	}
+	slices.SortFunc(out, func(a, b *Run) int { return cmp.Compare(a.number, b.number) })
 	return out
 }
+
+// Began says whether a run may have started: a lane has it, with its ticket.
+func (x *Executor) Began(id ids.TaskID) bool { r := x.runs[id]; return r != nil && r.lane != nil }
 
 // Dead says whether Die was called.
 func (x *Executor) Dead() bool { return x.dead }

@@ -122,8 +122,7 @@ func (x *Executor) TakeBack() int {
 		return 0
 	}
 	g := x.groups[""]
-	back := append(x.takeBack(), g.queue.items()...)
-	g.queue = runQueue{}
+	back := append(x.takeBack(), g.queue.drain()...)
 	for _, r := range back {
 		x.end(r, peer.Reply{End: task.NotStarted})
 	}

@@ -23,6 +23,10 @@ type Run struct {
 	Ticketed   bool
 	lane       *Lane
 	group      *group
+	number     uint64 // in the order they came here
+
+	before, behind *Run // in the group's queue, while queued
+	queued         bool
 }
 
 // Port is the way to one lane of the process. None of its methods may block.

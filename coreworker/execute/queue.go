@@ -1,40 +1,67 @@
 package execute
 
-import "slices"
-
-// runQueue is a first-in first-out queue that can also be entered at the front and left from the middle.
+// runQueue is a first-in first-out queue that can also be entered at the front and left from the middle, each at the
+// same cost however long it is.
 type runQueue struct {
-	list []*Run
-	head int
+	first, last *Run
+	n           int
 }
 
-func (q *runQueue) len() int { return len(q.list) - q.head }
+func (q *runQueue) len() int { return q.n }
 
-func (q *runQueue) pushBack(r *Run) { q.list = append(q.list, r) }
+func (q *runQueue) pushBack(r *Run) {
+	r.before, r.behind, r.queued = q.last, nil, true
+	if q.last == nil {
+		q.first = r
+	} else {
+		q.last.behind = r
+	}
+	q.last = r
+	q.n++
+}
 
 func (q *runQueue) pushFront(r *Run) {
-	if q.head > 0 {
-		q.head--
-		q.list[q.head] = r
-		return
+	r.before, r.behind, r.queued = nil, q.first, true
+	if q.first == nil {
+		q.last = r
+	} else {
+		q.first.before = r
 	}
-	q.list = slices.Insert(q.list, 0, r)
+	q.first = r
+	q.n++
 }
 
+// popFront takes the first one; there must be one.
 func (q *runQueue) popFront() *Run {
-	r := q.list[q.head]
-	q.list[q.head] = nil
-	q.head++
-	if q.head == len(q.list) {
-		q.list, q.head = q.list[:0], 0
-	}
+	r := q.first
+	q.remove(r)
 	return r
 }
 
+// remove takes a run out wherever it is; one that is not queued stays as it is.
 func (q *runQueue) remove(r *Run) {
-	if i := slices.Index(q.list[q.head:], r); i >= 0 {
-		q.list = slices.Delete(q.list, q.head+i, q.head+i+1)
+	if !r.queued {
+		return
 	}
+	if r.before == nil {
+		q.first = r.behind
+	} else {
+		r.before.behind = r.behind
+	}
+	if r.behind == nil {
+		q.last = r.before
+	} else {
+		r.behind.before = r.before
+	}
+	r.before, r.behind, r.queued = nil, nil, false
+	q.n--
 }
 
-func (q *runQueue) items() []*Run { return slices.Clone(q.list[q.head:]) }
+// drain takes all, in order.
+func (q *runQueue) drain() []*Run {
+	out := make([]*Run, 0, q.n)
+	for q.n > 0 {
+		out = append(out, q.popFront())
+	}
+	return out
+}
