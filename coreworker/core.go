@@ -45,7 +45,7 @@ type Core struct {
 	actors *embedded.Actors
 	kv     *embedded.KV
 	// callers lists, for each actor, the queues of calls to it.
-	callers map[ids.ActorID]map[*submit.Actor]struct{}
+	callers map[ids.ActorID]map[*submit.Actor]*Process
 	timers  map[*timer]struct{}
 	closed  bool
 }
@@ -55,11 +55,12 @@ func New(cfg Config) *Core {
 	c := &Core{Job: ids.JobFromInt(1), Node: ids.NewNodeID(), cfg: cfg, began: time.Now(),
 		procs: map[ids.WorkerID]*Process{}, tasks: task.NewManager(), refs: refs.New(), store: objects.NewStore(),
 		arena: objects.NewArena(cfg.ArenaBytes, cfg.Reserve), kv: embedded.NewKV(),
-		callers: map[ids.ActorID]map[*submit.Actor]struct{}{}, timers: map[*timer]struct{}{}}
+		callers: map[ids.ActorID]map[*submit.Actor]*Process{}, timers: map[*timer]struct{}{}}
 	host := (*host)(c)
 	c.sched = embedded.NewScheduler(host, sched.New(cfg.Resources), int(cfg.Resources.Get("CPU")))
 	c.actors = embedded.NewActors(c.sched, embedded.ActorHooks{
-		Changed: c.actorChanged, Settle: c.Settle, Busy: c.actorBusy, Kill: host.kill, Released: c.unuse})
+		Changed: c.actorChanged, Settle: c.Settle, Busy: c.actorBusy, Kill: host.kill, Released: c.released,
+		Forgotten: c.forgetCallers})
 	return c
 }
 

@@ -111,6 +111,7 @@ func (c *Core) workerGone(p *Process, o Obituary) {
 	if o.NeverStarted {
 		reason = "no worker process could be started: " + o.Text
 	}
+	w.Exec.Recall() // what it had not begun is known as such from here on
 	c.sched.Gone(w, reason)
 	reply := peer.Reply{End: task.Died, Text: o.Text}
 	if o.OOM {

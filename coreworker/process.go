@@ -88,7 +88,7 @@ func (c *Core) removeProcess(p *Process, why string) {
 	if p.gone {
 		return
 	}
-	p.gone = true
+	p.gone, p.waiting = true, nil
 	delete(c.procs, p.ID)
 	for q := range p.parked {
 		q.drop()
@@ -96,9 +96,10 @@ func (c *Core) removeProcess(p *Process, why string) {
 	p.normal.Close()
 	for id, a := range p.actors {
 		a.Close()
-		if set := c.callers[id]; set != nil && a.Load() == 0 {
-			delete(set, a)
+		if a.Load() == 0 {
+			delete(c.callers[id], a)
 		}
+		c.actors.CallSettled(id)
 	}
 	for _, id := range c.actors.OwnedBy(p.ID) {
 		c.actors.OwnerGone(id, why)
@@ -110,10 +111,13 @@ func (c *Core) removeProcess(p *Process, why string) {
 
 // The order of a process (docs/design.md): mutations are numbered across its lanes and applied in that order, each once.
 
+// What a process has sent may be read after its end was seen: a worker that submits and dies. Nothing of that is carried
+// out, for there is nobody any more who could hold the results or be told.
+
 // Mutate applies mutation `number` when all before it were applied; one that was applied before is ignored.
 func (p *Process) Mutate(number uint64, fn func()) {
 	switch {
-	case number <= p.applied:
+	case p.gone || number <= p.applied:
 		return
 	case number == p.applied+1:
 		p.applied = number
@@ -126,6 +130,9 @@ func (p *Process) Mutate(number uint64, fn func()) {
 
 // After calls fn when mutation `number` was applied, which may be now.
 func (p *Process) After(number uint64, fn func()) {
+	if p.gone {
+		return
+	}
 	if number <= p.applied {
 		fn()
 		return
@@ -155,12 +162,17 @@ func (p *Process) actorQueue(id ids.ActorID) *submit.Actor {
 	if a == nil {
 		c := p.core
 		a = submit.NewActor(c, c.actors, id)
-		a.Settled = func() { c.actors.CallSettled(id) }
+		a.Settled = func() {
+			if p.gone && a.Load() == 0 {
+				delete(c.callers[id], a)
+			}
+			c.actors.CallSettled(id)
+		}
 		p.actors[id] = a
 		if c.callers[id] == nil {
-			c.callers[id] = map[*submit.Actor]struct{}{}
+			c.callers[id] = map[*submit.Actor]*Process{}
 		}
-		c.callers[id][a] = struct{}{}
+		c.callers[id][a] = p
 	}
 	return a
 }
@@ -169,6 +181,14 @@ func (c *Core) actorChanged(id ids.ActorID) {
 	for a := range c.callers[id] {
 		a.Changed()
 	}
+}
+
+// forgetCallers drops the queues to an actor of which nothing is left.
+func (c *Core) forgetCallers(id ids.ActorID) {
+	for _, p := range c.callers[id] {
+		delete(p.actors, id)
+	}
+	delete(c.callers, id)
 }
 
 func (c *Core) actorBusy(id ids.ActorID) bool {

@@ -1,7 +1,9 @@
 package coreworker
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/mobula/mobula/coreworker/embedded"
 	"github.com/mobula/mobula/coreworker/ids"
@@ -51,6 +53,9 @@ func (p *Process) create(e *task.Entry) error {
 		return err
 	}
 	c.use(s)
+	if s.Creation.Detached {
+		c.report(c.refs.Use(s.Actor.Handle())) // its name gives new handles when none is left
+	}
 	c.actors.Resolving(s.Actor, submit.Resolve(c, s,
 		func(args []objects.Value) { c.actors.Create(s.Actor, args) },
 		func(cause objects.Value) { c.actors.FailCreation(s.Actor, cause) }))
@@ -63,10 +68,10 @@ func (p *Process) RegisterActor(s *task.Spec, getIfExists bool) (spec *task.Spec
 	if e := c.tasks.Get(s.ID); e != nil {
 		return e.Spec, true, nil // asked again after a lane was lost
 	}
+	if c.actors.Known(s.Actor) {
+		return s, true, nil // the same, and meanwhile it was created, or is dead
+	}
 	if old, err := c.actors.ByName(s.Creation.Namespace, s.Creation.Name); err == nil {
-		if old.ID == s.ID {
-			return old, true, nil
-		}
 		if getIfExists {
 			return old, false, nil
 		}
@@ -104,6 +109,16 @@ func (c *Core) unuse(s *task.Spec) {
 	})
 }
 
+// released lets go what a living actor held.
+func (c *Core) released(s *task.Spec) {
+	c.unuse(s)
+	if s.Creation.Detached {
+		freed, err := c.refs.Unuse(s.Actor.Handle())
+		c.report(err)
+		c.free(freed)
+	}
+}
+
 // Settle fixes the outcome of a task: the one place where returns get their values. It implements submit.Env.
 func (c *Core) Settle(e *task.Entry, v task.Verdict, r peer.Reply) {
 	c.tasks.Finish(e.Spec.ID)
@@ -119,6 +134,9 @@ func (c *Core) Settle(e *task.Entry, v task.Verdict, r peer.Reply) {
 			} else {
 				c.keep(e.Spec.ID.Return(uint32(i+1)), objects.ObjectLost("the task ended without a value for this return"))
 			}
+		}
+		for _, extra := range r.Returns[min(e.Spec.NumReturns, len(r.Returns)):] {
+			c.discard(extra)
 		}
 		c.unuse(e.Spec)
 		return
@@ -166,6 +184,11 @@ func (c *Core) Cancel(id ids.ObjectID, force, recursive bool) {
 }
 
 func (c *Core) cancelEntry(e *task.Entry, force, recursive bool) {
+	if e.Canceling {
+		return // further up the stack: a shim named a task as its own ancestor
+	}
+	e.Canceling = true
+	defer func() { e.Canceling = false }()
 	e.Canceled = true // first: whatever reply comes from now on finds it so
 	if force && e.Spec.Type == task.Normal {
 		e.Forced = true
@@ -209,12 +232,13 @@ func (c *Core) Pending(id ids.ObjectID) bool { return !id.IsPut() && c.tasks.Get
 // abandonTasks settles the tasks of a process that is gone and that no executor has. Those that run go on: others may
 // hold references to their results.
 func (c *Core) abandonTasks(p *Process, why string) {
-	var lost []*task.Entry
+	var lost []*task.Entry // in order, so that the same history always ends the same way
 	c.tasks.Each(func(e *task.Entry) {
 		if e.Owner == p.ID && e.State != task.Pushed && e.Spec.Type != task.ActorCreation {
 			lost = append(lost, e)
 		}
 	})
+	slices.SortFunc(lost, func(a, b *task.Entry) int { return cmp.Compare(a.Born, b.Born) })
 	for _, e := range lost {
 		c.Settle(e, task.FailWith, peer.Reply{End: task.Failed, Error: objects.OwnerDied(why)})
 	}

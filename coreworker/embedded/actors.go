@@ -41,6 +41,8 @@ type ActorHooks struct {
 	Kill func(*Worker)
 	// Released is called when a dead actor needs its creation arguments no more.
 	Released func(*task.Spec)
+	// Forgotten is called when nothing is left that could ask about a dead actor.
+	Forgotten func(ids.ActorID)
 }
 
 type actor struct {
@@ -53,7 +55,8 @@ type actor struct {
 	worker     *Worker
 	wish       *wish
 	restarts   int // left; -1 = for ever
-	made       int // times it was created
+	tries      int // times its constructor was sent to a worker
+	made       int // times the constructor returned
 	death      objects.Value
 	outOfScope bool
 	stop       func() // ends the wait for the constructor's arguments
@@ -69,6 +72,9 @@ func nameKey(namespace, name string) string { return namespace + "\x00" + name }
 // Register enters an actor whose creation was submitted. It stays pending until Create.
 func (d *Actors) Register(e *task.Entry) error {
 	c := e.Spec.Creation
+	if d.all[e.Spec.Actor] != nil {
+		return fmt.Errorf("actor %s was created before", e.Spec.Actor)
+	}
 	if c.Name != "" {
 		key := nameKey(c.Namespace, c.Name)
 		if _, taken := d.names[key]; taken {
@@ -121,17 +127,19 @@ func (d *Actors) settle(a *actor, w *Worker) {
 	if a.entry != nil {
 		a.entry.State = task.Pushed
 	}
-	w.Exec.PushTask(&peer.Push{Spec: a.spec, Attempt: a.made, Args: a.args,
+	a.tries++
+	w.Exec.PushTask(&peer.Push{Spec: a.spec, Attempt: a.tries - 1, Args: a.args,
 		Done: func(r peer.Reply) { d.constructed(a, w, r) }})
 }
 
 func (d *Actors) constructed(a *actor, w *Worker, r peer.Reply) {
-	if a.state == submit.Dead {
+	// A worker that died has lost its actor before its executor answers (Lost): the actor may have another one by now.
+	if a.state == submit.Dead || a.worker != w {
 		return
 	}
-	a.made++
 	switch r.End {
 	case task.OK:
+		a.made++
 		if a.spec.Creation.HasPlacement {
 			d.rehold(w, a.spec.Resources)
 		}
@@ -146,13 +154,9 @@ func (d *Actors) constructed(a *actor, w *Worker, r peer.Reply) {
 	case task.Failed:
 		d.die(a, d.failedCreation(a, r), task.FailWith, r)
 		d.end(a, w)
-	case task.Stopped:
+	default:
 		d.die(a, d.deathOf(a, "its creation was canceled", objects.DeathByKill, w.PID, true), task.FailCancel, r)
 		d.end(a, w)
-	case task.NotStarted:
-		a.made--
-		a.worker = nil // the worker went before it began: Gone places the actor anew
-	default: // the worker died in the constructor: Lost decides
 	}
 }
 
@@ -183,6 +187,10 @@ func (d *Actors) Lost(w *Worker, text string) {
 	w.actor = nil
 	a.worker = nil
 	if a.state == submit.Dead {
+		return
+	}
+	if a.state != submit.Alive && !w.Exec.Began(a.spec.ID) {
+		d.place(a) // nothing of it ran there: that costs no restart
 		return
 	}
 	if a.restarts == 0 || a.entry != nil && a.entry.Canceled {
@@ -231,6 +239,7 @@ func (d *Actors) die(a *actor, death objects.Value, v task.Verdict, r peer.Reply
 	d.hooks.Released(a.spec)
 	a.args = nil
 	d.hooks.Changed(a.id)
+	d.reap(a)
 }
 
 func (d *Actors) unname(a *actor) {
@@ -279,13 +288,14 @@ func (d *Actors) CancelCreation(e *task.Entry) {
 // FailCreation ends an actor whose creation arguments are an error.
 func (d *Actors) FailCreation(id ids.ActorID, cause objects.Value) {
 	if a := d.all[id]; a != nil && a.state != submit.Dead {
-		d.die(a, cause, task.FailWith, peer.Reply{End: task.Failed, Error: cause})
+		r := peer.Reply{End: task.Failed, Error: cause, Text: "an argument of its constructor could not be computed"}
+		d.die(a, d.failedCreation(a, r), task.FailWith, r)
 	}
 }
 
 // OutOfScope is called when no handle of the actor is left anywhere. It leaves once its calls have their outcomes.
 func (d *Actors) OutOfScope(id ids.ActorID) {
-	if a := d.all[id]; a != nil && !a.spec.Creation.Detached {
+	if a := d.all[id]; a != nil {
 		a.outOfScope = true
 		d.reap(a)
 	}
@@ -298,8 +308,14 @@ func (d *Actors) CallSettled(id ids.ActorID) {
 	}
 }
 
+// reap ends an actor that nobody refers to, and forgets one that is dead.
 func (d *Actors) reap(a *actor) {
-	if !a.outOfScope || a.state == submit.Dead || d.hooks.Busy(a.id) {
+	if !a.outOfScope || d.hooks.Busy(a.id) {
+		return
+	}
+	if a.state == submit.Dead {
+		delete(d.all, a.id)
+		d.hooks.Forgotten(a.id)
 		return
 	}
 	if a.entry != nil {
@@ -392,12 +408,8 @@ func (d *Actors) Describe(id ids.ActorID, text string, pid int) objects.Value {
 	return objects.WorkerDied(text)
 }
 
-// Forget drops dead actors that nobody can ask about any more.
-func (d *Actors) Forget(id ids.ActorID) {
-	if a := d.all[id]; a != nil && a.state == submit.Dead {
-		delete(d.all, id)
-	}
-}
+// Known says whether anything is known of the actor, dead or alive.
+func (d *Actors) Known(id ids.ActorID) bool { return d.all[id] != nil }
 
 // Alive is the number of actors that are not dead.
 func (d *Actors) Alive() int {

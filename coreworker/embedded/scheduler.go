@@ -192,7 +192,11 @@ func (s *Scheduler) schedule() {
 // markWanted tells leases that somebody else waits for resources.
 func (s *Scheduler) markWanted() {
 	for l := range s.leases {
-		l.Wanted = slices.ContainsFunc(s.wishes, func(w *wish) bool { return w.owner != l.owner && s.node.Feasible(w.res) })
+		l.Wanted = slices.ContainsFunc(s.wishes, func(w *wish) bool {
+			// The wish of the same submitter for the same resources is one for more of what it has.
+			same := w.req != nil && w.owner == l.owner && w.res.Equal(l.worker.held)
+			return !same && s.node.Feasible(w.res)
+		})
 	}
 }
 

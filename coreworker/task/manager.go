@@ -29,6 +29,8 @@ type Entry struct {
 	Retries  int // left; -1 = for ever
 	Canceled bool
 	Forced   bool // canceled with force
+	// Canceling is set while a cancel of it is carried out.
+	Canceling bool
 	// Seq is the entry's place among the calls of its owner to its actor.
 	Seq uint64
 	// Born numbers all tasks in the order they were submitted.
