@@ -32,6 +32,7 @@ type Normal struct {
 	classes map[any]*class
 	items   map[ids.TaskID]*item
 	seq     uint64
+	closed  bool
 }
 
 // item is one task on its way.
@@ -48,7 +49,7 @@ type item struct {
 type class struct {
 	n        *Normal
 	proto    *task.Spec
-	queue    *list.List // of *item, by Seq
+	queue    *list.List // of *item, by Seq: in the order they were ready for the first time
 	leases   []*Lease
 	requests []*Request
 	stealing func() // stops the timer that looks again for something to steal
@@ -63,8 +64,6 @@ func NewNormal(env Env, leaser Leaser, owner ids.WorkerID) *Normal {
 
 // Submit takes a task that was just entered into the manager.
 func (n *Normal) Submit(e *task.Entry) {
-	n.seq++
-	e.Seq = n.seq
 	key := e.Spec.Resources.Key()
 	c := n.classes[key]
 	if c == nil {
@@ -92,9 +91,14 @@ func (n *Normal) start(it *item) {
 	}
 }
 
-// enqueue puts the item at its place by submission order: what was taken back comes before what came later.
+// enqueue puts the item at its place: what was taken back comes before what came later, and has little to pass, for what
+// came before it has mostly left.
 func (it *item) enqueue() {
 	it.e.State = task.Queued
+	if it.e.Seq == 0 {
+		it.c.n.seq++
+		it.e.Seq = it.c.n.seq
+	}
 	q := it.c.queue
 	back := q.Back()
 	if back == nil || back.Value.(*item).e.Seq < it.e.Seq {
@@ -129,11 +133,13 @@ func (c *class) pump() {
 }
 
 func (c *class) round() {
+	now := c.n.env.Now()
 	for _, l := range slices.Clone(c.leases) {
 		if c.queue.Len() == 0 {
 			break
 		}
-		if l.inflight == 0 {
+		// Not where the lease is due: it would be kept for as long as there is anything to do.
+		if l.inflight == 0 && !c.due(l, now) {
 			c.push(l)
 		}
 	}
@@ -171,6 +177,7 @@ func (c *class) request() {
 			it.elem = nil
 			c.n.settle(it, task.FailDead, peer.Reply{End: task.Died, Text: reason})
 		}
+		c.pump() // the other requests have nothing to ask for any more
 	}
 	c.requests = append(c.requests, r)
 	c.n.leaser.Request(r)
@@ -226,7 +233,11 @@ func (c *class) replied(it *item, l *Lease, r peer.Reply) {
 	if r.End != task.NotStarted {
 		l.last = c.n.env.Now()
 	}
-	switch v := task.Decide(it.e, r.End, r.Retryable); v {
+	v := task.Decide(it.e, r.End, r.Retryable)
+	if c.n.closed && (v == task.Retry || v == task.Resubmit) {
+		v, r = task.FailWith, ownerGone()
+	}
+	switch v {
 	case task.Retry:
 		it.e.UseAttempt()
 		c.n.start(it)
@@ -245,7 +256,7 @@ func (c *class) release() {
 		if l.inflight > 0 || c.queue.Len() > 0 && !c.due(l, now) {
 			continue
 		}
-		if c.queue.Len() == 0 && !c.due(l, now) {
+		if c.queue.Len() == 0 && !c.due(l, now) && !c.n.closed {
 			if wait := c.steal(l, now); wait {
 				continue
 			}
@@ -311,20 +322,30 @@ func (n *Normal) Cancel(e *task.Entry, force, recursive bool) {
 
 // Close forgets everything: the process is gone. Tasks that are with a worker go on without an owner to tell.
 func (n *Normal) Close() {
-	for _, it := range n.items {
+	n.closed = true
+	for id, it := range n.items {
 		if it.stop != nil {
 			it.stop()
 		}
+		if it.e.State != task.Pushed {
+			delete(n.items, id)
+		}
+	}
+	// All queues first: a request taken back makes room for the next one, which may be this process's own.
+	for _, c := range n.classes {
+		c.queue.Init()
 	}
 	for _, c := range n.classes {
-		for _, r := range c.requests {
-			n.leaser.Cancel(r)
+		for len(c.requests) > 0 {
+			last := c.requests[len(c.requests)-1]
+			c.requests = c.requests[:len(c.requests)-1]
+			n.leaser.Cancel(last)
 		}
-		c.requests = nil
-		c.queue.Init()
 		if c.stealing != nil {
 			c.stealing()
+			c.stealing = nil
 		}
+		c.pump() // gives back the leases that were kept for a moment
 	}
 }
 
