@@ -36,7 +36,8 @@ func (l *launcher) close() {
 	<-l.done
 }
 
-// exec starts argv in a process group of its own, with files as descriptors 0, 1, 2 …, killed when the core dies.
+// exec starts argv in a process group of its own, with files as descriptors 0, 1, 2 …, killed when the core dies (the
+// zygote takes that back once it watches the core itself).
 // The child is registered with the reaper: collect it through the pidfd.
 func (l *launcher) exec(argv, env []string, files []uintptr) (int, *pidfd.FD, error) {
 	var pid, raw int

@@ -24,17 +24,10 @@ type session struct {
 	log strings.Builder
 }
 
-// python is the interpreter of the tests: it must have the package's own dependencies or none.
-func python() string {
-	if p := os.Getenv("MOBULA_TEST_PYTHON"); p != "" {
-		return p
-	}
-	return "python3"
-}
-
-func newSession(t *testing.T, entry string, change ...func(*Config)) *session {
+// packageEnv lets any python3 find the fake workers, and the real package behind testdata/mobula.
+func packageEnv(t testing.TB) []string {
 	t.Helper()
-	root, err := filepath.Abs("../../python")
+	real, err := filepath.Abs("../../python/mobula")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,14 +35,19 @@ func newSession(t *testing.T, entry string, change ...func(*Config)) *session {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return []string{"PYTHONPATH=" + fake, "MOBULA_PACKAGE=" + real}
+}
+
+func newSession(t *testing.T, entry string, change ...func(*Config)) *session {
+	t.Helper()
 	options, err := json.Marshal(map[string]any{"entry": "fakeworker:" + entry, "job_id": "01000000", "namespace": "n"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &session{T: t, out: map[ids.WorkerID]string{}}
 	cfg := Config{
-		Python: python(), SocketPath: "/nonexistent", Token: strings.Repeat("ab", 32), ArenaFD: -1, PageFD: -1,
-		Options: options, Env: []string{"PYTHONPATH=" + root + ":" + fake},
+		SocketPath: "/nonexistent", Token: strings.Repeat("ab", 32), ArenaFD: -1, PageFD: -1,
+		Options: options, Env: packageEnv(t),
 		SessionDir: filepath.Join(t.TempDir(), "mobula-test-"+strings.ReplaceAll(t.Name(), "/", "-")),
 		Logf: func(format string, args ...any) {
 			s.mu.Lock()
@@ -396,10 +394,8 @@ func TestNoDescriptorLeaks(t *testing.T) {
 }
 
 func BenchmarkForkAndExit(b *testing.B) {
-	root, _ := filepath.Abs("../../python")
-	fake, _ := filepath.Abs("testdata")
-	p, err := Start(Config{Python: python(), Token: "00", ArenaFD: -1, PageFD: -1,
-		Options: json.RawMessage(`{"entry":"fakeworker:nothing"}`), Env: []string{"PYTHONPATH=" + root + ":" + fake}})
+	p, err := Start(Config{Token: "00", ArenaFD: -1, PageFD: -1,
+		Options: json.RawMessage(`{"entry":"fakeworker:nothing"}`), Env: packageEnv(b)})
 	if err != nil {
 		b.Fatal(err)
 	}

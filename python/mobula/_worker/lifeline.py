@@ -43,3 +43,8 @@ def die_with(core_pid: int) -> bool:
         errno = ctypes.get_errno()
         raise OSError(errno, f"prctl(PR_SET_PDEATHSIG): {os.strerror(errno)}")
     return os.getppid() == core_pid
+
+
+def outlive_parent() -> None:
+    """Take back the parent-death signal that the core set before it executed this process."""
+    _prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0)

@@ -89,6 +89,9 @@ class _Zygote:
         self._core = core
 
     def serve(self) -> None:
+        # Until here the core's end killed this process, whatever an import was waiting for. From here on it sees that end
+        # by itself, and survives it to clean up.
+        lifeline.outlive_parent()
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
         poll.register(self._core, select.POLLIN)
