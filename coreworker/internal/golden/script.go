@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/cockroachdb/datadriven"
 )
@@ -29,7 +30,8 @@ type Script[E any] struct {
 	Show func(env E, answer string) string
 }
 
-// Run runs every *.txt file under dir as a subtest.
+// Run runs every *.txt file under dir as a subtest, in a time of its own (testing/synctest): it stands still but where a
+// verb sleeps, so a slow machine answers as a fast one.
 func (s Script[E]) Run(t *testing.T, dir string) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "*.txt"))
@@ -41,26 +43,45 @@ func (s Script[E]) Run(t *testing.T, dir string) {
 			if err := purpose(file); err != nil {
 				t.Fatal(err)
 			}
-			env := s.New(t)
-			datadriven.RunTest(t, file, func(t *testing.T, d *datadriven.TestData) string {
-				t.Helper()
-				answer, err := s.step(env, d)
-				if err != nil {
-					t.Fatalf("%s: %s: %v", d.Pos, d.Cmd, err)
-				}
-				return answer
+			synctest.Test(t, func(t *testing.T) {
+				env := s.New(t)
+				datadriven.RunTest(t, file, func(t *testing.T, d *datadriven.TestData) string {
+					t.Helper()
+					answer, err := s.step(env, newCall(d))
+					if err != nil {
+						t.Fatalf("%s: %s: %v", d.Pos, d.Cmd, err)
+					}
+					return answer
+				})
 			})
 		})
 	}
 }
 
+// Do runs one line that a program made, such as a simulation: what it did can be kept as a script. The error is a mistake
+// in the line or a broken invariant, never an answer.
+func (s Script[E]) Do(env E, line string) (string, error) {
+	d := &datadriven.TestData{}
+	for i, field := range strings.Fields(line) {
+		key, val, valued := strings.Cut(field, "=")
+		switch {
+		case i == 0:
+			d.Cmd = field
+		case valued:
+			d.CmdArgs = append(d.CmdArgs, datadriven.CmdArg{Key: key, Vals: []string{val}})
+		default:
+			d.CmdArgs = append(d.CmdArgs, datadriven.CmdArg{Key: key})
+		}
+	}
+	return s.step(env, newCall(d))
+}
+
 // step runs one verb. Its error is a mistake in the script or a broken invariant, never an answer.
-func (s Script[E]) step(env E, d *datadriven.TestData) (string, error) {
-	verb := s.Verbs[d.Cmd]
+func (s Script[E]) step(env E, call *Call) (string, error) {
+	verb := s.Verbs[call.Verb]
 	if verb == nil {
 		return "", fmt.Errorf("unknown verb; there are %s", strings.Join(slices.Sorted(maps.Keys(s.Verbs)), ", "))
 	}
-	call := newCall(d)
 	answer, refusal := verb(env, call)
 	if err := call.mistake(); err != nil {
 		return "", err

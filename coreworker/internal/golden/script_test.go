@@ -88,11 +88,11 @@ func TestMistakesInScripts(t *testing.T) {
 		{input, "nobody asked for input"},
 		{line("set", "name=a", "to=-1"), "broken invariant: a is -1"},
 	} {
-		if answer, err := script.step(counts{}, c.line); err == nil || !strings.Contains(err.Error(), c.want) {
+		if answer, err := script.step(counts{}, newCall(c.line)); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%v: %q, %v; want %s", c.line, answer, err, c.want)
 		}
 	}
-	if answer, err := script.step(counts{}, line("set", "name=a", "tags=x,y", "quietly")); answer != "ok\n" || err != nil {
+	if answer, err := script.Do(counts{}, "set name=a tags=x quietly"); answer != "ok\n" || err != nil {
 		t.Errorf("%q, %v", answer, err)
 	}
 }

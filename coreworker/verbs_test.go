@@ -1,0 +1,394 @@
+package coreworker
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing/synctest"
+	"time"
+
+	"github.com/mobula/mobula/coreworker/ids"
+	"github.com/mobula/mobula/coreworker/internal/golden"
+	"github.com/mobula/mobula/coreworker/peer"
+	"github.com/mobula/mobula/coreworker/sched"
+	"github.com/mobula/mobula/coreworker/task"
+)
+
+// verbs of the scripts; the first word is the name of a task, worker or actor. Their answers are the world's log.
+var verbs = logged(map[string]verb{
+	"init": verbInit, "attach": verbAttach, "detach": verbDetach, "submit": verbSubmit, "actor": verbActor, "call": verbCall,
+	"begin": verbBegin, "end": verbEnd, "cancel": verbCancel, "die": verbDie, "get": verbGet, "state": verbState,
+	"kill": verbKill, "block": verbBlock, "wait": verbWait, "abandon": verbAbandon, "drop": verbDrop, "sleep": verbSleep,
+	"lookup": verbLookup, "settled": verbSettled, "ask": verbAsk,
+})
+
+type verb func(*world, *golden.Call) error
+
+func logged(all map[string]verb) map[string]golden.Verb[*world] {
+	out := map[string]golden.Verb[*world]{}
+	for name, do := range all {
+		out[name] = func(w *world, c *golden.Call) (string, error) {
+			err := do(w, c)
+			return w.take(), err
+		}
+	}
+	return out
+}
+
+// init cpus=N
+func verbInit(w *world, c *golden.Call) error { w.start(c.Int("cpus", 2)); return nil }
+
+// attach W [group=G] [loop]: a worker's first lane, or one that was asked for.
+func verbAttach(w *world, c *golden.Call) error {
+	k, err := w.worker(c.Word())
+	group, loop := c.Opt("group", ""), c.Flag("loop")
+	if err == nil {
+		k.attach(group, loop)
+	}
+	return err
+}
+
+func (w *world) lane(c *golden.Call) (*fakeLane, error) {
+	k, err := w.worker(c.Word())
+	n := c.Int("lane", 0)
+	if err == nil && n >= len(k.lanes) {
+		err = fmt.Errorf("%s has %d lanes", k.name, len(k.lanes))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return k.lanes[n], nil
+}
+
+// detach W [lane=N]: the stream of a lane ends.
+func verbDetach(w *world, c *golden.Call) error {
+	l, err := w.lane(c)
+	if err == nil {
+		l.detach()
+	}
+	return err
+}
+
+func (w *world) dependencies(c *golden.Call, s *task.Spec) error {
+	needs := c.Opt("needs", "")
+	if needs == "" {
+		return nil
+	}
+	objs, err := w.objects(needs)
+	for _, id := range objs {
+		s.Args = append(s.Args, task.Arg{IsRef: true, Ref: id})
+	}
+	return err
+}
+
+func (w *world) submit(s *task.Spec, parent string) error {
+	p, err := w.submitter(parent)
+	if err == nil {
+		w.core.Do(func() { p.Submit(s) })
+	}
+	return err
+}
+
+// submit T [cpus=N] [needs=A+B] [parent=T] [retries=N]
+func verbSubmit(w *world, c *golden.Call) error {
+	name, parent := c.Word(), c.Opt("parent", "")
+	s := w.spec(name, task.Normal, parent)
+	s.Resources = sched.CPUs(c.Int("cpus", 1))
+	s.MaxRetries = c.Int("retries", 0)
+	return errors.Join(w.dependencies(c, s), w.submit(s, parent))
+}
+
+// actor A [threads=N] [group=NAME] [async] [in_order] [restarts=N] [parent=T] [cpus=N] [placement=N] [needs=A]
+// [named=N] [get_if_exists] [detached]
+func verbActor(w *world, c *golden.Call) error {
+	name, parent := c.Word(), c.Opt("parent", "")
+	s := w.spec(name, task.ActorCreation, parent)
+	s.Actor = w.actorID(name)
+	s.ID = s.Actor.CreationTask()
+	w.tasks[name], w.names[s.ID] = s.ID, name
+	s.Resources = sched.CPUs(c.Int("cpus", 0))
+	s.Creation = &task.Creation{MaxConcurrency: c.Int("threads", 1), Asyncio: c.Flag("async"), MaxRestarts: c.Int("restarts", 0),
+		ClassName: name, Name: c.Opt("named", ""), Detached: c.Flag("detached")}
+	s.Creation.OutOfOrder = (s.Creation.Asyncio || s.Creation.MaxConcurrency > 1) && !c.Flag("in_order")
+	if cpus := c.Int("placement", 0); cpus > 0 {
+		s.Creation.Placement, s.Creation.HasPlacement = sched.CPUs(cpus), true
+	}
+	if group := c.Opt("group", ""); group != "" {
+		s.Creation.Groups = []task.Group{{Name: group, MaxConcurrency: 1}}
+	}
+	existing := c.Flag("get_if_exists")
+	p, err := w.submitter(parent)
+	if err = errors.Join(err, w.dependencies(c, s)); err != nil {
+		return err
+	}
+	w.core.Do(func() {
+		if s.Creation.Name == "" {
+			p.Submit(s)
+		} else {
+			var found *task.Spec
+			var created bool
+			if found, created, err = p.RegisterActor(s, existing); err != nil {
+				return
+			}
+			if !created {
+				w.say("there is %s", w.names[found.ID])
+				w.actors[name], s = found.Actor, found
+			}
+		}
+		p.Refs([]ids.ObjectID{s.Actor.Handle()}, nil)
+	})
+	return err
+}
+
+// lookup N: the driver gets the actor by its name, and holds a handle of it.
+func verbLookup(w *world, c *golden.Call) error {
+	name := c.Word()
+	var err error
+	w.core.Do(func() {
+		var s *task.Spec
+		if s, err = w.core.LookupActor("", name); err == nil {
+			w.say("%s", w.names[s.ID])
+			w.driver.Refs([]ids.ObjectID{s.Actor.Handle()}, nil)
+		}
+	})
+	return err
+}
+
+// call A.m [needs=T] [parent=T] [retries=N] [group=G]
+func verbCall(w *world, c *golden.Call) error {
+	name, parent := c.Word(), c.Opt("parent", "")
+	actor, _, _ := strings.Cut(name, ".")
+	s := w.spec(name, task.ActorMethod, parent)
+	s.Actor = w.actors[actor]
+	copy(s.ID[8:], s.Actor[:])
+	w.tasks[name], w.names[s.ID] = s.ID, name
+	s.Resources = sched.Resources{}
+	s.MaxRetries, s.Group = c.Int("retries", 0), c.Opt("group", "")
+	return errors.Join(w.dependencies(c, s), w.submit(s, parent))
+}
+
+// begin W [lane=N]: the shim takes its next task.
+func verbBegin(w *world, c *golden.Call) error {
+	l, err := w.lane(c)
+	if err == nil && !l.begin() {
+		w.say("%s has nothing to do", l.name)
+	}
+	return err
+}
+
+// end T [error] [retryable] [stopped] [left]: its run ends.
+func verbEnd(w *world, c *golden.Call) error {
+	r := w.running(c.Word())
+	reply := peer.Reply{End: task.OK}
+	if c.Flag("error") {
+		reply = userError()
+	}
+	reply.Retryable = c.Flag("retryable")
+	if c.Flag("stopped") {
+		reply.End = task.Stopped
+	}
+	if c.Flag("left") {
+		reply.End = task.LeftActor
+	}
+	if r == nil {
+		return errors.New("it does not run")
+	}
+	r.end(reply)
+	return nil
+}
+
+// cancel T [force] [recursive]
+func verbCancel(w *world, c *golden.Call) error {
+	id, err := w.object(c.Word())
+	force, recursive := c.Flag("force"), c.Flag("recursive")
+	w.core.Do(func() { w.core.Cancel(id, force, recursive) })
+	return err
+}
+
+// die W [never] [oom]: its process ends, or could not be started.
+func verbDie(w *world, c *golden.Call) error {
+	k, err := w.worker(c.Word())
+	o := Obituary{Text: "killed by the script", NeverStarted: c.Flag("never"), OOM: c.Flag("oom")}
+	if err == nil {
+		k.die(o)
+	}
+	return err
+}
+
+// get T …: what get would answer now.
+func verbGet(w *world, c *golden.Call) error {
+	for _, name := range c.Words() {
+		w.say("%s: %s", name, w.outcome(name))
+	}
+	return nil
+}
+
+// state: every task without an outcome.
+func verbState(w *world, _ *golden.Call) error {
+	var out []string
+	w.core.Do(func() {
+		w.core.tasks.Each(func(e *task.Entry) {
+			flag := ""
+			if e.Canceled {
+				flag = " canceled"
+			}
+			out = append(out, fmt.Sprintf("%s %s%s", w.names[e.Spec.ID], e.State, flag))
+		})
+	})
+	slices.Sort(out)
+	w.log = append(w.log, out...)
+	return nil
+}
+
+// kill A [restart]
+func verbKill(w *world, c *golden.Call) error {
+	id, restart := w.actors[c.Word()], c.Flag("restart")
+	w.core.Do(func() { w.core.KillActor(id, !restart) })
+	return nil
+}
+
+// asker is a running task, or the driver where by= is not given.
+func (w *world) asker(c *golden.Call) (a Asker, run *fakeRun, err error) {
+	a = Asker{Process: w.driver}
+	if by := c.Opt("by", ""); by != "" {
+		if run = w.running(by); run == nil {
+			return a, nil, fmt.Errorf("%s does not run", by)
+		}
+		a = Asker{Process: run.lane.k.proc, Lane: run.lane.lane, Task: run.Spec.ID, HasTask: true}
+	}
+	return a, run, nil
+}
+
+func (w *world) park(name string, run *fakeRun, begin func(done func()) func()) {
+	wait := &fakeWait{run: run}
+	done := func() {
+		wait.over = true
+		if run != nil {
+			run.waiting--
+		}
+		delete(w.waits, name)
+	}
+	if run != nil {
+		run.waiting++
+	}
+	w.core.Do(func() { wait.abandon = begin(done) })
+	if !wait.over {
+		w.waits[name] = wait
+	}
+}
+
+func limit(c *golden.Call) (time.Duration, bool) {
+	ms := c.Int("ms", -1)
+	return time.Duration(ms) * time.Millisecond, ms >= 0
+}
+
+// ask G on=A+B [by=T] [ms=N]: a get that is named G.
+func verbAsk(w *world, c *golden.Call) error {
+	name := c.Word()
+	objs, err := w.objects(c.Arg("on"))
+	a, run, badAsker := w.asker(c)
+	timeout, limited := limit(c)
+	if err = errors.Join(err, badAsker); err != nil {
+		return err
+	}
+	w.park(name, run, func(done func()) func() {
+		return w.core.Get(a, objs, timeout, limited, func(f Fetched) {
+			done()
+			what := make([]string, len(f.Values))
+			for i, v := range f.Values {
+				what[i] = w.describe(v)
+			}
+			switch {
+			case f.Canceled:
+				what = []string{"canceled"}
+			case f.TimedOut:
+				what = []string{"timed out"}
+			case f.Failed:
+				what = append(what, fmt.Sprintf("at %d", f.Index))
+			}
+			w.say("%s got %s", name, strings.Join(what, ", "))
+		})
+	})
+	return nil
+}
+
+// block T on=A+B: the running task T waits in get.
+func verbBlock(w *world, c *golden.Call) error {
+	by := c.Word()
+	objs, err := w.objects(c.Arg("on"))
+	run := w.running(by)
+	if run == nil {
+		err = errors.Join(err, fmt.Errorf("%s does not run", by))
+	}
+	if err != nil {
+		return err
+	}
+	on := c.Arg("on")
+	a := Asker{Process: run.lane.k.proc, Lane: run.lane.lane, Task: run.Spec.ID, HasTask: true}
+	w.park(fmt.Sprintf("%s on %s", by, on), run, func(done func()) func() {
+		return w.core.Get(a, objs, 0, false, func(f Fetched) {
+			done()
+			w.say("%s got %s: canceled=%t failed=%t", by, on, f.Canceled, f.Failed)
+		})
+	})
+	return nil
+}
+
+// wait W on=A+B+C want=N [by=T] [ms=N]: a wait that is named W.
+func verbWait(w *world, c *golden.Call) error {
+	name := c.Word()
+	objs, err := w.objects(c.Arg("on"))
+	a, run, badAsker := w.asker(c)
+	timeout, limited := limit(c)
+	want := c.Int("want", 1)
+	if err = errors.Join(err, badAsker); err != nil {
+		return err
+	}
+	w.park(name, run, func(done func()) func() {
+		return w.core.Wait(a, objs, want, timeout, limited, func(r Waited) {
+			done()
+			w.say("%s ready %v canceled=%t", name, r.Ready, r.Canceled)
+		})
+	})
+	return nil
+}
+
+// abandon G: the get or wait of that name is given up.
+func verbAbandon(w *world, c *golden.Call) error {
+	name := c.Word()
+	wait := w.waits[name]
+	if wait == nil {
+		return fmt.Errorf("nobody waits in %s", name)
+	}
+	delete(w.waits, name)
+	if wait.run != nil {
+		wait.run.waiting--
+	}
+	w.core.Do(wait.abandon)
+	return nil
+}
+
+// drop A [by=T]: a handle of an actor, or of the return of a task, goes in the driver or where T runs.
+func verbDrop(w *world, c *golden.Call) error {
+	id, err := w.object(c.Word())
+	p, gone := w.submitter(c.Opt("by", ""))
+	if err = errors.Join(err, gone); err != nil {
+		return err
+	}
+	w.core.Do(func() { p.Refs(nil, []ids.ObjectID{id}) })
+	return nil
+}
+
+// sleep ms=N: time goes on.
+func verbSleep(w *world, c *golden.Call) error {
+	time.Sleep(time.Duration(c.Int("ms", 1)) * time.Millisecond)
+	synctest.Wait()
+	return nil
+}
+
+// settled: nothing is under way.
+func verbSettled(w *world, _ *golden.Call) error {
+	w.broken = append(w.broken, w.rest())
+	return nil
+}
