@@ -12,6 +12,7 @@ import json
 import os
 import secrets
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -247,8 +248,9 @@ def _read_line(fd: int, deadline: float) -> bytes | None:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """After a failed start: no core, and so no child of it."""
-    process.kill()
+    """After a failed start: no core, and no child of it. The group is its own, and its number too until it is waited for."""
+    if process.returncode is None:
+        os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 

@@ -17,19 +17,16 @@ def kill_session(mark: str) -> int:
     For the end of a core that could clean up nothing: its workers die by their parent-death signal, but what they had
     started does not. Such children inherit the mark, whatever session or group they have made for themselves.
     """
-    killed = 0
+    killed: set[str] = set()
     wanted = f"MOBULA_SESSION={mark}".encode()
-    own = os.getpid()
-    again = True
-    while again:  # what was being forked while the list was read is in the next one
-        again = False
-        for name in os.listdir("/proc"):
-            if not name.isdigit() or int(name) == own:
-                continue
-            if _has_variable(name, wanted) and _kill(name, wanted):
-                killed += 1
-                again = True
-    return killed
+    own = str(os.getpid())
+    while True:
+        # Again until nobody new is found: what was being forked while the list was read is in the next one.
+        found = {pid for pid in os.listdir("/proc") if pid.isdigit() and pid != own and _has_variable(pid, wanted)}
+        fresh = {pid for pid in found - killed if _kill(pid, wanted)}
+        if not fresh:
+            return len(killed)
+        killed |= fresh
 
 
 def _has_variable(pid: str, wanted: bytes) -> bool:
