@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from process_kit import descriptors, processes_of
+from process_kit import descriptors, processes_of, until
 
 from mobula._core import binary, launch
 from mobula._core.launch import CoreStartError, LaunchConfig
@@ -30,7 +30,7 @@ def program(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
 
     yield make
     assert descriptors() == before
-    assert not processes_of(f"{place}/mobula-")
+    until("end of its processes", lambda: not processes_of(f"{place}/mobula-"))
 
 
 def refusal(config: LaunchConfig | None = None) -> str:
