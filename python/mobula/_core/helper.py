@@ -41,14 +41,25 @@ _CONNECTION_ERRORS: tuple[type[Exception], ...] = (RaySystemError, *LOST)
 
 
 class Question:
-    """A Get that a future waits for. Holds the ref, so that the object lives until the answer."""
+    """A Get that a future waits for. Holds the ref, so that the object lives until the answer, and no longer: the future's
+    callbacks hold the question."""
 
     __slots__ = ("future", "id", "ref")
 
     def __init__(self, ref: ObjectRef[Any], future: Future[Any]) -> None:
-        self.ref = ref
-        self.future = future
+        self.ref: ObjectRef[Any] | None = ref
+        self.future: Future[Any] | None = future
         self.id = 0
+
+    def complete(self, result: values.Raw | None, error: Exception | None) -> None:
+        """Gives the future its outcome, unless it was canceled."""
+        future, self.future, self.ref = self.future, None, None
+        if future is None or not future.set_running_or_notify_cancel():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)
 
 
 class NoticeLane(Lane):
@@ -308,6 +319,7 @@ class Helper:
             self._open_questions.clear()
         while self._forgotten:
             question = self._forgotten.popleft()
+            question.ref = None
             if self._open_questions.pop(question.id, None) is not None:
                 messages.append(wire.request(0, wire.abandon_body(question.id)))
         log = self.session.log
@@ -316,7 +328,7 @@ class Helper:
         after = wire.after(log.last())
         while self._asked:
             question = self._asked.popleft()
-            if question.future.cancelled():
+            if question.ref is None or question.future is None or question.future.cancelled():
                 continue
             question.id = lane.next_id()
             self._open_questions[question.id] = question
@@ -335,12 +347,13 @@ class Helper:
                 got = check(reply).get
                 data, metadata = values.opened(got.values[0], self._arena)
             except (RayError, ValueError, OSError) as error:
-                _complete(question.future, None, error)
+                question.complete(None, error)
                 continue
             ref = question.ref
-            if ref._value is None and isinstance(data, bytes):
+            if ref is not None and ref._value is None and isinstance(data, bytes):
                 ref._value = (data, metadata)
-            _complete(question.future, (data, metadata), None)
+            del ref
+            question.complete((data, metadata), None)
 
     def _fail_questions(self) -> None:
         sentence = self.session.ended or "mobula was shut down before the value was there"
@@ -349,7 +362,7 @@ class Helper:
         while self._asked:
             questions.append(self._asked.popleft())
         for question in questions:
-            _complete(question.future, None, RaySystemError(sentence))
+            question.complete(None, RaySystemError(sentence))
 
     # ------------------------------------------------------------------------------------------ retired lanes
 
@@ -371,12 +384,3 @@ class Helper:
         self._leaving = staying
         if staying and fresh:
             self._sync()
-
-
-def _complete(future: Future[Any], result: Any, error: Exception | None) -> None:
-    if not future.set_running_or_notify_cancel():
-        return
-    if error is not None:
-        future.set_exception(error)
-    else:
-        future.set_result(result)

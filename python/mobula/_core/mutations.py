@@ -30,7 +30,8 @@ MAX_MUTATION_BYTES = 256 << 20
 # that never asks anything. A mutation counts as at least 1/1024 of it.
 READ_ACKS_EVERY_BYTES = 4 << 20
 
-LOST: tuple[type[Exception], ...] = (LaneClosed, RpcError, OSError)
+# How a stream says that it is gone. Not OSError: a signal handler that raises TimeoutError must get through.
+LOST: tuple[type[Exception], ...] = (LaneClosed, RpcError)
 
 
 LOCK_PATIENCE_S = 0.3

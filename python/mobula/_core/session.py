@@ -105,7 +105,7 @@ class Session:
         moment of grace for the truth to come out.
         """
         self.check()
-        if isinstance(error, (FileNotFoundError, ConnectionRefusedError)) and self.pidfd < 0:
+        if isinstance(error.__cause__, (FileNotFoundError, ConnectionRefusedError)) and self.pidfd < 0:
             self.end(f"nothing listens at its socket ({error})")
         self.core_gone(0.05)
         self.check()

@@ -1,0 +1,93 @@
+"""Blocks of the arena: who holds a pin, and for how long views live."""
+
+from __future__ import annotations
+
+import errno
+import gc
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mobula._core import arena as arenas
+from mobula._core.arena import Arena
+
+SIZE = 1 << 20
+
+
+@pytest.fixture
+def fd() -> Iterator[int]:
+    fd = os.memfd_create("arena")
+    os.ftruncate(fd, SIZE)
+    yield fd
+    try:
+        os.close(fd)
+    except OSError:
+        pass  # the test closed it
+
+
+def test_what_is_written_is_read(fd: int) -> None:
+    arena = Arena(fd, SIZE)
+    arena.writable(8192, 5)[:] = b"hello"
+    view = arena.view(1, 8192, 5)
+    assert bytes(view) == b"hello"
+    assert isinstance(view, memoryview)
+    assert view.readonly
+
+
+def test_the_pin_goes_with_the_last_view_and_not_before(fd: int) -> None:
+    arena = Arena(fd, SIZE)
+    array = np.frombuffer(arena.view(7, 0, 4096), dtype=np.uint8)
+    part = array[5:]
+    del array
+    gc.collect()
+    assert arena.take_unpins() == b""
+    del part
+    assert arena.take_unpins() == (7).to_bytes(8, "little")
+
+
+def test_two_views_share_a_map_and_the_surplus_pin_goes_at_once(fd: int) -> None:
+    arena = Arena(fd, SIZE)
+    first = arena.view(7, 0, 4096)
+    second = arena.view(7, 0, 4096)
+    assert isinstance(first, memoryview)
+    assert isinstance(second, memoryview)
+    assert first.obj is second.obj
+    unpin = (7).to_bytes(8, "little")
+    assert arena.take_unpins() == unpin
+    del first
+    assert arena.take_unpins() == b""
+    del second
+    assert arena.take_unpins() == unpin
+    third = arena.view(7, 0, 4096)
+    del third
+    assert arena.take_unpins() == unpin
+
+
+def test_views_outlive_the_arena_and_its_descriptor(fd: int) -> None:
+    os.pwrite(fd, b"stays", 4096)
+    arena = Arena(fd, SIZE)
+    view = arena.view(1, 4096, 5)
+    del arena
+    os.close(fd)
+    assert bytes(view) == b"stays"
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENOMEM])
+def test_a_process_that_may_not_map_any_more_gets_a_copy(fd: int, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: Any) -> Any:
+        raise OSError(number, "no more")
+
+    os.pwrite(fd, b"copied", 4096)
+    arena = Arena(fd, SIZE)
+    monkeypatch.setattr(arenas, "_map_read_only", refuse)
+    view = arena.view(3, 4096, 6)
+    assert view == b"copied"
+    assert arena.take_unpins() == (3).to_bytes(8, "little")
+
+
+def test_a_block_beyond_the_end_is_an_error(fd: int) -> None:
+    with pytest.raises((ValueError, OSError)):
+        Arena(fd, SIZE).view(1, SIZE, 4096)
