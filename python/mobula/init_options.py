@@ -16,7 +16,7 @@ from typing import Any
 
 from mobula import resources
 from mobula.option_checks import amount_complaint
-from mobula.runtime_env import check_runtime_env
+from mobula.runtime_env import check_runtime_env, refuse_runtime_env
 
 # Keywords that are Ray's own concern, and what each may be without asking for anything.
 _PRIVATE = frozenset(
@@ -66,6 +66,7 @@ def read(given: Mapping[str, Any], private: Mapping[str, Any]) -> Settings:
         raise TypeError(f"init(runtime_env=): takes a dict, not {env!r}")
     check_runtime_env(env)
     _refuse_missing(given, private)
+    refuse_runtime_env(env, of_session=True)
     level = given["logging_level"]
     if given["configure_logging"]:
         logging.getLogger("mobula").setLevel(level.upper() if isinstance(level, str) else level)

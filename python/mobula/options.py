@@ -20,7 +20,7 @@ from mobula.option_checks import (
     text_pairs,
     whole_number,
 )
-from mobula.runtime_env import check_runtime_env
+from mobula.runtime_env import check_runtime_env, refuse_runtime_env
 
 Options = dict[str, Any]
 
@@ -253,6 +253,7 @@ def _refuse_common(options: Mapping[str, Any]) -> None:
     ):
         if options.get(keyword):
             raise _missing(keyword, what)
+    refuse_runtime_env(options.get("runtime_env"), of_session=False)
 
 
 def _refuse_generator_tuning(options: Mapping[str, Any]) -> None:

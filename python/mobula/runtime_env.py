@@ -1,7 +1,7 @@
 """What `runtime_env=` may ask for.
 
-Owns the check of the dict and its form on the wire. `env_vars` is what mobula can do; the other keys Ray knows are refused
-by name, and keys that nobody knows are a ValueError (Ray accepts those, and does nothing).
+Owns the check of the dict and its form on the wire. `env_vars` of a whole session is what mobula can do; the rest of what Ray
+knows is refused by name, and keys that nobody knows are a ValueError (Ray accepts those, and does nothing).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _LATER = frozenset(
 
 
 def check_runtime_env(env: dict[str, Any] | None) -> None:
-    """Raises TypeError, ValueError or NotImplementedError when `env` cannot be had."""
+    """Raises TypeError or ValueError when `env` is wrong, in Ray or here."""
     for key, value in (env or {}).items():
         if key == "env_vars":
             check_env_vars(value)
@@ -43,8 +43,22 @@ def check_runtime_env(env: dict[str, Any] | None) -> None:
             raise ValueError(f"runtime_env['working_dir']: {value!r} is not a folder")
         elif key not in _LATER:
             raise ValueError(f"runtime_env has no key {key!r}; mobula takes 'env_vars'")
-        elif value:
-            raise NotImplementedError(f"runtime_env[{key!r}] is not built into mobula yet; it takes 'env_vars' only")
+
+
+def refuse_runtime_env(env: dict[str, Any] | None, *, of_session: bool) -> None:
+    """Raises NotImplementedError for what is right and cannot be had yet: everything but the `env_vars` of a session."""
+    for key, value in (env or {}).items():
+        if not value:
+            continue
+        if key != "env_vars":
+            raise NotImplementedError(
+                f"runtime_env[{key!r}] is not built into mobula yet; init(runtime_env={{'env_vars': ...}}) is what it takes"
+            )
+        if not of_session:
+            raise NotImplementedError(
+                "runtime_env['env_vars'] of single tasks and actors is not built into mobula yet: "
+                "give them to init(runtime_env=...), or set them inside the function"
+            )
 
 
 def check_env_vars(env_vars: object) -> None:
