@@ -40,12 +40,12 @@ func (l *lane) decode(m *pb.FromShim) (steps, error) {
 		}
 		then = append(then, fn)
 	}
-	if len(m.Done) > 0 || m.Dropped != nil {
-		fn, err := l.decodeDone(m)
-		if err != nil {
-			return out, err
+	if m.Dropped != nil {
+		if l.exec == nil {
+			return out, fmt.Errorf("dropped tasks on a lane that brings none")
 		}
-		then = append(then, fn)
+		generation := m.Dropped.Generation
+		then = append(then, func() { l.process.Executor().Dropped(l.exec, generation) })
 	}
 	switch len(then) {
 	case 0:
@@ -119,6 +119,8 @@ func (l *lane) decodeMutation(m *pb.Mutation) (func(), error) {
 		}
 		force, recursive := k.Cancel.Force, k.Cancel.Recursive
 		return func() { core.Cancel(id, force, recursive) }, nil
+	case *pb.Mutation_Done:
+		return l.decodeDone(k.Done)
 	case *pb.Mutation_Export:
 		e := k.Export
 		return func() { core.Export(e.GetNamespace(), e.GetKey(), e.GetValue()) }, nil

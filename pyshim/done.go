@@ -17,52 +17,35 @@ var ends = map[pb.Outcome]task.Outcome{
 	pb.Outcome_OUTCOME_EXIT_ACTOR: task.LeftActor,
 }
 
-type finished struct {
-	id    ids.TaskID
-	reply peer.Reply
-}
-
-// decodeDone reads the results that an executor lane brings.
-func (l *lane) decodeDone(m *pb.FromShim) (func(), error) {
+// decodeDone reads the result that an executor lane brings.
+func (l *lane) decodeDone(d *pb.TaskDone) (func(), error) {
 	if l.exec == nil {
-		return nil, fmt.Errorf("results on a lane that brings no tasks")
+		return nil, fmt.Errorf("a result on a lane that brings no tasks")
 	}
-	list := make([]finished, len(m.Done))
-	for i, d := range m.Done {
-		id, err := ids.Task(d.TaskId)
-		if err != nil {
-			return nil, err
-		}
-		end, known := ends[d.Outcome]
-		if !known {
-			return nil, fmt.Errorf("task %s: unknown outcome %d", id, d.Outcome)
-		}
-		r := peer.Reply{End: end, Retryable: d.Retryable, Text: d.ErrorText}
-		if end == task.OK && len(d.Returns) > 0 {
-			r.Returns = make([]objects.Value, len(d.Returns))
-			for j, v := range d.Returns {
-				if r.Returns[j], err = decodeValue(v); err != nil {
-					return nil, err
-				}
-			}
-		}
-		if d.Error != nil {
-			if r.Error, err = decodeValue(d.Error); err != nil {
+	id, err := ids.Task(d.GetTaskId())
+	if err != nil {
+		return nil, err
+	}
+	end, known := ends[d.Outcome]
+	if !known {
+		return nil, fmt.Errorf("task %s: unknown outcome %d", id, d.Outcome)
+	}
+	r := peer.Reply{End: end, Retryable: d.Retryable, Text: d.ErrorText}
+	if end == task.OK && len(d.Returns) > 0 {
+		r.Returns = make([]objects.Value, len(d.Returns))
+		for i, v := range d.Returns {
+			if r.Returns[i], err = decodeValue(v); err != nil {
 				return nil, err
 			}
 		}
-		if end == task.Failed && !r.Error.IsError {
-			return nil, fmt.Errorf("task %s failed without an error object", id)
-		}
-		list[i] = finished{id, r}
 	}
-	dropped := m.Dropped
-	return func() {
-		for _, f := range list {
-			l.process.Finished(l.exec, f.id, f.reply)
+	if d.Error != nil {
+		if r.Error, err = decodeValue(d.Error); err != nil {
+			return nil, err
 		}
-		if dropped != nil {
-			l.process.Executor().Dropped(l.exec, dropped.Generation)
-		}
-	}, nil
+	}
+	if end == task.Failed && !r.Error.IsError {
+		return nil, fmt.Errorf("task %s failed without an error object", id)
+	}
+	return func() { l.process.Finished(l.exec, id, r) }, nil
 }

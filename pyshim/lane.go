@@ -119,6 +119,7 @@ func (l *lane) send(m *pb.ToShim) {
 	}
 	if n := len(l.queue); n > 0 && mergeable(l.queue[n-1], m) {
 		l.queue[n-1].Run = append(l.queue[n-1].Run, m.Run...)
+		l.queue[n-1].Applied = max(l.queue[n-1].Applied, m.Applied)
 		l.mu.Unlock()
 		return
 	}

@@ -10,8 +10,11 @@ import (
 
 // A lane is the executor's port to its thread. All of these are called with the core's lock held.
 
-// Run implements execute.Port.
-func (l *lane) Run(r *execute.Run) { l.send(&pb.ToShim{Run: []*pb.RunTask{l.encodeRun(r)}}) }
+// Run implements execute.Port. It acknowledges the results that came before: the shim keeps them until then.
+func (l *lane) Run(r *execute.Run) {
+	l.acked = l.process.Applied()
+	l.send(&pb.ToShim{Run: []*pb.RunTask{l.encodeRun(r)}, Applied: l.acked})
+}
 
 // CancelRun implements execute.Port.
 func (l *lane) CancelRun(id ids.TaskID) {

@@ -52,6 +52,7 @@ type Lease struct {
 	Grant any
 
 	inflight int
+	limit    int           // of inflight
 	since    time.Duration // when it was granted
 	last     time.Duration // when it last took or ended a task
 }

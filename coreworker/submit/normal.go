@@ -16,8 +16,10 @@ const (
 	window = 32
 	// maxRequests bounds the wishes of one class that wait for a worker.
 	maxRequests = 16
-	// stealAfter is how long a task must have run before what is queued behind it goes to a free worker.
-	stealAfter = time.Millisecond
+	// firstLimit is how many a new lease may hold; the limit grows with every quick task and falls to 1 with a slow one.
+	firstLimit = 4
+	// slow is how long a task must have run before what waits behind it is taken back.
+	slow = time.Millisecond
 	// quick is how recently a worker must have ended a task for more to be pushed behind its running one.
 	quick = 2 * time.Millisecond
 	// turn is how long a lease may be kept busy while somebody else waits for it.
@@ -52,7 +54,7 @@ type class struct {
 	queue    *list.List // of *item, by Seq: in the order they were ready for the first time
 	leases   []*Lease
 	requests []*Request
-	stealing func() // stops the timer that looks again for something to steal
+	watching func() // stops the timer that looks for tasks behind slow ones
 	pumping  bool
 	again    bool
 }
@@ -143,7 +145,7 @@ func (c *class) round() {
 			c.push(l)
 		}
 	}
-	for c.queue.Len() > len(c.requests) && len(c.requests) < maxRequests {
+	for len(c.requests) < min(c.queue.Len(), maxRequests) {
 		c.request()
 	}
 	c.pushAhead()
@@ -161,7 +163,7 @@ func (c *class) request() {
 	r.Granted = func(l *Lease) {
 		forget()
 		l.since = c.n.env.Now()
-		l.last = l.since
+		l.last, l.limit = l.since, firstLimit
 		l.Lost = func() { c.drop(l) }
 		c.leases = append(c.leases, l)
 		if c.queue.Len() > 0 {
@@ -190,7 +192,7 @@ func (c *class) pushAhead() {
 	for spare := c.queue.Len() - c.starting(); spare > 0; spare-- {
 		var best *Lease
 		for _, l := range c.leases {
-			if !l.Blocked && l.inflight < window && now-l.last < quick && !c.due(l, now) && (best == nil || l.inflight < best.inflight) {
+			if !l.Blocked && l.inflight < l.limit && now-l.last < quick && !c.due(l, now) && (best == nil || l.inflight < best.inflight) {
 				best = l
 			}
 		}
@@ -198,6 +200,7 @@ func (c *class) pushAhead() {
 			return
 		}
 		c.push(best)
+		c.watch()
 	}
 }
 
@@ -231,7 +234,13 @@ func (c *class) replied(it *item, l *Lease, r peer.Reply) {
 	l.inflight--
 	it.lease = nil
 	if r.End != task.NotStarted {
-		l.last = c.n.env.Now()
+		now := c.n.env.Now()
+		if now-l.last < quick {
+			l.limit = min(2*l.limit, window)
+		} else {
+			l.limit = 1
+		}
+		l.last = now
 	}
 	v := task.Decide(it.e, r.End, r.Retryable)
 	if c.n.closed && (v == task.Retry || v == task.Resubmit) {
@@ -249,49 +258,42 @@ func (c *class) replied(it *item, l *Lease, r peer.Reply) {
 	c.pump()
 }
 
-// release returns the leases that have nothing to do, after looking for work that waits behind a slow task.
+// release returns the leases that have nothing to do.
 func (c *class) release() {
 	now := c.n.env.Now()
 	for _, l := range slices.Clone(c.leases) {
-		if l.inflight > 0 || c.queue.Len() > 0 && !c.due(l, now) {
-			continue
+		if l.inflight == 0 && (c.queue.Len() == 0 || c.due(l, now)) {
+			c.drop(l)
+			c.n.leaser.Return(l)
 		}
-		if c.queue.Len() == 0 && !c.due(l, now) && !c.n.closed {
-			if wait := c.steal(l, now); wait {
-				continue
-			}
-			if c.queue.Len() > 0 {
-				c.again = true
-				return
-			}
-		}
-		c.drop(l)
-		c.n.leaser.Return(l)
 	}
 }
 
-// steal takes back what waits behind a task that has run for a while. It says whether to keep the free lease a
-// moment longer, because there may be something to take then.
-func (c *class) steal(free *Lease, now time.Duration) (wait bool) {
-	for _, l := range c.leases {
-		if l == free || l.inflight < 2 {
-			continue
-		}
-		if now-l.last >= stealAfter {
-			if l.Executor.TakeBack() > 0 {
-				return false
+// watch looks again in a moment, as long as tasks wait behind running ones: nobody is to wait behind a slow task. What
+// does is taken back into the queue, where it finds any worker, and nothing more goes behind slow ones.
+func (c *class) watch() {
+	if c.watching != nil {
+		return
+	}
+	c.watching = c.n.env.After(slow, func() {
+		c.watching = nil
+		now := c.n.env.Now()
+		ahead := false
+		for _, l := range slices.Clone(c.leases) {
+			if l.inflight < 2 {
+				continue
 			}
-			continue
+			if now-l.last < slow {
+				ahead = true
+				continue
+			}
+			l.limit = 1
+			l.Executor.TakeBack()
 		}
-		wait = true
-	}
-	if wait && c.stealing == nil {
-		c.stealing = c.n.env.After(stealAfter, func() {
-			c.stealing = nil
-			c.pump()
-		})
-	}
-	return wait
+		if ahead {
+			c.watch()
+		}
+	})
 }
 
 func (c *class) drop(l *Lease) {
@@ -341,9 +343,9 @@ func (n *Normal) Close() {
 			c.requests = c.requests[:len(c.requests)-1]
 			n.leaser.Cancel(last)
 		}
-		if c.stealing != nil {
-			c.stealing()
-			c.stealing = nil
+		if c.watching != nil {
+			c.watching()
+			c.watching = nil
 		}
 		c.pump() // gives back the leases that were kept for a moment
 	}

@@ -10,7 +10,7 @@
 //              all its lanes; the core applies each exactly once and in that order, whatever lane brings it. A
 //              number that was seen before is ignored, so a shim that lost a lane re-attaches, reads
 //              Attached.applied and sends again what lies above it.
-//   After.     Requests and results carry `after`: they are looked at only when mutation `after` was applied.
+//   After.     Requests carry `after`: they are looked at only when mutation `after` was applied.
 //   Answers.   The core sends nothing on a lane but answers, tasks it was granted a window for (RunTask), and
 //              short notes (CancelRun, OpenLane, Exit, an ack in `applied`). Logs go to the notice lane only.
 //   Ids.       Ray's layouts: job 4, actor 16, task 24, object 28, worker/node/function 28 bytes. Lists of ids are
@@ -311,9 +311,8 @@ type FromShim struct {
 	Attach        *Attach                `protobuf:"bytes,1,opt,name=attach,proto3" json:"attach,omitempty"`
 	FirstMutation uint64                 `protobuf:"varint,2,opt,name=first_mutation,json=firstMutation,proto3" json:"first_mutation,omitempty"` // number of mutations[0]
 	Mutations     []*Mutation            `protobuf:"bytes,3,rep,name=mutations,proto3" json:"mutations,omitempty"`
-	After         uint64                 `protobuf:"varint,4,opt,name=after,proto3" json:"after,omitempty"` // for `request` and `done`
+	After         uint64                 `protobuf:"varint,4,opt,name=after,proto3" json:"after,omitempty"` // for `request`
 	Request       *Request               `protobuf:"bytes,5,opt,name=request,proto3" json:"request,omitempty"`
-	Done          []*TaskDone            `protobuf:"bytes,6,rep,name=done,proto3" json:"done,omitempty"`       // executor lanes
 	Dropped       *RunDropped            `protobuf:"bytes,7,opt,name=dropped,proto3" json:"dropped,omitempty"` // executor lanes
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -380,13 +379,6 @@ func (x *FromShim) GetAfter() uint64 {
 func (x *FromShim) GetRequest() *Request {
 	if x != nil {
 		return x.Request
-	}
-	return nil
-}
-
-func (x *FromShim) GetDone() []*TaskDone {
-	if x != nil {
-		return x.Done
 	}
 	return nil
 }
@@ -893,6 +885,7 @@ type Mutation struct {
 	//	*Mutation_Export
 	//	*Mutation_KillActor
 	//	*Mutation_ActorHandles
+	//	*Mutation_Done
 	//	*Mutation_Discard
 	Kind          isMutation_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
@@ -1008,6 +1001,15 @@ func (x *Mutation) GetActorHandles() *ActorHandles {
 	return nil
 }
 
+func (x *Mutation) GetDone() *TaskDone {
+	if x != nil {
+		if x, ok := x.Kind.(*Mutation_Done); ok {
+			return x.Done
+		}
+	}
+	return nil
+}
+
 func (x *Mutation) GetDiscard() []byte {
 	if x != nil {
 		if x, ok := x.Kind.(*Mutation_Discard); ok {
@@ -1053,6 +1055,12 @@ type Mutation_ActorHandles struct {
 	ActorHandles *ActorHandles `protobuf:"bytes,8,opt,name=actor_handles,json=actorHandles,proto3,oneof"`
 }
 
+type Mutation_Done struct {
+	// On the executor lane that brought the task. A mutation, for it has its place in the order of the process: refs that
+	// the returns contain are let go only after it.
+	Done *TaskDone `protobuf:"bytes,10,opt,name=done,proto3,oneof"`
+}
+
 type Mutation_Discard struct {
 	Discard []byte `protobuf:"bytes,9,opt,name=discard,proto3,oneof"` // block ids (as in unpin) that this process allocated and will not seal
 }
@@ -1072,6 +1080,8 @@ func (*Mutation_Export) isMutation_Kind() {}
 func (*Mutation_KillActor) isMutation_Kind() {}
 
 func (*Mutation_ActorHandles) isMutation_Kind() {}
+
+func (*Mutation_Done) isMutation_Kind() {}
 
 func (*Mutation_Discard) isMutation_Kind() {}
 
@@ -3916,15 +3926,14 @@ var File_boundary_proto protoreflect.FileDescriptor
 
 const file_boundary_proto_rawDesc = "" +
 	"\n" +
-	"\x0eboundary.proto\x12\x12mobula.boundary.v1\"\xda\x02\n" +
+	"\x0eboundary.proto\x12\x12mobula.boundary.v1\"\xae\x02\n" +
 	"\bFromShim\x122\n" +
 	"\x06attach\x18\x01 \x01(\v2\x1a.mobula.boundary.v1.AttachR\x06attach\x12%\n" +
 	"\x0efirst_mutation\x18\x02 \x01(\x04R\rfirstMutation\x12:\n" +
 	"\tmutations\x18\x03 \x03(\v2\x1c.mobula.boundary.v1.MutationR\tmutations\x12\x14\n" +
 	"\x05after\x18\x04 \x01(\x04R\x05after\x125\n" +
-	"\arequest\x18\x05 \x01(\v2\x1b.mobula.boundary.v1.RequestR\arequest\x120\n" +
-	"\x04done\x18\x06 \x03(\v2\x1c.mobula.boundary.v1.TaskDoneR\x04done\x128\n" +
-	"\adropped\x18\a \x01(\v2\x1e.mobula.boundary.v1.RunDroppedR\adropped\"\x8d\x03\n" +
+	"\arequest\x18\x05 \x01(\v2\x1b.mobula.boundary.v1.RequestR\arequest\x128\n" +
+	"\adropped\x18\a \x01(\v2\x1e.mobula.boundary.v1.RunDroppedR\adroppedJ\x04\b\x06\x10\a\"\x8d\x03\n" +
 	"\x06ToShim\x128\n" +
 	"\battached\x18\x01 \x01(\v2\x1c.mobula.boundary.v1.AttachedR\battached\x12\x18\n" +
 	"\aapplied\x18\x02 \x01(\x04R\aapplied\x12/\n" +
@@ -3965,7 +3974,7 @@ const file_boundary_proto_rawDesc = "" +
 	"\x03ref\x18\x02 \x01(\fR\x03ref\x12\x18\n" +
 	"\akeyword\x18\x03 \x01(\tR\akeyword\x12\x1f\n" +
 	"\vhas_keyword\x18\x04 \x01(\bR\n" +
-	"hasKeyword\"\xd0\x03\n" +
+	"hasKeyword\"\x84\x04\n" +
 	"\bMutation\x126\n" +
 	"\x06submit\x18\x01 \x01(\v2\x1c.mobula.boundary.v1.TaskSpecH\x00R\x06submit\x12+\n" +
 	"\x03put\x18\x02 \x01(\v2\x17.mobula.boundary.v1.PutH\x00R\x03put\x12.\n" +
@@ -3975,7 +3984,9 @@ const file_boundary_proto_rawDesc = "" +
 	"\x06export\x18\x06 \x01(\v2\x1a.mobula.boundary.v1.ExportH\x00R\x06export\x12>\n" +
 	"\n" +
 	"kill_actor\x18\a \x01(\v2\x1d.mobula.boundary.v1.KillActorH\x00R\tkillActor\x12G\n" +
-	"\ractor_handles\x18\b \x01(\v2 .mobula.boundary.v1.ActorHandlesH\x00R\factorHandles\x12\x1a\n" +
+	"\ractor_handles\x18\b \x01(\v2 .mobula.boundary.v1.ActorHandlesH\x00R\factorHandles\x122\n" +
+	"\x04done\x18\n" +
+	" \x01(\v2\x1c.mobula.boundary.v1.TaskDoneH\x00R\x04done\x12\x1a\n" +
 	"\adiscard\x18\t \x01(\fH\x00R\adiscardB\x06\n" +
 	"\x04kind\"S\n" +
 	"\x03Put\x12\x1b\n" +
@@ -4311,26 +4322,26 @@ var file_boundary_proto_depIdxs = []int32{
 	7,  // 0: mobula.boundary.v1.FromShim.attach:type_name -> mobula.boundary.v1.Attach
 	12, // 1: mobula.boundary.v1.FromShim.mutations:type_name -> mobula.boundary.v1.Mutation
 	23, // 2: mobula.boundary.v1.FromShim.request:type_name -> mobula.boundary.v1.Request
-	46, // 3: mobula.boundary.v1.FromShim.done:type_name -> mobula.boundary.v1.TaskDone
-	47, // 4: mobula.boundary.v1.FromShim.dropped:type_name -> mobula.boundary.v1.RunDropped
-	8,  // 5: mobula.boundary.v1.ToShim.attached:type_name -> mobula.boundary.v1.Attached
-	24, // 6: mobula.boundary.v1.ToShim.reply:type_name -> mobula.boundary.v1.Reply
-	42, // 7: mobula.boundary.v1.ToShim.run:type_name -> mobula.boundary.v1.RunTask
-	43, // 8: mobula.boundary.v1.ToShim.cancel:type_name -> mobula.boundary.v1.CancelRun
-	44, // 9: mobula.boundary.v1.ToShim.open_lane:type_name -> mobula.boundary.v1.OpenLane
-	45, // 10: mobula.boundary.v1.ToShim.exit:type_name -> mobula.boundary.v1.Exit
-	48, // 11: mobula.boundary.v1.ToShim.logs:type_name -> mobula.boundary.v1.LogLine
-	0,  // 12: mobula.boundary.v1.Attach.role:type_name -> mobula.boundary.v1.Role
-	1,  // 13: mobula.boundary.v1.Attach.kind:type_name -> mobula.boundary.v1.LaneKind
-	10, // 14: mobula.boundary.v1.Value.block:type_name -> mobula.boundary.v1.Block
-	9,  // 15: mobula.boundary.v1.Arg.value:type_name -> mobula.boundary.v1.Value
-	20, // 16: mobula.boundary.v1.Mutation.submit:type_name -> mobula.boundary.v1.TaskSpec
-	13, // 17: mobula.boundary.v1.Mutation.put:type_name -> mobula.boundary.v1.Put
-	14, // 18: mobula.boundary.v1.Mutation.refs:type_name -> mobula.boundary.v1.Refs
-	16, // 19: mobula.boundary.v1.Mutation.cancel:type_name -> mobula.boundary.v1.Cancel
-	17, // 20: mobula.boundary.v1.Mutation.export:type_name -> mobula.boundary.v1.Export
-	18, // 21: mobula.boundary.v1.Mutation.kill_actor:type_name -> mobula.boundary.v1.KillActor
-	15, // 22: mobula.boundary.v1.Mutation.actor_handles:type_name -> mobula.boundary.v1.ActorHandles
+	47, // 3: mobula.boundary.v1.FromShim.dropped:type_name -> mobula.boundary.v1.RunDropped
+	8,  // 4: mobula.boundary.v1.ToShim.attached:type_name -> mobula.boundary.v1.Attached
+	24, // 5: mobula.boundary.v1.ToShim.reply:type_name -> mobula.boundary.v1.Reply
+	42, // 6: mobula.boundary.v1.ToShim.run:type_name -> mobula.boundary.v1.RunTask
+	43, // 7: mobula.boundary.v1.ToShim.cancel:type_name -> mobula.boundary.v1.CancelRun
+	44, // 8: mobula.boundary.v1.ToShim.open_lane:type_name -> mobula.boundary.v1.OpenLane
+	45, // 9: mobula.boundary.v1.ToShim.exit:type_name -> mobula.boundary.v1.Exit
+	48, // 10: mobula.boundary.v1.ToShim.logs:type_name -> mobula.boundary.v1.LogLine
+	0,  // 11: mobula.boundary.v1.Attach.role:type_name -> mobula.boundary.v1.Role
+	1,  // 12: mobula.boundary.v1.Attach.kind:type_name -> mobula.boundary.v1.LaneKind
+	10, // 13: mobula.boundary.v1.Value.block:type_name -> mobula.boundary.v1.Block
+	9,  // 14: mobula.boundary.v1.Arg.value:type_name -> mobula.boundary.v1.Value
+	20, // 15: mobula.boundary.v1.Mutation.submit:type_name -> mobula.boundary.v1.TaskSpec
+	13, // 16: mobula.boundary.v1.Mutation.put:type_name -> mobula.boundary.v1.Put
+	14, // 17: mobula.boundary.v1.Mutation.refs:type_name -> mobula.boundary.v1.Refs
+	16, // 18: mobula.boundary.v1.Mutation.cancel:type_name -> mobula.boundary.v1.Cancel
+	17, // 19: mobula.boundary.v1.Mutation.export:type_name -> mobula.boundary.v1.Export
+	18, // 20: mobula.boundary.v1.Mutation.kill_actor:type_name -> mobula.boundary.v1.KillActor
+	15, // 21: mobula.boundary.v1.Mutation.actor_handles:type_name -> mobula.boundary.v1.ActorHandles
+	46, // 22: mobula.boundary.v1.Mutation.done:type_name -> mobula.boundary.v1.TaskDone
 	9,  // 23: mobula.boundary.v1.Put.value:type_name -> mobula.boundary.v1.Value
 	2,  // 24: mobula.boundary.v1.TaskSpec.type:type_name -> mobula.boundary.v1.TaskType
 	11, // 25: mobula.boundary.v1.TaskSpec.args:type_name -> mobula.boundary.v1.Arg
@@ -4393,6 +4404,7 @@ func file_boundary_proto_init() {
 		(*Mutation_Export)(nil),
 		(*Mutation_KillActor)(nil),
 		(*Mutation_ActorHandles)(nil),
+		(*Mutation_Done)(nil),
 		(*Mutation_Discard)(nil),
 	}
 	file_boundary_proto_msgTypes[18].OneofWrappers = []any{

@@ -10,7 +10,7 @@
 //              all its lanes; the core applies each exactly once and in that order, whatever lane brings it. A
 //              number that was seen before is ignored, so a shim that lost a lane re-attaches, reads
 //              Attached.applied and sends again what lies above it.
-//   After.     Requests and results carry `after`: they are looked at only when mutation `after` was applied.
+//   After.     Requests carry `after`: they are looked at only when mutation `after` was applied.
 //   Answers.   The core sends nothing on a lane but answers, tasks it was granted a window for (RunTask), and
 //              short notes (CancelRun, OpenLane, Exit, an ack in `applied`). Logs go to the notice lane only.
 //   Ids.       Ray's layouts: job 4, actor 16, task 24, object 28, worker/node/function 28 bytes. Lists of ids are

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from mobula._core import wire
 from mobula._core.lanes import Lane
 from mobula._core.pb import boundary_pb2 as pb
 from mobula._core.session import Session
@@ -54,10 +53,6 @@ class ExecutorLane(Lane):
         """Tells the core that every pushed task of `generation` was dropped unrun."""
         encoded = pb.FromShim(dropped=pb.RunDropped(generation=generation)).SerializeToString()
         self.send(self.ready(), (encoded,))
-
-    def send_done(self, dones: tuple[bytes, ...], after: int) -> None:
-        """Sends encoded TaskDone messages that count once mutation `after` was applied."""
-        self.send(self.ready(), (wire.after(after) + b"".join(map(wire.done, dones)),))
 
     def _open(self) -> Stream:
         if self._was_open:

@@ -308,3 +308,12 @@ def function_id(module: str, function_name: str, class_name: str, function_hash:
     """Key of a function or class in the function table (Ray's, of the four texts joined without a separator)."""
     text = module + function_name + class_name + function_hash
     return hashlib.shake_128(text.encode()).digest(UNIQUE_BYTES)
+
+
+def split_objects(joined: bytes) -> list[bytes]:
+    """The object ids of a concatenated list.
+
+    >>> split_objects(bytes(56)) == [bytes(28), bytes(28)]
+    True
+    """
+    return [joined[i : i + 28] for i in range(0, len(joined), 28)]

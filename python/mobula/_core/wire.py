@@ -84,8 +84,8 @@ def request(request_id: int, body: bytes) -> bytes:
 
 
 def done(encoded: bytes) -> bytes:
-    """One entry of FromShim.done."""
-    return field(0x32, encoded)
+    """Mutation{done} of an encoded TaskDone."""
+    return field(0x52, encoded)
 
 
 # ---------------------------------------------------------------------------------------------- Request kinds

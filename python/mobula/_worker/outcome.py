@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Final, Protocol
 
-from mobula._core.ids import TaskID
+from mobula._core import refcount
+from mobula._core.ids import TaskID, split_objects
 from mobula._core.pb import boundary_pb2 as pb
 from mobula._worker.actor import Actor
 from mobula._worker.exiting import ActorExit, AsyncActorExit
@@ -47,9 +48,30 @@ def split_returns(result: Any, count: int) -> Sequence[Any]:
 def done_ok(process: Store, task_id: bytes, attempt: int, result: Any, count: int) -> pb.TaskDone:
     """The report of a run that returned. Raises what serializing or storing a value raises."""
     if count == 1 and not isinstance(result, Taken):
-        return pb.TaskDone(task_id=task_id, attempt=attempt, returns=(process.store(serialize(result)),))
-    values = [process.store(serialize(value)) for value in split_returns(result, count)]
+        return pb.TaskDone(task_id=task_id, attempt=attempt, returns=(_pack(process, result),))
+    values: list[pb.Value] = []
+    try:
+        for value in split_returns(result, count):
+            values.append(_pack(process, value))
+    except BaseException:
+        for packed in values:
+            refcount.dropped.extend(split_objects(packed.contained))
+        raise
     return pb.TaskDone(task_id=task_id, attempt=attempt, returns=values)
+
+
+def _pack(process: Store, value: Any) -> pb.Value:
+    """A return value, with a hold on the refs inside it until the report is on its way:
+
+    this thread:   packs [ref], and the list goes with its last name
+    helper thread: tells the core that the ref is gone     <- nothing else refers to it yet
+    this thread:   reports the value that contains it
+    """
+    serialized = serialize(value)
+    packed = process.store(serialized)
+    if packed.contained:
+        refcount.added.extend(split_objects(packed.contained))
+    return packed
 
 
 def done_canceled(task_id: bytes, attempt: int) -> pb.TaskDone:

@@ -67,22 +67,20 @@ OUTCOME_CANCELED: Outcome
 OUTCOME_EXIT_ACTOR: Outcome
 
 class FromShim(_message.Message):
-    __slots__ = ("attach", "first_mutation", "mutations", "after", "request", "done", "dropped")
+    __slots__ = ("attach", "first_mutation", "mutations", "after", "request", "dropped")
     ATTACH_FIELD_NUMBER: _ClassVar[int]
     FIRST_MUTATION_FIELD_NUMBER: _ClassVar[int]
     MUTATIONS_FIELD_NUMBER: _ClassVar[int]
     AFTER_FIELD_NUMBER: _ClassVar[int]
     REQUEST_FIELD_NUMBER: _ClassVar[int]
-    DONE_FIELD_NUMBER: _ClassVar[int]
     DROPPED_FIELD_NUMBER: _ClassVar[int]
     attach: Attach
     first_mutation: int
     mutations: _containers.RepeatedCompositeFieldContainer[Mutation]
     after: int
     request: Request
-    done: _containers.RepeatedCompositeFieldContainer[TaskDone]
     dropped: RunDropped
-    def __init__(self, attach: _Optional[_Union[Attach, _Mapping]] = ..., first_mutation: _Optional[int] = ..., mutations: _Optional[_Iterable[_Union[Mutation, _Mapping]]] = ..., after: _Optional[int] = ..., request: _Optional[_Union[Request, _Mapping]] = ..., done: _Optional[_Iterable[_Union[TaskDone, _Mapping]]] = ..., dropped: _Optional[_Union[RunDropped, _Mapping]] = ...) -> None: ...
+    def __init__(self, attach: _Optional[_Union[Attach, _Mapping]] = ..., first_mutation: _Optional[int] = ..., mutations: _Optional[_Iterable[_Union[Mutation, _Mapping]]] = ..., after: _Optional[int] = ..., request: _Optional[_Union[Request, _Mapping]] = ..., dropped: _Optional[_Union[RunDropped, _Mapping]] = ...) -> None: ...
 
 class ToShim(_message.Message):
     __slots__ = ("attached", "applied", "reply", "run", "cancel", "open_lane", "exit", "logs")
@@ -175,7 +173,7 @@ class Arg(_message.Message):
     def __init__(self, value: _Optional[_Union[Value, _Mapping]] = ..., ref: _Optional[bytes] = ..., keyword: _Optional[str] = ..., has_keyword: bool = ...) -> None: ...
 
 class Mutation(_message.Message):
-    __slots__ = ("submit", "put", "refs", "unpin", "cancel", "export", "kill_actor", "actor_handles", "discard")
+    __slots__ = ("submit", "put", "refs", "unpin", "cancel", "export", "kill_actor", "actor_handles", "done", "discard")
     SUBMIT_FIELD_NUMBER: _ClassVar[int]
     PUT_FIELD_NUMBER: _ClassVar[int]
     REFS_FIELD_NUMBER: _ClassVar[int]
@@ -184,6 +182,7 @@ class Mutation(_message.Message):
     EXPORT_FIELD_NUMBER: _ClassVar[int]
     KILL_ACTOR_FIELD_NUMBER: _ClassVar[int]
     ACTOR_HANDLES_FIELD_NUMBER: _ClassVar[int]
+    DONE_FIELD_NUMBER: _ClassVar[int]
     DISCARD_FIELD_NUMBER: _ClassVar[int]
     submit: TaskSpec
     put: Put
@@ -193,8 +192,9 @@ class Mutation(_message.Message):
     export: Export
     kill_actor: KillActor
     actor_handles: ActorHandles
+    done: TaskDone
     discard: bytes
-    def __init__(self, submit: _Optional[_Union[TaskSpec, _Mapping]] = ..., put: _Optional[_Union[Put, _Mapping]] = ..., refs: _Optional[_Union[Refs, _Mapping]] = ..., unpin: _Optional[bytes] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., export: _Optional[_Union[Export, _Mapping]] = ..., kill_actor: _Optional[_Union[KillActor, _Mapping]] = ..., actor_handles: _Optional[_Union[ActorHandles, _Mapping]] = ..., discard: _Optional[bytes] = ...) -> None: ...
+    def __init__(self, submit: _Optional[_Union[TaskSpec, _Mapping]] = ..., put: _Optional[_Union[Put, _Mapping]] = ..., refs: _Optional[_Union[Refs, _Mapping]] = ..., unpin: _Optional[bytes] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., export: _Optional[_Union[Export, _Mapping]] = ..., kill_actor: _Optional[_Union[KillActor, _Mapping]] = ..., actor_handles: _Optional[_Union[ActorHandles, _Mapping]] = ..., done: _Optional[_Union[TaskDone, _Mapping]] = ..., discard: _Optional[bytes] = ...) -> None: ...
 
 class Put(_message.Message):
     __slots__ = ("object_id", "value")
