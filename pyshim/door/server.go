@@ -20,6 +20,7 @@ const (
 	MaxMessage    = 512 << 20 // bytes; objects over 100 KiB go through the arena, batches of small ones do not
 	MaxHeaderList = 16 << 10  // bytes of metadata
 	MaxStreams    = 128       // on one connection; a lane has one
+	window        = 4 << 20   // bytes under way from a peer before the core has read them
 )
 
 // ServerOptions are the limits of the gRPC server and its token check. token is the hex form.
@@ -31,6 +32,9 @@ func ServerOptions(token string) []grpc.ServerOption {
 		grpc.MaxHeaderListSize(MaxHeaderList),
 		grpc.HeaderTableSize(0), // the shim's client keeps no table, and so none is needed here
 		grpc.MaxConcurrentStreams(MaxStreams),
+		// Fixed windows: without them grpc-go pings every peer to estimate a bandwidth that a unix socket does not have.
+		grpc.InitialWindowSize(window),
+		grpc.InitialConnWindowSize(window),
 		grpc.ConnectionTimeout(30 * time.Second),
 		// A dead peer closes its socket: no ping is needed, and a client that pings is not to be cut off for it.
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}),

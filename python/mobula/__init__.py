@@ -6,7 +6,7 @@ runs functions and classes in worker processes, with cancellation that reaches r
 are Ray's; what differs is in docs/differences.md.
 """
 
-from mobula import actor, exceptions, remote_function, runtime_context
+from mobula import actor, exceptions, remote_function, runtime_context, util
 from mobula._core.ids import (
     ActorClassID,
     ActorID,
@@ -74,5 +74,6 @@ __all__ = [
     "runtime_context",
     "shutdown",
     "timeline",
+    "util",
     "wait",
 ]
