@@ -9,8 +9,8 @@ import (
 	"github.com/mobula/mobula/coreworker/task"
 )
 
-// lostLaneGrace is how long a worker may live on after an executor lane of it was lost while a task ran there. Most often
-// the process is just ending, and its own end tells better what happened.
+// lostLaneGrace is how long a worker may live on after an executor lane of it was lost while a task ran there, or without a
+// main lane: neither can go on. Most often the process is just ending, and its own end tells better what happened.
 const lostLaneGrace = time.Second
 
 // Finished is told by an executor lane how a run ended.
@@ -29,11 +29,15 @@ func (p *Process) Finished(l *execute.Lane, id ids.TaskID, r peer.Reply) {
 
 // DetachExecutor is told that an executor lane's stream ended.
 func (p *Process) DetachExecutor(l *execute.Lane) {
-	if p.gone || !p.worker.Exec.Detach(l) {
+	if p.gone {
+		return
+	}
+	held := p.worker.Exec.Detach(l)
+	if !held && p.worker.Exec.HasMain() {
 		return
 	}
 	p.core.After(lostLaneGrace, func() {
-		if !p.gone {
+		if !p.gone && (held || !p.worker.Exec.HasMain()) {
 			childOf(p.worker).Kill()
 		}
 	})

@@ -30,11 +30,18 @@ func logged(all map[string]verb) map[string]golden.Verb[*world] {
 	for name, do := range all {
 		out[name] = func(w *world, c *golden.Call) (string, error) {
 			err := do(w, c)
+			if refused := (refusal{}); err != nil && !errors.As(err, &refused) {
+				w.broken = append(w.broken, fmt.Errorf("mistake in the script: %w", err))
+				err = nil
+			}
 			return w.take(), err
 		}
 	}
 	return out
 }
+
+// refusal is the core's answer; any other error of a verb is a mistake in the script.
+type refusal struct{ error }
 
 // init cpus=N
 func verbInit(w *world, c *golden.Call) error { w.start(c.Int("cpus", 2)); return nil }
@@ -129,6 +136,7 @@ func verbActor(w *world, c *golden.Call) error {
 			var found *task.Spec
 			var created bool
 			if found, created, err = p.RegisterActor(s, existing); err != nil {
+				err = refusal{err}
 				return
 			}
 			if !created {
@@ -144,15 +152,18 @@ func verbActor(w *world, c *golden.Call) error {
 // lookup N: the driver gets the actor by its name, and holds a handle of it.
 func verbLookup(w *world, c *golden.Call) error {
 	name := c.Word()
+	var s *task.Spec
 	var err error
 	w.core.Do(func() {
-		var s *task.Spec
 		if s, err = w.core.LookupActor("", name); err == nil {
 			w.say("%s", w.names[s.ID])
 			w.driver.Refs([]ids.ObjectID{s.Actor.Handle()}, nil)
 		}
 	})
-	return err
+	if err != nil {
+		return refusal{err}
+	}
+	return nil
 }
 
 // call A.m [needs=T] [parent=T] [retries=N] [group=G]

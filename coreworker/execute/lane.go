@@ -50,6 +50,9 @@ func (x *Executor) Attach(port Port, groupName string, loop bool, epoch uint64) 
 	return l
 }
 
+// HasMain says whether there is a main lane, be it one whose stream ended with runs on it.
+func (x *Executor) HasMain() bool { return x.main != nil }
+
 // Detach forgets a lane whose stream ended, and says whether it had runs. Those have no outcome yet: the stream tells only
 // that a thread's requests end. Most often the whole process is ending, and Die will answer for them.
 func (x *Executor) Detach(l *Lane) (held bool) {
