@@ -110,11 +110,10 @@ class FakeCore:
                 response_serializer=pb.InspectReply.SerializeToString,
             ),
         }
-        self._server.add_generic_rpc_handlers(
-            (grpc.method_handlers_generic_handler("mobula.boundary.v1.Boundary", handlers),)
-        )
+        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("mobula.boundary.v1.Boundary", handlers),))
         self._server.add_insecure_port(f"unix:{self.socket_path}")
         self._server.start()
+        threading.Thread(target=self._tick, daemon=True).start()
 
     # ------------------------------------------------------------------------------------------ the handle
 
@@ -129,7 +128,7 @@ class FakeCore:
     def describe_end(self) -> str:
         return ""
 
-    def __enter__(self) -> FakeCore:
+    def __enter__(self) -> FakeCore:  # noqa: PYI034 - Self is in typing from 3.11 on
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -141,7 +140,9 @@ class FakeCore:
 
     def _lane(self, requests: Iterator[pb.FromShim], context: Any) -> Iterator[pb.ToShim]:
         self._authorize(context)
-        first = next(requests)
+        first = next(requests, None)
+        if first is None:
+            return
         if self.refuse is not None:
             context.abort(*self.refuse)
         lane = FakeLane(self, first.attach, context)
@@ -152,9 +153,7 @@ class FakeCore:
             slot = self.attached
             applied = self.applied
             self.changed.notify_all()
-        yield pb.ToShim(
-            attached=pb.Attached(applied=applied, slot=slot, job_id=JOB, node_id=b"n" * 28, namespace="default")
-        )
+        yield pb.ToShim(attached=pb.Attached(applied=applied, slot=slot, job_id=JOB, node_id=b"n" * 28, namespace="default"))
         threading.Thread(target=self._read, args=(lane, requests), daemon=True).start()
         try:
             while (message := lane.out.get()) is not None:
@@ -269,11 +268,12 @@ class FakeCore:
             return
         lane.asked.append(request)
         self.parked.append(Parked(lane, after, request))
-        timeout = request.get.timeout_ms if request.HasField("get") else request.wait.timeout_ms
-        if request.WhichOneof("kind") in ("get", "wait") and timeout > 0:
-            timer = threading.Timer(min(timeout / 1000, 60), self.settle)
-            timer.daemon = True
-            timer.start()
+
+    def _tick(self) -> None:
+        while not self.stopped:
+            time.sleep(0.02)
+            if self.parked:
+                self.settle()
 
     def settle(self) -> None:
         """Answers whatever can be answered; the newest first, so that answers come out of order."""
@@ -284,9 +284,7 @@ class FakeCore:
                     if reply is not None:
                         self.parked.remove(parked)
                         reply.id = parked.request.id
-                        parked.lane.push(
-                            pb.ToShim(applied=self.applied if self.ack_in_replies else 0, reply=reply)
-                        )
+                        parked.lane.push(pb.ToShim(applied=self.applied if self.ack_in_replies else 0, reply=reply))
             self.changed.notify_all()
 
     def _answer(self, parked: Parked) -> pb.Reply | None:

@@ -256,9 +256,8 @@ from mobula._core.process import Process
 def run_script(tmp_path: Path, body: str, timeout: float = 60) -> str:
     path = tmp_path / "script.py"
     path.write_text(SCRIPT.format(here=str(HERE)) + textwrap.dedent(body))
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", str(path), str(tmp_path)], capture_output=True, text=True, timeout=timeout
-    )
+    command = [sys.executable, "-W", "ignore", str(path), str(tmp_path)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=timeout)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -171,9 +171,7 @@ def test_a_lock_left_behind_by_its_own_thread_is_taken_back(log: MutationLog, pi
     assert done.wait(5)
 
 
-def test_a_lock_left_behind_by_another_thread_is_replaced(
-    log: MutationLog, pipe: Pipe, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lock_left_behind_by_another_thread_is_replaced(log: MutationLog, pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LOCK_PATIENCE_S", 0.02)
     thread = threading.Thread(target=log._lock.acquire)
     thread.start()
@@ -188,9 +186,7 @@ def test_a_lock_left_behind_by_another_thread_is_replaced(
     assert pipe.numbers() == [1, 2, 3]
 
 
-def test_a_lock_that_is_held_for_long_is_waited_for(
-    log: MutationLog, pipe: Pipe, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lock_that_is_held_for_long_is_waited_for(log: MutationLog, pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LOCK_PATIENCE_S", 0.01)
     inside, go = threading.Event(), threading.Event()
 

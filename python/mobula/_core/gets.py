@@ -129,5 +129,3 @@ def _remaining_ms(deadline: float | None) -> int:
         return 0
     left = deadline - time.monotonic()
     return min(math.ceil(left * 1000), _LONGEST_MS) if 0 < left < _LONGEST_MS else (0 if left <= 0 else _LONGEST_MS)
-
-

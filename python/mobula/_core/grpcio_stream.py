@@ -49,9 +49,7 @@ class GrpcioStream:
         self._reader.start()
 
     @classmethod
-    def open(
-        cls, path: str, method: str, metadata: Sequence[tuple[str, str]] = (), *, timeout: float | None = 30
-    ) -> GrpcioStream:
+    def open(cls, path: str, method: str, metadata: Sequence[tuple[str, str]] = (), *, timeout: float | None = 30) -> GrpcioStream:
         """Connects and opens the stream. Raises LaneClosed when nobody listens at `path`."""
         channel = grpc.insecure_channel(f"unix:{path}", options=_OPTIONS)
         try:

@@ -202,9 +202,7 @@ class Helper:
             out.append(pb.Mutation(refs=pb.Refs(added=refs[0], dropped=refs[1])).SerializeToString())
         handles = refcount.drain_handles()
         if handles is not None:
-            out.append(
-                pb.Mutation(actor_handles=pb.ActorHandles(added=handles[0], dropped=handles[1])).SerializeToString()
-            )
+            out.append(pb.Mutation(actor_handles=pb.ActorHandles(added=handles[0], dropped=handles[1])).SerializeToString())
         return out
 
     # ------------------------------------------------------------------------------------------ the thread

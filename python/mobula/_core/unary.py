@@ -19,9 +19,7 @@ def call_unary(session: Session, method: str, message: bytes) -> bytes:
     """The encoded reply of Boundary/<method>. Raises RaySystemError when the core is gone or refuses."""
     session.check()
     try:
-        stream = session.opener(
-            session.socket_path, f"/mobula.boundary.v1.Boundary/{method}", session.metadata, timeout=TIMEOUT_S
-        )
+        stream = session.opener(session.socket_path, f"/mobula.boundary.v1.Boundary/{method}", session.metadata, timeout=TIMEOUT_S)
         try:
             stream.send(message)
             stream.half_close()

@@ -88,5 +88,3 @@ def error_of(error: Any) -> BaseException:
 def blocks_of(reply: pb.Reply) -> list[int]:
     """Ids of the blocks that a reply pinned for us, one entry a pin."""
     return [value.block.id for value in reply.get.values if value.HasField("block")]
-
-
