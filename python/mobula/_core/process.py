@@ -120,6 +120,8 @@ class Process:
         self._driver_task = b""
         self._plain = threading.local()
         self._exported: set[tuple[str, bytes]] = set()
+        # Stock grpcio hands messages to a thread of its own: only an answer shows that they are on the wire.
+        self._writes_through = transport.writes_through()
         self._stop_core = stop_core
         self._close_lock = threading.Lock()
         self._closed = False
@@ -245,7 +247,10 @@ class Process:
         if lane.in_use() and lane.is_inside():
             # A finalizer or signal handler inside another call of this thread: the helper thread writes it.
             return self._log.defer(encoded)
-        return self._log.write(lane, encoded)
+        last = self._log.write(lane, encoded)
+        if not self._writes_through:
+            lane.call(lambda: wire.SYNC_BODY)
+        return last
 
     def flush(self) -> int:
         """Writes what finalizers queued so far; returns the last number."""

@@ -43,6 +43,11 @@ def uses_page() -> bool:
     return os.environ.get("MOBULA_TRANSPORT", "") != "grpcio"
 
 
+def writes_through() -> bool:
+    """Whether what was sent is on the wire when send() returns."""
+    return os.environ.get("MOBULA_TRANSPORT", "") != "grpcio"
+
+
 def opener() -> StreamOpener:
     """The stream opener that MOBULA_TRANSPORT asks for.
 
