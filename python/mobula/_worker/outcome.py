@@ -52,7 +52,7 @@ def done_ok(process: Store, task_id: bytes, attempt: int, result: Any, count: in
     values: list[pb.Value] = []
     try:
         for value in split_returns(result, count):
-            values.append(_pack(process, value))
+            values.append(_pack(process, value))  # noqa: PERF401 - what was packed before a failure must be known
     except BaseException:
         for packed in values:
             refcount.dropped.extend(split_objects(packed.contained))
