@@ -59,7 +59,7 @@ func New(cfg Config) *Core {
 	host := (*host)(c)
 	c.sched = embedded.NewScheduler(host, sched.New(cfg.Resources), int(cfg.Resources.Get("CPU")))
 	c.actors = embedded.NewActors(c.sched, embedded.ActorHooks{
-		Changed: c.actorChanged, Settle: c.Settle, Busy: c.actorBusy, Kill: host.kill, Released: c.released,
+		Changed: c.actorChanged, Settle: c.Settle, Busy: c.actorBusy, Kill: host.kill, Released: c.unuse,
 		Forgotten: c.forgetCallers})
 	return c
 }

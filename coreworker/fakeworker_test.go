@@ -25,6 +25,7 @@ type fakeWorker struct {
 	killed  bool // SIGKILL was sent: it does nothing more
 	leaving bool // it was told to go, or went by itself
 	dead    bool
+	async   bool // its actor lives in event loops
 }
 
 type fakeLane struct {
@@ -89,7 +90,8 @@ func (l *fakeLane) detach() {
 }
 
 func (l *fakeLane) Run(r *execute.Run) {
-	l.stash = append(l.stash, r)
+	sent := *r // a message: what becomes of the run later does not reach it
+	l.stash = append(l.stash, &sent)
 	l.k.w.say("%s <- %s", l.name, l.k.w.names[r.Spec.ID])
 }
 
@@ -169,6 +171,7 @@ func (l *fakeLane) mayBegin(r *execute.Run) {
 	}
 	w.began[key] = true
 	if r.Spec.Type == task.ActorCreation {
+		l.k.async = r.Spec.Creation.Asyncio
 		return // it has no entry any more when its actor is made anew
 	}
 	w.core.Do(func() {

@@ -53,9 +53,6 @@ func (p *Process) create(e *task.Entry) error {
 		return err
 	}
 	c.use(s)
-	if s.Creation.Detached {
-		c.report(c.refs.Use(s.Actor.Handle())) // its name gives new handles when none is left
-	}
 	c.actors.Resolving(s.Actor, submit.Resolve(c, s,
 		func(args []objects.Value) { c.actors.Create(s.Actor, args) },
 		func(cause objects.Value) { c.actors.FailCreation(s.Actor, cause) }))
@@ -73,6 +70,7 @@ func (p *Process) RegisterActor(s *task.Spec, getIfExists bool) (spec *task.Spec
 	}
 	if old, err := c.actors.ByName(s.Creation.Namespace, s.Creation.Name); err == nil {
 		if getIfExists {
+			c.newHandle(old)
 			return old, false, nil
 		}
 		return nil, false, fmt.Errorf("actor %q in namespace %q: %w", s.Creation.Name, s.Creation.Namespace, embedded.ErrNameTaken)
@@ -81,9 +79,21 @@ func (p *Process) RegisterActor(s *task.Spec, getIfExists bool) (spec *task.Spec
 	return s, true, nil
 }
 
-// LookupActor returns the creation spec of the actor that has the name.
+// LookupActor returns the creation spec of the living actor that has the name. The caller will have a handle of it: a
+// detached actor may live with none.
 func (c *Core) LookupActor(namespace, name string) (*task.Spec, error) {
-	return c.actors.ByName(namespace, name)
+	s, err := c.actors.ByName(namespace, name)
+	if err == nil {
+		c.newHandle(s)
+	}
+	return s, err
+}
+
+func (c *Core) newHandle(s *task.Spec) {
+	if !c.refs.Known(s.Actor.Handle()) {
+		c.report(c.refs.Own(s.Actor.Handle(), ids.DriverWorker(c.Job)))
+		c.actors.InScope(s.Actor)
+	}
 }
 
 // NamedActors lists the named actors of a namespace, or of all.
@@ -107,16 +117,6 @@ func (c *Core) unuse(s *task.Spec) {
 		c.report(err)
 		c.free(freed)
 	})
-}
-
-// released lets go what a living actor held.
-func (c *Core) released(s *task.Spec) {
-	c.unuse(s)
-	if s.Creation.Detached {
-		freed, err := c.refs.Unuse(s.Actor.Handle())
-		c.report(err)
-		c.free(freed)
-	}
 }
 
 // Settle fixes the outcome of a task: the one place where returns get their values. It implements submit.Env.

@@ -1,8 +1,10 @@
 package coreworker
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing/synctest"
@@ -20,7 +22,7 @@ var verbs = logged(map[string]verb{
 	"init": verbInit, "attach": verbAttach, "detach": verbDetach, "submit": verbSubmit, "actor": verbActor, "call": verbCall,
 	"begin": verbBegin, "end": verbEnd, "cancel": verbCancel, "die": verbDie, "get": verbGet, "state": verbState,
 	"kill": verbKill, "block": verbBlock, "wait": verbWait, "abandon": verbAbandon, "drop": verbDrop, "sleep": verbSleep,
-	"lookup": verbLookup, "settled": verbSettled, "ask": verbAsk,
+	"release": verbRelease, "lookup": verbLookup, "settled": verbSettled, "ask": verbAsk,
 })
 
 type verb func(*world, *golden.Call) error
@@ -92,6 +94,7 @@ func (w *world) dependencies(c *golden.Call, s *task.Spec) error {
 func (w *world) submit(s *task.Spec, parent string) error {
 	p, err := w.submitter(parent)
 	if err == nil {
+		w.hold(p, s.ID.Return(1))
 		w.core.Do(func() { p.Submit(s) })
 	}
 	return err
@@ -145,6 +148,7 @@ func verbActor(w *world, c *golden.Call) error {
 			}
 		}
 		p.Refs([]ids.ObjectID{s.Actor.Handle()}, nil)
+		w.hold(p, s.Actor.Handle())
 	})
 	return err
 }
@@ -158,6 +162,7 @@ func verbLookup(w *world, c *golden.Call) error {
 		if s, err = w.core.LookupActor("", name); err == nil {
 			w.say("%s", w.names[s.ID])
 			w.driver.Refs([]ids.ObjectID{s.Actor.Handle()}, nil)
+			w.hold(w.driver, s.Actor.Handle())
 		}
 	})
 	if err != nil {
@@ -387,7 +392,33 @@ func verbDrop(w *world, c *golden.Call) error {
 	if err = errors.Join(err, gone); err != nil {
 		return err
 	}
+	if w.held[p][id] == 0 {
+		return errors.New("it has no handle of that")
+	}
+	w.held[p][id]--
 	w.core.Do(func() { p.Refs(nil, []ids.ObjectID{id}) })
+	return nil
+}
+
+// release [W]: the driver, or a worker, lets all its handles go.
+func verbRelease(w *world, c *golden.Call) error {
+	p := w.driver
+	for _, name := range c.Words() {
+		k, err := w.worker(name)
+		if err != nil || k.proc == nil {
+			return fmt.Errorf("%s is not attached: %w", name, err)
+		}
+		p = k.proc
+	}
+	handles := slices.SortedFunc(maps.Keys(w.held[p]), func(a, b ids.ObjectID) int { return bytes.Compare(a[:], b[:]) })
+	var all []ids.ObjectID
+	for _, id := range handles {
+		for range w.held[p][id] {
+			all = append(all, id)
+		}
+	}
+	delete(w.held, p)
+	w.core.Do(func() { p.Refs(nil, all) })
 	return nil
 }
 

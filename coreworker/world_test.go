@@ -24,6 +24,7 @@ type world struct {
 	actors   map[string]ids.ActorID
 	workers  []*fakeWorker
 	waits    map[string]*fakeWait
+	held     map[*Process]map[ids.ObjectID]int // handles
 	log      []string
 	reported []error
 	n        uint64
@@ -43,7 +44,7 @@ type fakeWait struct {
 
 func newWorld(t *testing.T) *world {
 	w := &world{tasks: map[string]ids.TaskID{}, names: map[ids.TaskID]string{}, actors: map[string]ids.ActorID{},
-		waits: map[string]*fakeWait{}, began: map[string]bool{}, outcomes: map[string]string{}}
+		waits: map[string]*fakeWait{}, held: map[*Process]map[ids.ObjectID]int{}, began: map[string]bool{}, outcomes: map[string]string{}}
 	t.Cleanup(func() {
 		if w.core != nil {
 			w.core.Close()
@@ -154,6 +155,14 @@ func (w *world) objects(names string) (out []ids.ObjectID, err error) {
 	return out, nil
 }
 
+// hold notes that a process got a handle.
+func (w *world) hold(p *Process, id ids.ObjectID) {
+	if w.held[p] == nil {
+		w.held[p] = map[ids.ObjectID]int{}
+	}
+	w.held[p][id]++
+}
+
 // outcome tells what get would give now.
 func (w *world) outcome(name string) string {
 	out := ""
@@ -201,6 +210,11 @@ func (w *world) check() error {
 		for name, id := range w.tasks {
 			errs = append(errs, w.oneOutcome(name, id))
 		}
+		w.core.tasks.Each(func(e *task.Entry) {
+			if e.Canceled && e.State != task.Pushed {
+				errs = append(errs, fmt.Errorf("%s is canceled and still %s", w.names[e.Spec.ID], e.State))
+			}
+		})
 	})
 	for _, k := range w.workers {
 		errs = append(errs, k.flags())

@@ -301,6 +301,13 @@ func (d *Actors) OutOfScope(id ids.ActorID) {
 	}
 }
 
+// InScope is called when a detached actor, of which no handle was left, gets one by its name.
+func (d *Actors) InScope(id ids.ActorID) {
+	if a := d.all[id]; a != nil {
+		a.outOfScope = false
+	}
+}
+
 // CallSettled is called when a call to the actor got its outcome.
 func (d *Actors) CallSettled(id ids.ActorID) {
 	if a := d.all[id]; a != nil {
@@ -317,6 +324,9 @@ func (d *Actors) reap(a *actor) {
 		delete(d.all, a.id)
 		d.hooks.Forgotten(a.id)
 		return
+	}
+	if a.spec.Creation.Detached {
+		return // its name is enough
 	}
 	if a.entry != nil {
 		return // let the constructor run: it may be all that the actor was made for
