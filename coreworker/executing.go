@@ -13,8 +13,8 @@ import (
 // main lane: neither can go on. Most often the process is just ending, and its own end tells better what happened.
 const lostLaneGrace = time.Second
 
-// Finished is told by an executor lane how a run ended.
-func (p *Process) Finished(l *execute.Lane, id ids.TaskID, r peer.Reply) {
+// Finished is told by the process how a run ended.
+func (p *Process) Finished(id ids.TaskID, attempt int, r peer.Reply) {
 	for i := range r.Returns {
 		r.Returns[i] = p.Accept(r.Returns[i])
 	}
@@ -24,7 +24,7 @@ func (p *Process) Finished(l *execute.Lane, id ids.TaskID, r peer.Reply) {
 	if r.End == task.LeftActor {
 		p.core.actors.Left(p.worker)
 	}
-	p.worker.Exec.Finished(l, id, r)
+	p.worker.Exec.Finished(id, attempt, r)
 }
 
 // DetachExecutor is told that an executor lane's stream ended.

@@ -196,7 +196,7 @@ func (r *fakeRun) end(reply peer.Reply) {
 	if reply.End == task.LeftActor {
 		l.k.leaving = true
 	}
-	l.k.w.core.Do(func() { l.k.proc.Finished(l.lane, r.Spec.ID, reply) })
+	l.k.w.core.Do(func() { l.k.proc.Finished(r.Spec.ID, r.Attempt, reply) })
 }
 
 // forgetWaits gives up what a run waits for, as a shim does when an interrupt ends the call.

@@ -256,3 +256,24 @@ func decodeCreation(c *pb.ActorCreation) (*task.Creation, error) {
 	}
 	return out, nil
 }
+
+// weigh is about how many bytes of values the shim keeps until these mutations are acknowledged.
+func weigh(list []*pb.Mutation) (n int) {
+	for _, m := range list {
+		switch k := m.Kind.(type) {
+		case *pb.Mutation_Put:
+			n += len(k.Put.GetValue().GetData())
+		case *pb.Mutation_Submit:
+			for _, a := range k.Submit.GetArgs() {
+				n += len(a.GetValue().GetData())
+			}
+		case *pb.Mutation_Done:
+			for _, v := range k.Done.GetReturns() {
+				n += len(v.GetData())
+			}
+		case *pb.Mutation_Export:
+			n += len(k.Export.GetValue())
+		}
+	}
+	return n
+}

@@ -3,6 +3,7 @@ package pyshim
 import (
 	"fmt"
 
+	"github.com/mobula/mobula/coreworker"
 	"github.com/mobula/mobula/coreworker/ids"
 	"github.com/mobula/mobula/coreworker/objects"
 	"github.com/mobula/mobula/coreworker/peer"
@@ -17,10 +18,10 @@ var ends = map[pb.Outcome]task.Outcome{
 	pb.Outcome_OUTCOME_EXIT_ACTOR: task.LeftActor,
 }
 
-// decodeDone reads the result that an executor lane brings.
+// decodeDone reads a result. Any lane of the process may bring it, for one that was lost with its lane is sent again.
 func (l *lane) decodeDone(d *pb.TaskDone) (func(), error) {
-	if l.exec == nil {
-		return nil, fmt.Errorf("a result on a lane that brings no tasks")
+	if l.process.Role != coreworker.Worker {
+		return nil, fmt.Errorf("a result from a process that runs no tasks")
 	}
 	id, err := ids.Task(d.GetTaskId())
 	if err != nil {
@@ -47,5 +48,6 @@ func (l *lane) decodeDone(d *pb.TaskDone) (func(), error) {
 	if end == task.Failed && !r.Error.IsError {
 		return nil, fmt.Errorf("task %s failed without an error object", id)
 	}
-	return func() { l.process.Finished(l.exec, id, r) }, nil
+	attempt := int(d.Attempt)
+	return func() { l.process.Finished(id, attempt, r) }, nil
 }

@@ -17,8 +17,10 @@ const (
 	maxQueued = 1 << 16
 	// maxLogs bounds the log messages that wait for the driver.
 	maxLogs = 4096
-	// ackEvery is how many mutations are acknowledged at a time when nothing else is to be said.
+	// ackEvery and ackBytes are after how many mutations, and after how many bytes that the shim keeps for them, they are
+	// acknowledged when nothing else is to be said.
 	ackEvery = 1024
+	ackBytes = 1 << 20
 )
 
 // lane is one stream.
@@ -33,6 +35,7 @@ type lane struct {
 	// requests that have no answer yet, with the way to give each up. Guarded by the core's lock.
 	requests map[uint64]func()
 	acked    uint64
+	weight   int // bytes in mutations since the last ack
 
 	mu      sync.Mutex // guards what follows; the lowest of all locks
 	queue   []*pb.ToShim
@@ -95,6 +98,7 @@ func (l *lane) apply(m *pb.FromShim) error {
 	if err != nil {
 		return status.Error(codes.InvalidArgument, err.Error())
 	}
+	weight := weigh(m.Mutations)
 	l.server.core.Do(func() {
 		for i, mutate := range steps.mutations {
 			l.process.Mutate(m.FirstMutation+uint64(i), mutate)
@@ -102,8 +106,9 @@ func (l *lane) apply(m *pb.FromShim) error {
 		if steps.then != nil {
 			l.process.After(m.After, steps.then)
 		}
-		if n := l.process.Applied(); n >= l.acked+ackEvery {
-			l.acked = n
+		l.weight += weight
+		if n := l.process.Applied(); n >= l.acked+ackEvery || l.weight > ackBytes && n > l.acked {
+			l.acked, l.weight = n, 0
 			l.send(&pb.ToShim{Applied: n})
 		}
 	})

@@ -123,13 +123,13 @@ func (x *Executor) pump(g *group) {
 	}
 }
 
-// Finished is told by a lane that a run ended.
-func (x *Executor) Finished(l *Lane, id ids.TaskID, reply peer.Reply) {
+// Finished is told by the process that a run ended.
+func (x *Executor) Finished(id ids.TaskID, attempt int, reply peer.Reply) {
 	r := x.runs[id]
-	if r == nil || r.lane != l {
-		return // the run was taken back, or the same result came twice after a lane was re-attached
+	if r == nil || r.lane == nil || r.Attempt != attempt {
+		return // taken back, of another attempt, or the same result again after a lane was lost
 	}
-	l.remove(r)
+	r.lane.remove(r)
 	x.end(r, reply)
 	x.pump(r.group)
 	x.idle()

@@ -1056,7 +1056,7 @@ type Mutation_ActorHandles struct {
 }
 
 type Mutation_Done struct {
-	// On the executor lane that brought the task. A mutation, for it has its place in the order of the process: refs that
+	// A mutation, for it has its place in the order of the process: refs that
 	// the returns contain are let go only after it.
 	Done *TaskDone `protobuf:"bytes,10,opt,name=done,proto3,oneof"`
 }
