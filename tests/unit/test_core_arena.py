@@ -13,6 +13,7 @@ import pytest
 
 from mobula._core import arena as arenas
 from mobula._core.arena import Arena
+from mobula.exceptions import RaySystemError
 
 SIZE = 1 << 20
 
@@ -73,6 +74,26 @@ def test_views_outlive_the_arena_and_its_descriptor(fd: int) -> None:
     del arena
     os.close(fd)
     assert bytes(view) == b"stays"
+
+
+def _maps_of(fd: int) -> int:
+    inode = str(os.fstat(fd).st_ino)
+    with open("/proc/self/maps") as maps:
+        return sum(line.split()[4] == inode for line in maps)
+
+
+def test_a_closed_arena_is_mapped_no_more_and_reads_no_other_file(fd: int) -> None:
+    arena = Arena(fd, SIZE)
+    being_written = arena.writable(0, 3)
+    arena.close()
+    being_written[:] = b"abc"
+    assert _maps_of(fd) == 1
+    del being_written
+    assert _maps_of(fd) == 0
+    with pytest.raises(RaySystemError, match="shut down"):
+        arena.writable(0, 3)
+    with pytest.raises(RaySystemError, match="shut down"):
+        arena.view(1, 0, 3)
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENOMEM])

@@ -21,6 +21,8 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 
+from mobula.exceptions import RaySystemError
+
 # Before 3.13 every map of a file keeps a descriptor of its own.
 _MAPS_KEEP_DESCRIPTORS = sys.version_info < (3, 13)
 _WANTED_DESCRIPTORS = 65536  # the limit that Ray's init sets, too (its issue 12059)
@@ -57,7 +59,7 @@ class Arena:
             with self._lock:
                 whole = self._writable
                 if whole is None:
-                    whole = self._writable = memoryview(mmap.mmap(self._fd, self._size, mmap.MAP_SHARED))
+                    whole = self._writable = memoryview(mmap.mmap(self._open_fd(), self._size, mmap.MAP_SHARED))
         return whole[offset : offset + size]
 
     def view(self, block_id: int, offset: int, size: int) -> memoryview | bytes:
@@ -72,7 +74,7 @@ class Arena:
             self.unpins.append(unpin)  # the map holds one pin already
             return memoryview(found)[:size]
         try:
-            made = _map_read_only(self._fd, size, offset)
+            made = _map_read_only(self._open_fd(), size, offset)
         except OSError as error:
             if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
                 raise
@@ -83,6 +85,21 @@ class Arena:
         made._block_id = unpin
         self._maps[block_id] = made
         return memoryview(made)
+
+    def close(self) -> None:
+        """Lets go of the map for writing, and of the descriptor's number, which may soon stand for another file.
+
+        Views stay, and so does what is being written at this moment; new ones raise RaySystemError.
+        """
+        with self._lock:
+            self._fd = -1
+            self._writable = None
+
+    def _open_fd(self) -> int:
+        fd = self._fd
+        if fd < 0:  # to mmap, -1 is no mistake but fresh memory, full of zeros
+            raise RaySystemError("mobula was shut down while this call was under way; call mobula.init() to start again")
+        return fd
 
     def take_unpins(self) -> bytes:
         """All queued unpins, concatenated."""

@@ -225,6 +225,8 @@ class Process:
             for lane in self._lanes.all():
                 if not lane.in_use():
                     lane.close()
+            if self.arena is not None:
+                self.arena.close()
             if self._stop_core is not None:
                 self._stop_core()
             self.session.close()
