@@ -98,7 +98,7 @@ bench: $(CORE) .venv-dev/.made .venv-ray/.made ## the microbenchmarks, on mobula
 # ------------------------------------------------------------------------------------------------ test
 
 # One failing part does not hide what the others would say.
-test: ## everything that has to pass: lint, fresh generated code, Go tests, Python tests, conformance
+test: .venv/.made ## everything that has to pass: lint, fresh generated code, Go tests, Python tests, conformance
 	@rm -rf $(LOGS); failed=; \
 	for part in lint proto-check test-go test-py conformance conformance-grpcio; do \
 	  $(MAKE) --no-print-directory --keep-going $$part || failed="$$failed $$part"; \

@@ -104,7 +104,7 @@ func readAll(where string) ([]byte, error) {
 	}
 	fd, err := strconv.Atoi(number)
 	if err != nil || fd < 0 {
-		return nil, errors.New("no descriptor number follows fd:")
+		return nil, errors.New("fd: is not followed by a descriptor number")
 	}
 	file := os.NewFile(uintptr(fd), "worker-config")
 	defer file.Close()

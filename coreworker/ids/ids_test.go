@@ -124,7 +124,8 @@ func TestBytesAreACopy(t *testing.T) {
 }
 
 func TestRandomIDsDiffer(t *testing.T) {
-	if ids.NewWorkerID() == ids.NewWorkerID() || ids.NewNodeID() == ids.NewNodeID() || ids.NewFunctionID() == ids.NewFunctionID() {
+	worker, node, function := ids.NewWorkerID(), ids.NewNodeID(), ids.NewFunctionID()
+	if worker == ids.NewWorkerID() || node == ids.NewNodeID() || function == ids.NewFunctionID() {
 		t.Error("the same twice")
 	}
 }

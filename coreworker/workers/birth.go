@@ -27,7 +27,6 @@ type pipes struct {
 	theirOut, theirErr   int
 	theirGo              int
 	stdin                int
-	output               *output
 	oursGone, theirsGone bool
 }
 
