@@ -38,7 +38,11 @@ func (l *lane) decode(m *pb.FromShim) (steps, error) {
 		if err != nil {
 			return out, err
 		}
-		then = append(then, fn)
+		then = append(then, func() {
+			if !l.closed {
+				fn()
+			}
+		})
 	}
 	if m.Dropped != nil {
 		if l.exec == nil {
@@ -210,6 +214,9 @@ func decodeSpec(s *pb.TaskSpec) (*task.Spec, error) {
 			return nil, err
 		}
 	}
+	if err = checkID(out); err != nil {
+		return nil, err
+	}
 	if out.Resources, err = decodeResources(s.Resources); err != nil {
 		return nil, fmt.Errorf("task %s: %w", id, err)
 	}
@@ -232,6 +239,23 @@ func decodeSpec(s *pb.TaskSpec) (*task.Spec, error) {
 		out.Creation, err = decodeCreation(s.Actor)
 	}
 	return out, err
+}
+
+// checkID holds the id of a task to what the task is: the core reads the one out of the other.
+func checkID(s *task.Spec) error {
+	fits := false
+	switch s.Type {
+	case task.Normal:
+		fits = s.ID.Actor().IsNone() && !s.ID.IsDriverTask()
+	case task.ActorCreation:
+		fits = !s.Actor.IsNone() && s.ID == s.Actor.CreationTask()
+	case task.ActorMethod:
+		fits = s.ID.IsActorTask() && s.ID.Actor() == s.Actor
+	}
+	if !fits {
+		return fmt.Errorf("task %s: the id is not one of a task of this type and actor", s.ID)
+	}
+	return nil
 }
 
 // maxReturns bounds what one task may ask for before anything is allocated.

@@ -34,6 +34,7 @@ type lane struct {
 	epoch   uint64
 	// requests that have no answer yet, with the way to give each up. Guarded by the core's lock.
 	requests map[uint64]func()
+	closed   bool // under the core's lock too: a request that waited for its mutation finds nobody to answer
 	acked    uint64
 	weight   int // bytes in mutations since the last ack
 
@@ -144,6 +145,15 @@ func mergeable(last, m *pb.ToShim) bool {
 		last.Attached == nil && len(last.Cancel) == 0 && last.OpenLane == nil && last.Exit == nil && len(last.Logs) == 0
 }
 
+// logEarly queues what was printed before the driver had a lane for it.
+func (l *lane) logEarly(lines []*pb.LogLine, lost int) {
+	l.mu.Lock()
+	l.logs += len(lines)
+	l.lostLog += lost
+	l.mu.Unlock()
+	l.send(&pb.ToShim{Logs: lines})
+}
+
 // log queues a line for the driver, or counts it as lost.
 func (l *lane) log(line *pb.LogLine) {
 	l.mu.Lock()
@@ -157,20 +167,21 @@ func (l *lane) log(line *pb.LogLine) {
 	l.send(&pb.ToShim{Logs: []*pb.LogLine{line}})
 }
 
-// write sends what is queued until the lane ends. The stream's handler runs it.
-func (l *lane) write() error {
+// write sends what is queued until the lane ends. It may wait in Send for a shim that does not read: then only the end of
+// the handler ends it, so it is not the handler that runs it.
+func (l *lane) write() {
 	for {
 		l.mu.Lock()
-		batch, ending, err := l.queue, l.ending, l.err
+		batch, ending, stopped := l.queue, l.ending, l.stopped
 		l.queue = nil
-		stopped := l.stopped
 		l.mu.Unlock()
 		if stopped {
-			return err
+			return
 		}
 		if len(batch) == 0 {
 			if ending {
-				return nil
+				l.stop(nil)
+				return
 			}
 			select {
 			case <-l.wake:
@@ -180,7 +191,8 @@ func (l *lane) write() error {
 		}
 		for _, m := range batch {
 			if err := l.stream.Send(m); err != nil {
-				return err
+				l.stop(err)
+				return
 			}
 			if len(m.Logs) > 0 {
 				l.sentLogs(len(m.Logs))
@@ -212,6 +224,7 @@ func (l *lane) close() {
 	}
 	s.mu.Unlock()
 	s.core.Do(func() {
+		l.closed = true
 		for _, abandon := range l.requests {
 			abandon()
 		}

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"github.com/mobula/mobula/coreworker"
 	"github.com/mobula/mobula/coreworker/embedded"
 	"github.com/mobula/mobula/coreworker/ids"
@@ -132,6 +135,10 @@ func (l *lane) decodeRequest(q *pb.Request) (func(), error) {
 
 // hold keeps the way to give a request up, if it was not answered at once.
 func (l *lane) hold(id uint64, begin func() func()) {
+	if l.requests[id] != nil {
+		l.stop(status.Errorf(codes.InvalidArgument, "request %d is under way already", id))
+		return
+	}
 	l.requests[id] = func() {}
 	abandon := begin()
 	if _, open := l.requests[id]; open {

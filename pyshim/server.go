@@ -30,8 +30,9 @@ type Server struct {
 	lanes   map[*lane]struct{}
 	notices *lane // the driver's
 	early   []*pb.LogLine
+	lost    int // messages that came before the driver's lane and were too many
 	closed  bool
-	readers sync.WaitGroup
+	running sync.WaitGroup // reading and writing of all lanes
 }
 
 // NewServer makes the service. page may be nil: then is_canceled() is answered by RPC only.
@@ -49,13 +50,11 @@ func (s *Server) Lane(stream pb.Boundary_LaneServer) error {
 	if err != nil {
 		return err
 	}
-	s.readers.Add(1)
-	go func() {
-		defer s.readers.Done()
-		l.read(first)
-	}()
-	defer l.close()
-	return l.write()
+	s.running.Go(func() { l.read(first) })
+	s.running.Go(l.write)
+	<-l.done
+	l.close()
+	return l.err
 }
 
 func (s *Server) open(stream pb.Boundary_LaneServer, a *pb.Attach) (*lane, error) {
@@ -72,6 +71,12 @@ func (s *Server) open(stream pb.Boundary_LaneServer, a *pb.Attach) (*lane, error
 		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}
 	role := coreworker.Role(a.Role)
+	if a.Role != pb.Role_ROLE_DRIVER && a.Role != pb.Role_ROLE_WORKER {
+		return nil, status.Errorf(codes.InvalidArgument, "a process of unknown role %d", a.Role)
+	}
+	if a.Kind < pb.LaneKind_LANE_CALLS || a.Kind > pb.LaneKind_LANE_NOTICES {
+		return nil, status.Errorf(codes.InvalidArgument, "a lane of unknown kind %d", a.Kind)
+	}
 	if a.Kind == pb.LaneKind_LANE_EXECUTOR && role != coreworker.Worker {
 		return nil, status.Error(codes.InvalidArgument, "only workers have executor lanes")
 	}
@@ -112,8 +117,8 @@ func (s *Server) open(stream pb.Boundary_LaneServer, a *pb.Attach) (*lane, error
 	if role == coreworker.Driver && l.kind == pb.LaneKind_LANE_NOTICES {
 		s.notices = l
 		if len(s.early) > 0 {
-			l.send(&pb.ToShim{Logs: s.early})
-			s.early = nil
+			l.logEarly(s.early, s.lost)
+			s.early, s.lost = nil, 0
 		}
 	}
 	s.mu.Unlock()
@@ -157,16 +162,23 @@ func (s *Server) Inspect(context.Context, *pb.InspectRequest) (*pb.InspectReply,
 }
 
 // Output brings lines that a worker printed to the driver. It never blocks; what the driver does not read in time is
-// counted and dropped.
+// counted and dropped. The name shown with them is that of what the worker runs now.
 func (s *Server) Output(id ids.WorkerID, pid int, isErr bool, lines []byte) {
 	var name string
 	s.core.Do(func() { name = s.core.Label(id) })
+	s.OutputOf(name, pid, isErr, lines)
+}
+
+// OutputOf is Output of something whose name is known.
+func (s *Server) OutputOf(name string, pid int, isErr bool, lines []byte) {
 	line := &pb.LogLine{Pid: uint32(pid), IsError: isErr, Name: name, Text: slices.Clone(lines)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.notices == nil {
 		if len(s.early) < maxLogs {
 			s.early = append(s.early, line)
+		} else {
+			s.lost++
 		}
 		return
 	}
@@ -183,5 +195,5 @@ func (s *Server) Close() {
 	}
 }
 
-// Wait returns when no lane reads any more. The gRPC server must have been stopped.
-func (s *Server) Wait() { s.readers.Wait() }
+// Wait returns when no lane reads or writes any more. The gRPC server must have been stopped.
+func (s *Server) Wait() { s.running.Wait() }
