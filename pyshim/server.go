@@ -162,15 +162,11 @@ func (s *Server) Inspect(context.Context, *pb.InspectRequest) (*pb.InspectReply,
 }
 
 // Output brings lines that a worker printed to the driver. It never blocks; what the driver does not read in time is
-// counted and dropped. The name shown with them is that of what the worker runs now.
-func (s *Server) Output(id ids.WorkerID, pid int, isErr bool, lines []byte) {
-	var name string
-	s.core.Do(func() { name = s.core.Label(id) })
-	s.OutputOf(name, pid, isErr, lines)
-}
-
-// OutputOf is Output of something whose name is known.
-func (s *Server) OutputOf(name string, pid int, isErr bool, lines []byte) {
+// counted and dropped. An empty name stands for what the worker runs now.
+func (s *Server) Output(id ids.WorkerID, pid int, isErr bool, name string, lines []byte) {
+	if name == "" {
+		s.core.Do(func() { name = s.core.Label(id) })
+	}
 	line := &pb.LogLine{Pid: uint32(pid), IsError: isErr, Name: name, Text: slices.Clone(lines)}
 	s.mu.Lock()
 	defer s.mu.Unlock()

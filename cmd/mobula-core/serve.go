@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/mobula/mobula/coreworker"
+	"github.com/mobula/mobula/coreworker/ids"
 	"github.com/mobula/mobula/coreworker/sched"
 	"github.com/mobula/mobula/coreworker/version"
 	"github.com/mobula/mobula/coreworker/workers"
@@ -36,7 +37,8 @@ func serve(ctx context.Context, cfg Config, ln net.Listener, pool *workers.Pool,
 		return err
 	}
 	var options struct {
-		Namespace string `json:"namespace"`
+		Namespace   string `json:"namespace"`
+		LogToDriver *bool  `json:"log_to_driver"`
 	}
 	if err := json.Unmarshal(cfg.WorkerOptions, &options); err != nil {
 		return fmt.Errorf("worker options: %w", err)
@@ -55,7 +57,12 @@ func serve(ctx context.Context, cfg Config, ln net.Listener, pool *workers.Pool,
 		Report: func(err error) { fmt.Fprintf(complain, "mobula-core: broken invariant: %v\n", err) },
 	})
 	shim := pyshim.NewServer(core, page, version.Version, options.Namespace)
-	pool.SetOutput(shim.Output)
+	show := options.LogToDriver == nil || *options.LogToDriver
+	pool.SetOutput(func(id ids.WorkerID, printed workers.Printed) {
+		if show {
+			shim.Output(id, printed.Pid, printed.IsErr, printed.Label, printed.Lines)
+		}
+	})
 	server := grpc.NewServer(door.ServerOptions(cfg.Token)...)
 	pb.RegisterBoundaryServer(server, shim)
 

@@ -105,7 +105,7 @@ func (p *Pool) fail(b *birth, err error) {
 // live is the life of a worker from its registration to its burial.
 func (p *Pool) live(b *birth, pid int, fd *pidfd.FD) {
 	w := b.worker
-	output := newOutput(p.outlet, func(isErr bool, lines []byte) { p.deliver(w.id, pid, isErr, lines) })
+	output := newOutput(p.outlet, func(c chunk) { p.deliver(w.id, Printed{pid, c.isErr, c.label, c.text}) })
 	output.read(b.pipes.out, false)
 	output.read(b.pipes.err, true)
 	b.pipes.oursGone = true

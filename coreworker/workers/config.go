@@ -34,9 +34,16 @@ type Config struct {
 
 	// Logf gets one line now and then; nil is silence.
 	Logf func(format string, args ...any)
-	// OnOutput gets what workers print: one or more lines without the last newline, valid until it returns. nil
-	// keeps the newest until SetOutput is called.
-	OnOutput func(id ids.WorkerID, pid int, isErr bool, lines []byte)
+	// OnOutput gets what workers print. nil keeps the newest until SetOutput is called.
+	OnOutput func(ids.WorkerID, Printed)
+}
+
+// Printed is something that a worker printed.
+type Printed struct {
+	Pid   int
+	IsErr bool
+	Label string // whose it is, as the worker itself said; "" where it did not
+	Lines []byte // one or more lines without the last newline, valid until the handler returns
 }
 
 // SpawnOptions is what one worker has of its own.

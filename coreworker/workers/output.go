@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	maxLine      = 64 << 10  // a longer line is cut into several
+	maxLine      = 256 << 10 // a longer line is cut into several
 	maxHeld      = 512 << 10 // bytes of undelivered output of one process; beyond it the oldest goes
 	maxBatch     = 32 << 10  // bytes handed over in one call
 	chunkCost    = 128       // what keeping one chunk costs besides its text
@@ -26,7 +26,7 @@ const (
 // kept in a ring of maxHeld bytes until the outlet has handed it on. What falls out is counted and reported.
 type output struct {
 	outlet  *outlet // nil: deliver is called by the readers themselves, and must not block
-	deliver func(isErr bool, lines []byte)
+	deliver func(chunk)
 	readers sync.WaitGroup
 	files   []*os.File
 
@@ -38,12 +38,14 @@ type output struct {
 	tail    []string
 }
 
+// chunk is whole lines, without the last newline, that one label belongs to.
 type chunk struct {
 	isErr bool
+	label string
 	text  []byte
 }
 
-func newOutput(o *outlet, deliver func(isErr bool, lines []byte)) *output {
+func newOutput(o *outlet, deliver func(chunk)) *output {
 	return &output{outlet: o, deliver: deliver}
 }
 
@@ -55,7 +57,7 @@ func (o *output) read(fd int, isErr bool) {
 	go func() {
 		defer o.readers.Done()
 		defer file.Close()
-		l := lines{add: func(text []byte) { o.add(isErr, text) }}
+		l := labeled{lines: lines{add: func(label string, text []byte) { o.add(chunk{isErr, label, text}) }}}
 		defer l.flush()
 		buf := make([]byte, 32<<10)
 		for {
@@ -73,7 +75,7 @@ func (o *output) read(fd int, isErr bool) {
 }
 
 // drain takes what a dead process had written before it died, and does not wait for more.
-func drain(file *os.File, buf []byte, l *lines) {
+func drain(file *os.File, buf []byte, l *labeled) {
 	conn, err := file.SyscallConn()
 	if err != nil {
 		return
@@ -102,22 +104,24 @@ func (o *output) stop() {
 	o.readers.Wait()
 }
 
-func (o *output) add(isErr bool, text []byte) {
+// add takes a chunk whose text is only lent.
+func (o *output) add(c chunk) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if isErr {
-		o.remember(text)
+	if c.isErr {
+		o.remember(c.text)
 	}
 	if o.outlet == nil {
-		o.deliver(isErr, text)
+		o.deliver(c)
 		return
 	}
-	if last := len(o.chunks) - 1; last >= 0 && o.chunks[last].isErr == isErr && len(o.chunks[last].text)+len(text) < maxBatch {
-		o.chunks[last].text = append(append(o.chunks[last].text, '\n'), text...)
-		o.held += len(text) + 1
+	if last := len(o.chunks) - 1; last >= 0 && o.chunks[last].takes(c) {
+		o.chunks[last].text = append(append(o.chunks[last].text, '\n'), c.text...)
+		o.held += len(c.text) + 1
 	} else {
-		o.chunks = append(o.chunks, chunk{isErr, bytes.Clone(text)})
-		o.held += len(text) + chunkCost
+		c.text = bytes.Clone(c.text)
+		o.chunks = append(o.chunks, c)
+		o.held += len(c.text) + chunkCost
 	}
 	for o.held > maxHeld && len(o.chunks) > 1 {
 		o.dropped += 1 + bytes.Count(o.chunks[0].text, []byte{'\n'})
@@ -127,6 +131,10 @@ func (o *output) add(isErr bool, text []byte) {
 		o.queued = true
 		o.outlet.push(o)
 	}
+}
+
+func (c chunk) takes(next chunk) bool {
+	return c.isErr == next.isErr && c.label == next.label && len(c.text)+len(next.text) < maxBatch
 }
 
 func (o *output) shift() chunk {
@@ -172,39 +180,11 @@ func (o *output) next() (c chunk, dropped int, more bool) {
 func (o *output) handOn() (more bool) {
 	c, dropped, more := o.next()
 	if dropped > 0 {
-		o.deliver(true, fmt.Appendf(nil, "[mobula] %d lines are missing here: they were printed faster than they could be shown", dropped))
+		text := fmt.Appendf(nil, "[mobula] %d lines are missing here: they were printed faster than they could be shown", dropped)
+		o.deliver(chunk{isErr: true, label: c.label, text: text})
 	}
 	if c.text != nil {
-		o.deliver(c.isErr, c.text)
+		o.deliver(c)
 	}
 	return more
-}
-
-// lines cuts a stream at newlines; add gets one or more whole lines without the last newline.
-type lines struct {
-	add  func([]byte)
-	part []byte
-}
-
-func (l *lines) write(p []byte) {
-	if i := bytes.LastIndexByte(p, '\n'); i >= 0 {
-		if len(l.part) > 0 {
-			l.add(append(l.part, p[:i]...))
-			l.part = l.part[:0]
-		} else {
-			l.add(p[:i])
-		}
-		p = p[i+1:]
-	}
-	l.part = append(l.part, p...)
-	if len(l.part) > maxLine {
-		l.flush()
-	}
-}
-
-func (l *lines) flush() {
-	if len(l.part) > 0 {
-		l.add(l.part)
-		l.part = l.part[:0]
-	}
 }

@@ -25,7 +25,7 @@ type Pool struct {
 	launcher *launcher
 	outlet   *outlet
 	oom      *oomWatch
-	handler  atomic.Pointer[func(ids.WorkerID, int, bool, []byte)]
+	handler  atomic.Pointer[func(ids.WorkerID, Printed)]
 	running  sync.WaitGroup // every goroutine but the launcher's and the outlet's, which end after it
 
 	mu       sync.Mutex
@@ -85,14 +85,14 @@ func (c *Config) mark() string {
 }
 
 // SetOutput names who gets what workers print, from now on and what was held so far.
-func (p *Pool) SetOutput(f func(id ids.WorkerID, pid int, isErr bool, lines []byte)) {
+func (p *Pool) SetOutput(f func(ids.WorkerID, Printed)) {
 	p.handler.Store(&f)
 	p.outlet.setOpen()
 }
 
-func (p *Pool) deliver(id ids.WorkerID, pid int, isErr bool, lines []byte) {
+func (p *Pool) deliver(id ids.WorkerID, printed Printed) {
 	if f := p.handler.Load(); f != nil {
-		(*f)(id, pid, isErr, lines)
+		(*f)(id, printed)
 	}
 }
 

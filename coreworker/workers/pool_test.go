@@ -54,10 +54,10 @@ func newSession(t *testing.T, entry string, change ...func(*Config)) *session {
 			defer s.mu.Unlock()
 			fmt.Fprintf(&s.log, format+"\n", args...)
 		},
-		OnOutput: func(id ids.WorkerID, _ int, isErr bool, lines []byte) {
+		OnOutput: func(id ids.WorkerID, printed Printed) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			s.out[id] += string(lines) + "\n"
+			s.out[id] += string(printed.Lines) + "\n"
 		},
 	}
 	for _, f := range change {
@@ -311,11 +311,11 @@ func TestEndlessPrinterIsBoundedAndBlocksNobody(t *testing.T) {
 	var mu sync.Mutex
 	missing := false
 	s := newSession(t, "print_for_ever", func(c *Config) {
-		c.OnOutput = func(_ ids.WorkerID, _ int, _ bool, lines []byte) {
+		c.OnOutput = func(_ ids.WorkerID, printed Printed) {
 			<-release
 			mu.Lock()
 			defer mu.Unlock()
-			missing = missing || strings.Contains(string(lines), "lines are missing here")
+			missing = missing || strings.Contains(string(printed.Lines), "lines are missing here")
 		}
 	})
 	defer once.Do(func() { close(release) })

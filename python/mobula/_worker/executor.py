@@ -13,7 +13,7 @@ from typing import Any
 from mobula._core.context import current, set_async_actor
 from mobula._core.pb import boundary_pb2 as pb
 from mobula._worker import actor as actors
-from mobula._worker import exiting, outcome
+from mobula._worker import exiting, outcome, printing
 from mobula._worker.actor import Actor
 from mobula._worker.interrupts import Interrupts
 from mobula._worker.tickets import Tickets
@@ -59,6 +59,7 @@ class Executor:
             return
         if spec.type == pb.NORMAL_TASK:
             done = self._normal(run, spec)
+            printing.task_ends()
             current.set(None)
             self._process.finish(self._lane, (done,))
         elif spec.type == pb.ACTOR_TASK:
@@ -72,6 +73,7 @@ class Executor:
         worker, interrupts = self._worker, self._interrupts
         assert interrupts is not None, "normal tasks run on the main thread"
         interrupts.begin(run.epoch, spec.task_id)
+        printing.becomes(spec.name)
         try:
             resources = {resource.name: resource.amount for resource in spec.resources}
             worker.environment.apply(resources)
@@ -106,6 +108,7 @@ class Executor:
         worker.environment.apply(actor.resources)
         worker.actor = actor
         actors.become(actor)
+        printing.becomes_actor(actor.class_name)
         set_async_actor(actor.is_async)
         context = worker.task_context(run, self._slot, actor.resources, f"{actor.class_name}.__init__")
         if actor.is_async and worker.construct_async is not None:
@@ -153,6 +156,7 @@ class Executor:
     def _report(self, actor: Actor, spec: pb.TaskSpec, run: pb.RunTask, done: pb.TaskDone | None) -> None:
         """Send the report; after exit_actor() send that last and leave."""
         current.set(None)
+        printing.task_ends()
         if done is None or actor.departure.asked_by(spec.task_id):
             actor.departure.ask(spec.task_id)
             actor.departure.wait_until_quiet()
@@ -165,5 +169,7 @@ def construct(worker: Worker, actor: Actor, spec: pb.TaskSpec) -> None:
     """Make the actor's instance: load the class and the arguments, call the constructor."""
     loaded = worker.functions.actor_class(spec.function_id)
     actor.class_name = actor.class_name or loaded.name
+    printing.becomes_actor(actor.class_name)
     args, kwargs = worker.process.load_args(spec)
     actor.instance = call_user(loaded.cls, args, kwargs)
+    printing.becomes_actor(actor.class_name, actor.instance)

@@ -20,7 +20,7 @@ from typing import Any
 
 from mobula._core.context import TaskContext, current
 from mobula._core.pb import boundary_pb2 as pb
-from mobula._worker import exiting, outcome
+from mobula._worker import exiting, outcome, printing
 from mobula._worker.actor import Actor
 from mobula._worker.executor import construct
 from mobula._worker.tickets import Tickets
@@ -208,6 +208,7 @@ class LoopThread:
         actor.departure.end()
 
     def _send(self, done: pb.TaskDone) -> None:
+        printing.task_ends()
         try:
             self._process.finish(self._lane, (done,))
         except exiting.LANE_LOST:

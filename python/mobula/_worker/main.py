@@ -6,7 +6,6 @@ core asks for lanes of an actor (`threads`, `loop`), besides the one helper thre
 
 from __future__ import annotations
 
-import sys
 import traceback
 from typing import NoReturn
 
@@ -15,6 +14,7 @@ from mobula._worker import exiting
 from mobula._worker.assembly import prepare
 from mobula._worker.config import WorkerConfig
 from mobula._worker.interrupts import Interrupts
+from mobula._worker.printing import mark_output
 
 
 def run_worker(config: WorkerConfig) -> NoReturn:
@@ -24,7 +24,7 @@ def run_worker(config: WorkerConfig) -> NoReturn:
     actor left, 71 when the core is gone, 70 when the shim itself failed (with a traceback on stderr), else what user code
     asked for.
     """
-    line_buffered_output()
+    mark_output()
     interrupts = Interrupts()
     interrupts.install()
     try:
@@ -37,11 +37,3 @@ def run_worker(config: WorkerConfig) -> NoReturn:
         traceback.print_exc()
         exiting.leave_at_once(exiting.EXIT_FAULT)
     exiting.obey(farewell, worker)
-
-
-def line_buffered_output() -> None:
-    """Make every printed line visible at once: stdout is a pipe, which Python would fill by the block."""
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(line_buffering=True)
