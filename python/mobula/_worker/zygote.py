@@ -182,6 +182,11 @@ class _Zygote:
                 pid = os.fork()
             except OSError as error:
                 pid = -(error.errno or 1)
+            if pid > 0:
+                # Here and in the worker itself, or:
+                #     zygote: reports the worker        core: says go, kills a dead zygote's group
+                #     worker: not scheduled yet, still in that group, and dies with it
+                os.setpgid(pid, pid)
             if pid:
                 os.write(writer, _PID.pack(pid))
                 os._exit(0)
