@@ -93,7 +93,7 @@ class FakeCore:
         self.stopped = False
         self._next_block = 1
         self._next_offset = 0
-        self._pool = ThreadPoolExecutor(256)
+        self._pool = ThreadPoolExecutor(1024)
         self._server = grpc.server(self._pool)
         handlers = {
             "Lane": grpc.stream_stream_rpc_method_handler(

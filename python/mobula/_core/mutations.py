@@ -141,31 +141,45 @@ class MutationLog:
             if tail is not None:
                 raise RuntimeError("a finalizer or signal handler may not block on mobula inside another mobula call")
             return self.defer(encoded)
-        appended = False
+        fresh: list[Sequence[bytes]] = [encoded]
         while True:
-            stream = lane.ready()
-            lock = self._enter()
-            try:
-                if self.seen > self.acked:
-                    self._trim()
-                if self._doubted:
-                    self.safe = self.acked
-                    self._doubted = False
-                if not appended:
-                    if gather is not None:
-                        for one in gather():
-                            self._entries.append((self.last() + 1, one))
-                    for one in encoded:
+            # Outside of what counts as locked code: it may wait for the core.
+            last = self._write_locked(lane, lane.ready(), fresh, tail, gather)
+            if last is not None:
+                return last
+
+    def _write_locked(
+        self,
+        lane: Writer,
+        stream: Stream,
+        fresh: list[Sequence[bytes]],
+        tail: Callable[[int], bytes] | None,
+        gather: Callable[[], Sequence[bytes]] | None,
+    ) -> int | None:
+        """write() from the lock on; None when the lane was lost. What was in `fresh` has numbers afterwards."""
+        lock = self._enter()
+        try:
+            if self.seen > self.acked:
+                self._trim()
+            if self._doubted:
+                self.safe = self.acked
+                self._doubted = False
+            if fresh:
+                if gather is not None:
+                    for one in gather():
                         self._entries.append((self.last() + 1, one))
-                    appended = True
-                while self._deferred:
-                    self._entries.append((self.last() + 1, self._deferred.popleft()))
-                last = self.last()
-                if self._send(lane, stream, last, tail):
-                    self.safe = last
-                    return last
-            finally:
-                lock.release()
+                for one in fresh[0]:
+                    self._entries.append((self.last() + 1, one))
+                fresh.clear()
+            while self._deferred:
+                self._entries.append((self.last() + 1, self._deferred.popleft()))
+            last = self.last()
+            if self._send(lane, stream, last, tail):
+                self.safe = last
+                return last
+            return None
+        finally:
+            lock.release()
 
     def defer(self, encoded: Sequence[bytes]) -> int:
         """Leaves mutations to the next writer, at the latest the helper thread: for finalizers and signal handlers that
@@ -233,7 +247,7 @@ class MutationLog:
     #     main thread:   acquire()  <- KeyboardInterrupt right here, before the `try` is entered
     #     other threads: wait for a lock that nobody will release
     #
-    # So a lock whose holder has no frame in `write` or `trim` any more counts as left behind. Its own thread gives it back
+    # So a lock whose holder has no frame in `_write_locked` or `trim` any more counts as left behind. Its own thread gives it back
     # on its next visit; other threads find out after some fruitless waiting, and put a new lock in its place.
 
     def _enter(self) -> _RLock:
@@ -252,7 +266,7 @@ class MutationLog:
                     self._lock = _new_lock()
 
 
-_LOCKED_CODE: frozenset[CodeType] = frozenset({MutationLog.write.__code__, MutationLog.trim.__code__})
+_LOCKED_CODE: frozenset[CodeType] = frozenset({MutationLog._write_locked.__code__, MutationLog.trim.__code__})
 _ENTER_CODE = MutationLog._enter.__code__
 
 
