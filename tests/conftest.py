@@ -1,3 +1,20 @@
-"""Makes `tests/` importable and loads the teardown checks for every suite here."""
+"""What every suite here has: `tests/` on the path, the teardown checks, and a private place for sessions."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+
+import pytest
 
 pytest_plugins = ["teardown"]
+
+
+@pytest.fixture
+def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A private folder with a short path (a socket's path has 107 bytes), where sessions of this test go."""
+    with tempfile.TemporaryDirectory(prefix="mt-", dir="/tmp") as folder:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        yield folder
+        assert os.listdir(folder) == [], "a session left its folder"

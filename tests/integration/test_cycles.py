@@ -1,0 +1,92 @@
+"""Sessions one after the other: nothing grows, and each starts and ends quickly."""
+
+from __future__ import annotations
+
+import gc
+import os
+import statistics
+import threading
+import time
+
+import numpy as np
+import psutil
+
+import mobula
+
+CYCLES = 50
+
+
+@mobula.remote
+def add(a: int, b: int) -> int:
+    return a + b
+
+
+@mobula.remote
+class Actor:
+    def total(self, array: np.ndarray) -> int:
+        return int(array.sum())
+
+
+def _use() -> None:
+    actor = Actor.remote()
+    large = np.ones(200_000, np.uint8)
+    assert mobula.get([add.remote(1, 2), actor.total.remote(large)]) == [3, 200_000]
+
+
+def _population() -> tuple[int, int, int]:
+    gc.collect()
+    me = psutil.Process()
+    return len(os.listdir("/proc/self/fd")), threading.active_count(), len(me.children(recursive=True))
+
+
+def test_fifty_sessions_leave_nothing_and_grow_nothing() -> None:
+    starts, ends, sizes, populations = [], [], [], []
+    for _ in range(CYCLES):
+        begin = time.monotonic()
+        mobula.init(num_cpus=2, object_store_memory=1 << 27)
+        starts.append(time.monotonic() - begin)
+        _use()
+        begin = time.monotonic()
+        mobula.shutdown()
+        ends.append(time.monotonic() - begin)
+        populations.append(_population())
+        sizes.append(psutil.Process().memory_info().rss)
+    assert set(populations[1:]) == {populations[1]}, populations
+    assert sizes[-1] - sizes[9] < 8 << 20, f"grew by {(sizes[-1] - sizes[9]) >> 10} KiB in {CYCLES - 10} sessions"
+    print(f"init {statistics.median(starts) * 1e3:.0f} ms, shutdown {statistics.median(ends) * 1e3:.0f} ms")
+    # Generous: the machine may be busy. Idle, both take some 20 ms.
+    assert statistics.median(starts) < 0.5
+    assert statistics.median(ends) < 0.5
+
+
+def test_at_rest_nobody_uses_the_processor() -> None:
+    mobula.init(num_cpus=4, object_store_memory=1 << 27)
+    try:
+        _use()
+        actor = Actor.options(max_concurrency=8).remote()
+        mobula.get(actor.total.remote(np.zeros(1)))
+        me = psutil.Process()
+        everyone = {one.name() + f" {one.pid}": one for one in (me, *me.children(recursive=True))}
+        time.sleep(1.0)  # not a wait for a condition: what follows an action dies away (helper.py) before it is measured
+        before = {name: _seconds(one) for name, one in everyone.items()}
+        begin = time.monotonic()
+        time.sleep(3.0)
+        took = time.monotonic() - begin
+        used = {name: (_seconds(one) - before[name]) / took for name, one in everyone.items() if one.is_running()}
+    finally:
+        mobula.shutdown()
+    print({name: f"{share:.2%}" for name, share in used.items()})
+    assert len(used) >= 4
+    assert max(used.values()) < 0.03, used
+    assert sum(used.values()) < 0.08, used
+
+
+def _seconds(process: psutil.Process) -> float:
+    # More exact than user + system time, which are counted in ticks of 10 ms.
+    with open(f"/proc/{process.pid}/schedstat") as file:
+        main = int(file.read().split()[0])
+    total = 0
+    for thread in os.listdir(f"/proc/{process.pid}/task"):
+        with open(f"/proc/{process.pid}/task/{thread}/schedstat") as file:
+            total += int(file.read().split()[0])
+    return max(main, total) / 1e9
