@@ -106,7 +106,7 @@ def cancel(ray_waitable: ObjectRef[Any], *, force: bool = False, recursive: bool
     asyncio.CancelledError. `get` then raises TaskCancelledError. With `recursive`, what the task has submitted is canceled
     too. What is finished, or was put, stays as it is.
 
-    Raises TypeError for what is not an ObjectRef, ValueError for `force=True` on a pending actor task.
+    Raises TypeError for what is not an ObjectRef, ValueError for `force=True` on an actor task.
     """
     if not isinstance(ray_waitable, ObjectRef):
         raise TypeError(
@@ -116,14 +116,11 @@ def cancel(ray_waitable: ObjectRef[Any], *, force: bool = False, recursive: bool
 
     process = session.process()
     object_id = ray_waitable._id
-    if force and ids.has_actor(ids.task_of_object(object_id)):
-        # Only while it is pending, as in Ray: force=True on a finished call changes nothing.
-        if process.request(pb.Request(task_pending=pb.TaskPending(object_id=object_id))).task_pending:
-            raise ValueError(
-                "cancel(force=True) is not for actor tasks: it would take the actor's state with it; use kill() if that is meant"
-            )
-        return
-    process.mutate(pb.Mutation(cancel=pb.Cancel(object_id=object_id, force=bool(force), recursive=bool(recursive))))
+    if force and ids.has_actor(ids.task_of_object(object_id)) and not ids.is_put(object_id):
+        raise ValueError(
+            "cancel(force=True) is not for actor tasks: it would take the actor's state with it; use kill() if that is meant"
+        )
+    process.apply(pb.Mutation(cancel=pb.Cancel(object_id=object_id, force=bool(force), recursive=bool(recursive))))
 
 
 def kill(actor: ActorHandle[Any], *, no_restart: bool = True) -> None:

@@ -36,6 +36,9 @@ class Unattached(process.Process):
         self.sent += [pb.Mutation.FromString(one) for one in encoded]
         return len(self.sent)
 
+    def apply(self, mutation: pb.Mutation) -> None:
+        self.mutate(mutation)
+
     def request(self, request: pb.Request) -> pb.Reply:
         self.requests.append(request)
         return self.replies.pop(0)

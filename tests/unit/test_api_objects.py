@@ -110,14 +110,15 @@ def test_what_cancel_sends(attached: Unattached) -> None:
     assert not attached.requests
 
 
-def test_force_is_refused_for_actor_tasks_that_are_pending(attached: Unattached) -> None:
-    actor_id = b"a" * 12 + JOB
-    ref = mobula.ObjectRef(ids.return_id(ids.actor_task_id(actor_id, JOB, ids.driver_task_id(JOB), 1), 1))
-    attached.replies += [pb.Reply(task_pending=True), pb.Reply(task_pending=False)]
+def test_force_is_refused_for_actor_tasks_and_not_for_what_they_put(attached: Unattached) -> None:
+    task = ids.actor_task_id(b"a" * 12 + JOB, JOB, ids.driver_task_id(JOB), 1)
     with pytest.raises(ValueError, match="force"):
-        mobula.cancel(ref, force=True)
-    mobula.cancel(ref, force=True)
+        mobula.cancel(mobula.ObjectRef(ids.return_id(task, 1)), force=True)
     assert not attached.sent
+    put = mobula.ObjectRef(ids.put_id(task, 1))
+    mobula.cancel(put, force=True)
+    assert [one.cancel.object_id for one in attached.sent] == [put.binary()]
+    assert not attached.requests  # known from the id alone
 
 
 @pytest.mark.parametrize("thing", [None, 1, "name", object(), REF], ids=lambda x: type(x).__name__)

@@ -258,6 +258,11 @@ def put_id(task_id: bytes, number: int, attempt: int = 0) -> bytes:
     return bytes((attempt & 0xFF,)) + task_id[1:] + (PUT_INDEX_BASE + number).to_bytes(4, "little")
 
 
+def is_put(object_id: bytes) -> bool:
+    """True for what ``put`` made, false for what a task returns or yields."""
+    return int.from_bytes(object_id[TASK_BYTES:], "little") > PUT_INDEX_BASE
+
+
 def actor_handle_id(actor_id: bytes) -> bytes:
     """The object id under which the handles of an actor are counted."""
     return return_id(actor_creation_task_id(actor_id), 1)

@@ -181,6 +181,10 @@ class MutationLog:
         finally:
             lock.release()
 
+    def is_interrupted(self) -> bool:
+        """Whether the caller is a finalizer or signal handler that interrupted write() in this very thread."""
+        return self._lock._is_owned() and _in_locked_code(sys._getframe(1))
+
     def defer(self, encoded: Sequence[bytes]) -> int:
         """Leaves mutations to the next writer, at the latest the helper thread: for finalizers and signal handlers that
         run inside another call of their thread. Returns the last number given so far."""

@@ -254,6 +254,16 @@ class Process:
             lane.call(lambda: wire.SYNC_BODY)
         return last
 
+    def apply(self, mutation: pb.Mutation) -> None:
+        """mutate(), returning when the core has applied it: no message that anybody sends from then on overtakes it.
+
+        From a finalizer or signal handler inside another call of this thread it does not wait, as nothing there may.
+        """
+        self.mutate(mutation)
+        lane = self._lane()
+        if self._writes_through and not (lane.in_use() and lane.is_inside()) and not self._log.is_interrupted():
+            lane.call(lambda: wire.SYNC_BODY)
+
     def flush(self) -> int:
         """Writes what finalizers queued so far; returns the last number."""
         if refcount.pending() or self._log.unwritten():
