@@ -130,7 +130,7 @@ func (c *Core) OnReady(id ids.ObjectID, fn func()) (stop func()) {
 }
 
 func lost(id ids.ObjectID) objects.Value {
-	return objects.ObjectFreed("object " + id.String() + " is not known here: nothing refers to it any more")
+	return objects.ObjectFreed("object " + id.String() + " is not known in this session: nothing refers to it, or it is of a session that has ended")
 }
 
 // Export puts an entry into the function table.

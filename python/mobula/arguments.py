@@ -68,9 +68,10 @@ def process_put(process: Process, serialized: Serialized) -> ObjectRef[Any]:
 
 
 def unpicklable(what: str, place: int | str, value: Any, name: str, error: Exception) -> str:
-    """The sentence for a value that cannot be pickled."""
-    where = f"{what} {place!r}" if isinstance(place, str) else f"{what} {place}"
+    """The sentence for a value that cannot be pickled; `place` is the argument's keyword or number, "" where there is none."""
+    where = f"{what} {place!r}" if place != "" else what
+    kind = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
     return (
-        f"Could not serialize the {where} of {name}, a {type(value).__module__}.{type(value).__qualname__}: {error}. "
+        f"Could not serialize the {where} of {name}, a {kind}: {error}. "
         "Pass what can be pickled, or make the object inside the task"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import textwrap
@@ -43,7 +44,9 @@ def run(lane, one):
 
 def run_worker(body: str) -> subprocess.CompletedProcess[str]:
     script = HEAD.format(here=str(HERE)) + textwrap.dedent(body) + "\nmain.run_worker(Config)\n"
-    return subprocess.run([sys.executable, "-W", "error", "-c", script], check=False, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-W", "error", "-c", script], check=False, capture_output=True, text=True, timeout=60)
+    done.stdout, done.stderr = (re.sub("\x1emobula:[^\x1f]*\x1f", "", one) for one in (done.stdout, done.stderr))  # as the core does
+    return done
 
 
 def test_exit_says_goodbye_to_user_code_and_the_core() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pickle
 import traceback
 from collections.abc import Sequence
 from types import TracebackType
@@ -17,6 +18,8 @@ from typing import Any, Final, Protocol
 from mobula._core import refcount
 from mobula._core.ids import TaskID, split_objects
 from mobula._core.pb import boundary_pb2 as pb
+from mobula._values import tracebacks
+from mobula._worker import printing
 from mobula._worker.actor import Actor
 from mobula._worker.exiting import ActorExit, AsyncActorExit
 from mobula._worker.trampoline import Taken
@@ -39,7 +42,11 @@ def split_returns(result: Any, count: int) -> Sequence[Any]:
         return (result,)
     if count == 0:
         return ()
-    found = len(result)
+    try:
+        found = len(result)
+    except TypeError as error:
+        # Ray's own words, and what to do.
+        raise TypeError(f"{error}: with num_returns={count} a task returns a tuple or list of {count} values") from None
     if found != count:
         raise ValueError(f"Task returned {found} objects, but num_returns={count}.")
     return list(result)
@@ -67,7 +74,12 @@ def _pack(process: Store, value: Any) -> pb.Value:
     helper thread: tells the core that the ref is gone     <- nothing else refers to it yet
     this thread:   reports the value that contains it
     """
-    serialized = serialize(value)
+    try:
+        serialized = serialize(value)
+    except (TypeError, pickle.PicklingError) as error:
+        kind = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
+        sentence = f"Could not serialize the returned value, a {kind}: {error}. Return what can be pickled"
+        raise type(error)(sentence) from None
     packed = process.store(serialized)
     if packed.contained:
         refcount.added.extend(split_objects(packed.contained))
@@ -95,6 +107,9 @@ def done_error(process: Store, spec: pb.TaskSpec, attempt: int, error: BaseExcep
         error.__traceback__ = cause.__traceback__
     error.__traceback__ = user_part(error.__traceback__)
     extra = _actor_part(actor)
+    if spec.type == pb.ACTOR_CREATION_TASK:
+        # As Ray does: nobody may ever call the actor, and then this is all that is seen of it.
+        printing.tell(f"Exception raised in creation task: {tracebacks.text(error).rstrip()}")
     try:
         value = process.store(error_value(error, function_name=spec.name, **extra))
     except Exception as refused:  # noqa: BLE001 - a full store, mostly: the error does not fit, but that fact does

@@ -89,6 +89,14 @@ def task_ends() -> None:
             pass  # user code has closed it; there is no one left to tell
 
 
+def tell(text: str) -> None:
+    """Print to stderr what the user should see, when there is one."""
+    try:
+        print(text, file=sys.stderr)
+    except (OSError, ValueError):
+        pass  # user code has closed it
+
+
 def _identity(fd: int) -> tuple[int, int]:
     found = os.fstat(fd)
     return found.st_dev, found.st_ino
