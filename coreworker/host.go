@@ -45,6 +45,12 @@ func (h *host) After(d time.Duration, fn func()) (stop func()) { return h.core()
 func (h *host) Report(err error)                               { h.core().report(err) }
 func (h *host) kill(w *embedded.Worker)                        { childOf(w).Kill() }
 
+// Owes implements embedded.Host.
+func (h *host) Owes(w *embedded.Worker) bool {
+	p := h.procs[w.ID]
+	return p != nil && (p.pending > 0 || len(h.actors.OwnedBy(w.ID)) > 0)
+}
+
 // Spawn implements embedded.Host.
 func (h *host) Spawn(w *embedded.Worker) {
 	c := h.core()

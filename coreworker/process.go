@@ -28,6 +28,7 @@ type Process struct {
 	worker  *embedded.Worker // nil for the driver
 	known   map[ids.FunctionID]struct{}
 	parked  map[*parked]struct{}
+	pending int // tasks it submitted that have no outcome
 	applied uint64
 	waiting []after
 	gone    bool

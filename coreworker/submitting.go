@@ -21,6 +21,7 @@ func (p *Process) Submit(s *task.Spec) {
 	if !fresh {
 		return
 	}
+	p.pending++
 	if s.Type == task.ActorCreation {
 		if err := p.create(e); err != nil {
 			c.Settle(e, task.FailWith, peer.Reply{End: task.Failed, Error: objects.ActorDied(objects.Death{Actor: s.Actor, Text: err.Error(), NeverStarted: true})})
@@ -122,6 +123,10 @@ func (c *Core) unuse(s *task.Spec) {
 // Settle fixes the outcome of a task: the one place where returns get their values. It implements submit.Env.
 func (c *Core) Settle(e *task.Entry, v task.Verdict, r peer.Reply) {
 	c.tasks.Finish(e.Spec.ID)
+	if owner := c.procs[e.Owner]; owner != nil {
+		owner.pending--
+		defer c.sched.Settled(e.Owner)
+	}
 	if e.Spec.Type == task.ActorCreation {
 		return // its outcome is the actor's state; its arguments are held until it is dead
 	}

@@ -100,12 +100,15 @@ func (w *world) submit(s *task.Spec, parent string) error {
 	return err
 }
 
-// submit T [cpus=N] [needs=A+B] [parent=T] [retries=N]
+// submit T [cpus=N] [needs=A+B] [parent=T] [retries=N] [calls=N]: with calls, of one function that has this limit.
 func verbSubmit(w *world, c *golden.Call) error {
 	name, parent := c.Word(), c.Opt("parent", "")
 	s := w.spec(name, task.Normal, parent)
 	s.Resources = sched.CPUs(c.Int("cpus", 1))
-	s.MaxRetries = c.Int("retries", 0)
+	s.MaxRetries, s.MaxCalls = c.Int("retries", 0), c.Int("calls", 0)
+	if s.MaxCalls > 0 {
+		s.Function[0] = 1
+	}
 	return errors.Join(w.dependencies(c, s), w.submit(s, parent))
 }
 

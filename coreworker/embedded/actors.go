@@ -240,6 +240,7 @@ func (d *Actors) die(a *actor, death objects.Value, v task.Verdict, r peer.Reply
 	a.args = nil
 	d.hooks.Changed(a.id)
 	d.reap(a)
+	d.sched.Settled(a.owner)
 }
 
 func (d *Actors) unname(a *actor) {

@@ -13,6 +13,8 @@ type Host interface {
 	// Spawn starts a worker process. The core calls Scheduler.Attached when its first lane is there and
 	// Scheduler.Gone when it ended or could not start.
 	Spawn(*Worker)
+	// Owes says whether the process still waits for tasks it submitted or has living actors: both would end with it.
+	Owes(*Worker) bool
 	Now() time.Duration
 	After(d time.Duration, fn func()) (stop func())
 	// Report is told of a broken invariant: a bug, not a condition. The work goes on.
@@ -28,11 +30,13 @@ type Worker struct {
 	attached bool
 	gone     bool
 	retiring bool
+	leaving  string          // why it is to leave, until it was told
 	held     sched.Resources // acquired for what it runs
 	holding  bool
 	blocked  bool
 	lease    *lease
 	actor    *actor
+	calls    map[ids.FunctionID]int // of functions with a limit; made by the first lease
 }
 
 // Leased says whether a submitter or an actor has this worker.

@@ -71,7 +71,10 @@ func (s *Scheduler) Worker(id ids.WorkerID) *Worker { return s.workers[id] }
 func (s *Scheduler) Request(r *submit.Request) {
 	w := &wish{res: r.Resources, owner: r.Owner, failed: r.Failed, req: r}
 	w.granted = func(worker *Worker) {
-		l := &lease{Lease: &submit.Lease{Executor: worker.Exec}, owner: r.Owner, worker: worker}
+		if worker.calls == nil {
+			worker.calls = map[ids.FunctionID]int{}
+		}
+		l := &lease{Lease: &submit.Lease{Executor: worker.Exec, Calls: worker.calls}, owner: r.Owner, worker: worker}
 		l.Grant = l
 		worker.lease = l
 		s.leases[l] = struct{}{}
@@ -116,6 +119,9 @@ func (s *Scheduler) Return(l *submit.Lease) {
 	delete(s.leases, own)
 	own.worker.lease = nil
 	s.letGo(own.worker)
+	if l.Spent {
+		s.retire(own.worker, "max_calls")
+	}
 	s.rest(own.worker)
 	s.schedule()
 }
@@ -151,8 +157,28 @@ func (s *Scheduler) trim() {
 	for len(s.idle) > s.keep {
 		w := s.idle[0]
 		s.idle = s.idle[1:]
-		w.retiring = true
-		w.Exec.Exit(false, "idle")
+		s.retire(w, "idle")
+	}
+}
+
+// retire gives a worker nothing more, and sends it away when it owes nobody anything, as Ray does.
+func (s *Scheduler) retire(w *Worker, why string) {
+	w.retiring, w.leaving = true, why
+	s.leave(w)
+}
+
+func (s *Scheduler) leave(w *Worker) {
+	if w.leaving != "" && !w.gone && !s.host.Owes(w) {
+		why := w.leaving
+		w.leaving = ""
+		w.Exec.Exit(false, why)
+	}
+}
+
+// Settled is called when a task that a process submitted has its outcome, or an actor of it is dead.
+func (s *Scheduler) Settled(owner ids.WorkerID) {
+	if w := s.workers[owner]; w != nil {
+		s.leave(w)
 	}
 }
 

@@ -46,6 +46,11 @@ type Lease struct {
 	Wanted bool
 	// Blocked is set by the leaser while the task that runs there waits for something: nothing is pushed behind it.
 	Blocked bool
+	// Calls counts, per function with a limit, what the worker has run, whoever leased it: kept by the leaser, the same map
+	// for every lease of one worker.
+	Calls map[ids.FunctionID]int
+	// Spent is set by the submitter before it returns the lease: the worker has made its last call and is to leave.
+	Spent bool
 	// Lost is set by the submitter; the leaser calls it when the worker went, before the executor answers for its tasks.
 	Lost func()
 	// Grant is the leaser's own.

@@ -8,6 +8,7 @@ import (
 	"github.com/mobula/mobula/coreworker/ids"
 	"github.com/mobula/mobula/coreworker/objects"
 	"github.com/mobula/mobula/coreworker/peer"
+	"github.com/mobula/mobula/coreworker/sched"
 	"github.com/mobula/mobula/coreworker/task"
 )
 
@@ -31,7 +32,7 @@ type Normal struct {
 	env     Env
 	leaser  Leaser
 	owner   ids.WorkerID
-	classes map[any]*class
+	classes map[classKey]*class
 	items   map[ids.TaskID]*item
 	seq     uint64
 	closed  bool
@@ -45,6 +46,21 @@ type item struct {
 	stop  func()        // ends the wait for arguments
 	elem  *list.Element // in the class's queue
 	lease *Lease
+}
+
+// classKey names a class. Functions with a limit of calls have classes of their own (Ray's scheduling classes are of one
+// function each): a lease of theirs brings nothing that is not counted.
+type classKey struct {
+	resources sched.Key
+	counted   ids.FunctionID // zero: any function without a limit
+}
+
+func keyOf(s *task.Spec) classKey {
+	key := classKey{resources: s.Resources.Key()}
+	if s.MaxCalls > 0 {
+		key.counted = s.Function
+	}
+	return key
 }
 
 // class is the tasks that may run on the same leases: same resources.
@@ -61,12 +77,12 @@ type class struct {
 
 // NewNormal makes the submitter of one process.
 func NewNormal(env Env, leaser Leaser, owner ids.WorkerID) *Normal {
-	return &Normal{env: env, leaser: leaser, owner: owner, classes: map[any]*class{}, items: map[ids.TaskID]*item{}}
+	return &Normal{env: env, leaser: leaser, owner: owner, classes: map[classKey]*class{}, items: map[ids.TaskID]*item{}}
 }
 
 // Submit takes a task that was just entered into the manager.
 func (n *Normal) Submit(e *task.Entry) {
-	key := e.Spec.Resources.Key()
+	key := keyOf(e.Spec)
 	c := n.classes[key]
 	if c == nil {
 		c = &class{n: n, proto: e.Spec, queue: list.New()}
@@ -141,7 +157,7 @@ func (c *class) round() {
 			break
 		}
 		// Not where the lease is due: it would be kept for as long as there is anything to do.
-		if l.inflight == 0 && !c.due(l, now) {
+		if l.inflight == 0 && !c.due(l, now) && c.mayCall(l) {
 			c.push(l)
 		}
 	}
@@ -166,7 +182,7 @@ func (c *class) request() {
 		l.last, l.limit = l.since, firstLimit
 		l.Lost = func() { c.drop(l) }
 		c.leases = append(c.leases, l)
-		if c.queue.Len() > 0 {
+		if c.queue.Len() > 0 && c.mayCall(l) {
 			c.push(l) // at once: a grant inside request() must shorten the queue that the caller looks at
 		}
 		c.pump()
@@ -192,7 +208,7 @@ func (c *class) pushAhead() {
 	for spare := c.queue.Len() - c.starting(); spare > 0; spare-- {
 		var best *Lease
 		for _, l := range c.leases {
-			if !l.Blocked && l.inflight < l.limit && now-l.last < quick && !c.due(l, now) && (best == nil || l.inflight < best.inflight) {
+			if !l.Blocked && l.inflight < l.limit && c.mayCall(l) && now-l.last < quick && !c.due(l, now) && (best == nil || l.inflight < best.inflight) {
 				best = l
 			}
 		}
@@ -211,6 +227,20 @@ func (c *class) starting() int {
 		return 0
 	}
 	return len(c.requests)
+}
+
+// mayCall says whether the worker may take one call more, counting those it has not ended.
+func (c *class) mayCall(l *Lease) bool {
+	limit := c.proto.MaxCalls
+	return limit == 0 || l.Calls[c.proto.Function]+l.inflight < limit
+}
+
+// called counts a call that ended. With its last one the worker is spent: release sends it away.
+func (c *class) called(l *Lease) {
+	if limit := c.proto.MaxCalls; limit > 0 {
+		l.Calls[c.proto.Function]++
+		l.Spent = l.Calls[c.proto.Function] >= limit
+	}
 }
 
 // due says whether a lease is to be given up because somebody else waits for it.
@@ -234,6 +264,7 @@ func (c *class) replied(it *item, l *Lease, r peer.Reply) {
 	l.inflight--
 	it.lease = nil
 	if r.End != task.NotStarted {
+		c.called(l)
 		now := c.n.env.Now()
 		if now-l.last < quick {
 			l.limit = min(2*l.limit, window)
@@ -262,7 +293,7 @@ func (c *class) replied(it *item, l *Lease, r peer.Reply) {
 func (c *class) release() {
 	now := c.n.env.Now()
 	for _, l := range slices.Clone(c.leases) {
-		if l.inflight == 0 && (c.queue.Len() == 0 || c.due(l, now)) {
+		if l.inflight == 0 && (l.Spent || c.queue.Len() == 0 || c.due(l, now)) {
 			c.drop(l)
 			c.n.leaser.Return(l)
 		}

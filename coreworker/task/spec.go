@@ -57,6 +57,7 @@ type Spec struct {
 	NumReturns int
 	Resources  sched.Resources
 	MaxRetries int // -1 = for ever; of an actor method: max_task_retries
+	MaxCalls   int // a worker leaves after so many calls of Function; 0 = it stays
 	Actor      ids.ActorID
 	Group      string
 	Creation   *Creation

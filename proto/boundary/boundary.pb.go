@@ -1487,6 +1487,7 @@ type TaskSpec struct {
 	Depth            uint32                 `protobuf:"varint,16,opt,name=depth,proto3" json:"depth,omitempty"`
 	RuntimeEnv       []byte                 `protobuf:"bytes,17,opt,name=runtime_env,json=runtimeEnv,proto3" json:"runtime_env,omitempty"` // serialized JSON, empty = none
 	Placement        []byte                 `protobuf:"bytes,18,opt,name=placement,proto3" json:"placement,omitempty"`                     // scheduling strategy, opaque here; empty = default
+	MaxCalls         uint32                 `protobuf:"varint,50,opt,name=max_calls,json=maxCalls,proto3" json:"max_calls,omitempty"`      // normal tasks: a worker leaves after so many calls of this function; 0 = it stays
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -1645,6 +1646,13 @@ func (x *TaskSpec) GetPlacement() []byte {
 		return x.Placement
 	}
 	return nil
+}
+
+func (x *TaskSpec) GetMaxCalls() uint32 {
+	if x != nil {
+		return x.MaxCalls
+	}
+	return 0
 }
 
 type ConcurrencyGroup struct {
@@ -4012,7 +4020,7 @@ const file_boundary_proto_rawDesc = "" +
 	"no_restart\x18\x02 \x01(\bR\tnoRestart\"6\n" +
 	"\bResource\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
-	"\x06amount\x18\x02 \x01(\x01R\x06amount\"\x9d\x05\n" +
+	"\x06amount\x18\x02 \x01(\x01R\x06amount\"\xba\x05\n" +
 	"\bTaskSpec\x120\n" +
 	"\x04type\x18\x01 \x01(\x0e2\x1c.mobula.boundary.v1.TaskTypeR\x04type\x12\x17\n" +
 	"\atask_id\x18\x02 \x01(\fR\x06taskId\x12$\n" +
@@ -4036,7 +4044,8 @@ const file_boundary_proto_rawDesc = "" +
 	"\x05depth\x18\x10 \x01(\rR\x05depth\x12\x1f\n" +
 	"\vruntime_env\x18\x11 \x01(\fR\n" +
 	"runtimeEnv\x12\x1c\n" +
-	"\tplacement\x18\x12 \x01(\fR\tplacement\"O\n" +
+	"\tplacement\x18\x12 \x01(\fR\tplacement\x12\x1b\n" +
+	"\tmax_calls\x182 \x01(\rR\bmaxCalls\"O\n" +
 	"\x10ConcurrencyGroup\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12'\n" +
 	"\x0fmax_concurrency\x18\x02 \x01(\x05R\x0emaxConcurrency\"\xda\x03\n" +

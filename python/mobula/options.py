@@ -163,8 +163,6 @@ def check_task_options(options: Mapping[str, Any], *, in_options: bool, is_gener
         raise ValueError("option '_num_objects_per_yield' belongs to @remote(...); .options() does not take it")
     _check_placement(options)
     check_streaming(options.get("num_returns"), is_generator=is_generator)
-    if options.get("max_calls"):
-        raise _missing("max_calls", "a worker that leaves after so many calls")
     _refuse_common(options)
     _refuse_generator_tuning(options)
 

@@ -63,6 +63,8 @@ class RemoteFunction(Generic[P, R]):
         self._options = dict(options or {})
         self._is_generator = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
         check_task_options(self._options, in_options=False, is_generator=self._is_generator)
+        if self._options.get("num_gpus") and self._options.get("max_calls") is None:
+            self._options["max_calls"] = 1  # as Ray: libraries give GPU memory back only when their process ends
         self._exported: tuple[bytes, bytes] | None = None
         self._set_up()
 

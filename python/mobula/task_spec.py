@@ -69,6 +69,7 @@ def task_template(options: Mapping[str, Any], *, name: str, function_id: bytes, 
         retry_allowlist=allowlist,
         depth=1,
         runtime_env=runtime_env.encode(options.get("runtime_env")),
+        max_calls=options.get("max_calls") or 0,
     ).SerializeToString()
 
 

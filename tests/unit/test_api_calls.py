@@ -148,6 +148,13 @@ def test_globals_are_captured_at_the_first_call(attached: Unattached) -> None:
     assert table["job_id"] == JOB
 
 
+def test_a_worker_that_used_gpus_leaves_after_one_call_unless_told_otherwise(attached: Unattached) -> None:
+    for options in ({"num_gpus": 1}, {"num_gpus": 1, "max_calls": 0}, {"max_calls": 5}, {"num_cpus": 1}):
+        mobula.remote(**options)(lambda: None).remote()
+    mobula.remote(num_gpus=1)(lambda: None).options(name="other").remote()
+    assert [spec.max_calls for spec in attached.specs] == [1, 0, 5, 0, 1]
+
+
 def test_a_redefinition_is_another_function(attached: Unattached) -> None:
     for value in (1, 2):
 

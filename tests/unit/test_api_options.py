@@ -68,7 +68,6 @@ class Plain:
 @pytest.mark.parametrize(
     "given",
     [
-        {"max_calls": 1},
         {"label_selector": {"zone": "a"}},
         {"fallback_strategy": [{"label_selector": {}}]},
         {"_labels": {"a": "b"}},
