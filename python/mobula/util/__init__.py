@@ -1,18 +1,65 @@
 """Helpers around the core API, under Ray's names.
 
-Here so far: custom serializers. What else Ray has under `ray.util` is an AttributeError that says so.
+Owns the names only; each helper is a module of its own and is imported when it is first asked for, so that `import mobula`
+pays for none of them. What else Ray has under `ray.util` is an AttributeError that says so.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from mobula.serialization import deregister_serializer, register_serializer
 
-__all__ = ["deregister_serializer", "register_serializer"]
+if TYPE_CHECKING:
+    from mobula.util.actor_pool import ActorPool
+    from mobula.util.check_serialize import inspect_serializability
+    from mobula.util.completion import as_completed, map_unordered
+    from mobula.util.debug import disable_log_once_globally, enable_periodic_logging, log_once
+    from mobula.util.node import get_node_ip_address, list_named_actors
+
+__all__ = [
+    "ActorPool",
+    "as_completed",
+    "deregister_serializer",
+    "disable_log_once_globally",
+    "enable_periodic_logging",
+    "get_node_ip_address",
+    "inspect_serializability",
+    "list_named_actors",
+    "log_once",
+    "map_unordered",
+    "register_serializer",
+]
+
+#: Where each name is that is imported on first use.
+_HOME = {
+    "ActorPool": "actor_pool",
+    "as_completed": "completion",
+    "disable_log_once_globally": "debug",
+    "enable_periodic_logging": "debug",
+    "get_node_ip_address": "node",
+    "inspect_serializability": "check_serialize",
+    "list_named_actors": "node",
+    "log_once": "debug",
+    "map_unordered": "completion",
+}
+
+_MODULES = ("actor_pool", "check_serialize", "completion", "debug", "metrics", "multiprocessing", "node", "queue")
 
 
 def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        found = getattr(importlib.import_module(f"mobula.util.{_HOME[name]}"), name)
+        globals()[name] = found
+        return found
+    if name in _MODULES:
+        return importlib.import_module(f"mobula.util.{name}")
     raise AttributeError(
-        f"mobula.util has no {name!r}: of ray.util it has {', '.join(__all__)}; docs/differences.md lists what is missing"
+        f"mobula.util has no {name!r}: of ray.util it has {', '.join(__all__)}, and the modules {', '.join(_MODULES)}; "
+        "docs/differences.md lists what is missing"
     )
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_MODULES})
