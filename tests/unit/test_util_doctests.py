@@ -6,10 +6,21 @@ import doctest
 import importlib
 from collections.abc import Iterator
 
-import mobula
 import pytest
 
-MODULES = ("actor_pool", "check_serialize", "completion", "debug", "metrics", "multiprocessing.pool", "multiprocessing.results", "node", "queue")
+import mobula
+
+MODULES = (
+    "actor_pool",
+    "check_serialize",
+    "completion",
+    "debug",
+    "metrics",
+    "multiprocessing.pool",
+    "multiprocessing.results",
+    "node",
+    "queue",
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -22,4 +33,5 @@ def running() -> Iterator[None]:
 @pytest.mark.parametrize("name", MODULES)
 def test_the_examples_hold(name: str) -> None:
     result = doctest.testmod(importlib.import_module(f"mobula.util.{name}"))
-    assert result.attempted and not result.failed
+    assert result.attempted
+    assert not result.failed
