@@ -88,6 +88,7 @@ class FakeProcess:
         self.lanes: queue.Queue[FakeLane] = queue.Queue()
         self.table: dict[bytes, bytes] = {}
         self.closed = False
+        self.dropped_args = 0
         self.tick_hooks: list[Callable[[], object]] = []
         self.wakes = 0
         self.requests: list[pb.Request] = []
@@ -118,7 +119,12 @@ class FakeProcess:
                 kwargs[arg.keyword] = value
             else:
                 args.append(value)
+        del spec.args[:]
         return args, kwargs
+
+    def drop_args(self, spec: pb.TaskSpec) -> None:
+        self.dropped_args += len(spec.args)
+        del spec.args[:]
 
     def store(self, serialized: Any) -> pb.Value:
         return pb.Value(data=serialized.to_bytes(), metadata=serialized.metadata)

@@ -205,9 +205,17 @@ def test_load_args(process: Process) -> None:
         ]
     )
     assert process.load_args(spec) == ([1, "two"], {"k": None})
+    assert not spec.args, "taken, so that nobody gives them back a second time"
     spec.args.append(pb.Arg(value=failure(ValueError("arg"))))
     with pytest.raises(ValueError, match="arg"):
         process.load_args(spec)
+
+
+def test_large_arguments_of_a_task_that_is_not_run_are_unpinned(core: FakeCore, process: Process) -> None:
+    block = core.block(bytes(200_000))
+    core.pins[block.id] += 1
+    process.drop_args(pb.TaskSpec(args=[pb.Arg(value=inline(1)), pb.Arg(value=pb.Value(block=block))]))
+    core.until(lambda: core.pins[block.id] == 0)
 
 
 def test_ids_are_unique_and_well_formed(process: Process) -> None:

@@ -244,6 +244,7 @@ def test_without_a_ticket_the_whole_push_is_dropped_and_said_once(rig: Rig) -> N
     (only,) = rig.serve(*runs)
     assert value_of(only) == 0
     assert rig.lane.dropped == [4]
+    assert rig.process.dropped_args == 3, "large ones would stay pinned"
     # What still comes of that push, or of an older one, is dropped even with a ticket there; the ticket stays.
     rig.process.give_tickets(1)
     late = [run_of(lambda: "late", ticket=True, generation=generation) for generation in (4, 3)]

@@ -349,9 +349,14 @@ class Process:
         return deserialize(data, metadata, object_id)
 
     def load_args(self, spec: pb.TaskSpec) -> tuple[list[Any], dict[str, Any]]:
-        """The arguments of a task whose Arg.values are resolved. Raises the error that one of them is."""
+        """The arguments of a task whose Arg.values are resolved; taken out of it. Raises the error that one of them is."""
         # All maps first: after an error half way, what is not mapped would stay pinned.
-        opened = [(arg, values.opened(arg.value, self.arena)) for arg in spec.args]
+        opened: list[tuple[pb.Arg, values.Raw]] = []
+        try:
+            for arg in spec.args:
+                opened.append((arg, values.opened(arg.value, self.arena)))  # noqa: PERF401 - how far it came must be known
+        finally:
+            del spec.args[: len(opened)]
         args: list[Any] = []
         kwargs: dict[str, Any] = {}
         for arg, (data, metadata) in opened:
@@ -363,6 +368,15 @@ class Process:
             else:
                 args.append(value)
         return args, kwargs
+
+    def drop_args(self, spec: pb.TaskSpec) -> None:
+        """Gives back what the arguments that load_args has not taken hold for us: of a task that is not run after all."""
+        arena = self.arena
+        if arena is not None:
+            for arg in spec.args:
+                if arg.value.HasField("block"):
+                    arena.unpins.append(arg.value.block.id.to_bytes(8, "little"))
+        del spec.args[:]
 
     def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None = None) -> list[Any]:
         """The values of the refs, in order; duplicates are fine.

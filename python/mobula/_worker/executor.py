@@ -51,6 +51,13 @@ class Executor:
 
     def run(self, run: pb.RunTask) -> None:
         """Run one task and report it, or drop it when the core has taken it back."""
+        try:
+            self._run(run)
+        finally:
+            # Taken back, canceled or failed before they were loaded: large ones are pinned for this process all the same.
+            self._process.drop_args(run.spec)
+
+    def _run(self, run: pb.RunTask) -> None:
         spec = run.spec
         if run.HasField("function"):
             # Before the ticket is taken: the core sends these bytes once, also with a task that is dropped.

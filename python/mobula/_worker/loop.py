@@ -175,6 +175,7 @@ class LoopThread:
         assert lane is not None
         assert self._tickets is not None
         if not self._tickets.admit(run.generation, run.ticket) or not actor.departure.start():
+            self._process.drop_args(spec)
             return
         context = self._worker.task_context(run, lane.slot, actor.resources, f"{actor.class_name}.{spec.method}")
         execution = self._executions[spec.task_id] = _Execution(run)
@@ -199,6 +200,7 @@ class LoopThread:
             done = outcome.done_canceled(spec.task_id, run.attempt)
         else:
             done = await self._guarded(run, actor, self._call(actor, spec))
+        self._process.drop_args(spec)  # of one that was canceled before they were loaded
         del self._executions[spec.task_id]
         if done is None or actor.departure.asked_by(spec.task_id):
             actor.departure.ask(spec.task_id)
