@@ -14,6 +14,7 @@ seen. It refuses to know what a mutation means.
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 from collections import deque
@@ -286,4 +287,19 @@ def _in_locked_code(frame: FrameType | None) -> bool:
 
 def _anybody_in_locked_code() -> bool:
     me = threading.get_ident()
-    return any(_in_locked_code(frame) for thread, frame in sys._current_frames().items() if thread != me)
+    return any(_in_locked_code(frame) for thread, frame in _frames().items() if thread != me)
+
+
+def _frames() -> dict[int, FrameType]:
+    """sys._current_frames(), safe before CPython 3.12: it allocates while it holds the interpreter's list of threads.
+
+    this thread:  lists the frames -> allocates -> collects garbage -> a finalizer lets go of the interpreter lock
+    other thread: starts or ends -> waits for the list of threads with the interpreter lock in its hand: for ever
+    """
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return sys._current_frames()
+    finally:
+        if collecting:
+            gc.enable()
