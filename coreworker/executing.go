@@ -43,6 +43,9 @@ func (p *Process) DetachExecutor(l *execute.Lane) {
 	})
 }
 
+// GPUs are the numbers of the GPUs that what a worker runs has.
+func (p *Process) GPUs() []int { return p.worker.GPUs() }
+
 // Running notes what the process runs, for the prefix of what it prints: the class of an actor, else the task.
 func (p *Process) Running(s *task.Spec) {
 	if s.Type == task.ActorCreation {

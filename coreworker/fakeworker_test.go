@@ -92,7 +92,7 @@ func (l *fakeLane) detach() {
 func (l *fakeLane) Run(r *execute.Run) {
 	sent := *r // a message: what becomes of the run later does not reach it
 	l.stash = append(l.stash, &sent)
-	l.k.w.say("%s <- %s", l.name, l.k.w.names[r.Spec.ID])
+	l.k.w.say("%s <- %s%s", l.name, l.k.w.names[r.Spec.ID], gpus(l.k.proc))
 }
 
 func (l *fakeLane) CancelRun(id ids.TaskID) {
@@ -244,4 +244,12 @@ func (k *fakeWorker) flags() error {
 		}
 	})
 	return err
+}
+
+// gpus is what a run is told of its GPUs.
+func gpus(p *Process) string {
+	if g := p.GPUs(); len(g) > 0 {
+		return fmt.Sprintf(" gpus=%v", g)
+	}
+	return ""
 }

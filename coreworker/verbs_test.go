@@ -45,8 +45,16 @@ func logged(all map[string]verb) map[string]golden.Verb[*world] {
 // refusal is the core's answer; any other error of a verb is a mistake in the script.
 type refusal struct{ error }
 
-// init cpus=N
-func verbInit(w *world, c *golden.Call) error { w.start(c.Int("cpus", 2)); return nil }
+// init cpus=N [gpus=N]
+func verbInit(w *world, c *golden.Call) error {
+	w.start(c.Int("cpus", 2), c.Int("gpus", 0))
+	return nil
+}
+
+// processors are the resources of cpus=N [gpu_tenths=N].
+func processors(c *golden.Call, cpus int) (sched.Resources, error) {
+	return sched.From(map[string]float64{sched.CPU: float64(c.Int("cpus", cpus)), sched.GPU: float64(c.Int("gpu_tenths", 0)) / 10})
+}
 
 // attach W [group=G] [loop]: a worker's first lane, or one that was asked for.
 func verbAttach(w *world, c *golden.Call) error {
@@ -100,16 +108,17 @@ func (w *world) submit(s *task.Spec, parent string) error {
 	return err
 }
 
-// submit T [cpus=N] [needs=A+B] [parent=T] [retries=N] [calls=N]: with calls, of one function that has this limit.
+// submit T [cpus=N] [gpu_tenths=N] [needs=A+B] [parent=T] [retries=N] [calls=N]: with calls, of one function that has this limit.
 func verbSubmit(w *world, c *golden.Call) error {
 	name, parent := c.Word(), c.Opt("parent", "")
 	s := w.spec(name, task.Normal, parent)
-	s.Resources = sched.CPUs(c.Int("cpus", 1))
+	var err error
+	s.Resources, err = processors(c, 1)
 	s.MaxRetries, s.MaxCalls = c.Int("retries", 0), c.Int("calls", 0)
 	if s.MaxCalls > 0 {
 		s.Function[0] = 1
 	}
-	return errors.Join(w.dependencies(c, s), w.submit(s, parent))
+	return errors.Join(err, w.dependencies(c, s), w.submit(s, parent))
 }
 
 // actor A [threads=N] [group=NAME] [async] [in_order] [restarts=N] [parent=T] [cpus=N] [placement=N] [needs=A]

@@ -53,8 +53,12 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func (w *world) start(cpus int) {
-	w.core = New(Config{Resources: sched.CPUs(cpus), ArenaBytes: 1 << 20, Processes: w,
+func (w *world) start(cpus, gpus int) {
+	total, err := sched.From(map[string]float64{sched.CPU: float64(cpus), sched.GPU: float64(gpus)})
+	if err != nil {
+		w.broken = append(w.broken, err)
+	}
+	w.core = New(Config{Resources: total, ArenaBytes: 1 << 20, Processes: w,
 		Reserve: func(uint64, uint64) error { return nil },
 		Report:  func(err error) { w.reported = append(w.reported, err) }})
 	w.job = w.core.Job

@@ -22,6 +22,11 @@ func (l *lane) encodeRun(r *execute.Run) *pb.RunTask {
 			m.Function = &pb.Value{Data: export}
 		}
 	}
+	if r.Spec.Type != task.ActorMethod {
+		for _, gpu := range l.process.GPUs() {
+			m.Gpus = append(m.Gpus, uint32(gpu))
+		}
+	}
 	l.process.Running(r.Spec)
 	return m
 }

@@ -163,8 +163,8 @@ func (d *Actors) constructed(a *actor, w *Worker, r peer.Reply) {
 // rehold changes what the worker holds from what placing the actor took to what it keeps while it lives.
 func (d *Actors) rehold(w *Worker, keep sched.Resources) {
 	d.sched.letGo(w)
-	if d.sched.node.Acquire(keep) {
-		w.held, w.holding = keep, true
+	if gpus, ok := d.sched.acquire(keep); ok {
+		w.held, w.gpus, w.holding = keep, gpus, true
 	}
 	d.sched.schedule()
 }

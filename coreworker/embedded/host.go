@@ -32,6 +32,7 @@ type Worker struct {
 	retiring bool
 	leaving  string          // why it is to leave, until it was told
 	held     sched.Resources // acquired for what it runs
+	gpus     []int           // of held: which ones
 	holding  bool
 	blocked  bool
 	lease    *lease
@@ -41,6 +42,9 @@ type Worker struct {
 
 // Leased says whether a submitter or an actor has this worker.
 func (w *Worker) Leased() bool { return w.lease != nil || w.actor != nil }
+
+// GPUs are the numbers of the GPUs that the worker's task or actor has.
+func (w *Worker) GPUs() []int { return w.gpus }
 
 // Resources is what the worker's task or actor holds.
 func (w *Worker) Resources() sched.Resources { return w.held }

@@ -17,6 +17,7 @@ const spareFor = time.Second
 type Scheduler struct {
 	host     Host
 	node     *sched.Node
+	gpus     *sched.GPUs
 	keep     int // idle workers that stay
 	idle     []*Worker
 	workers  map[ids.WorkerID]*Worker
@@ -31,6 +32,7 @@ type Scheduler struct {
 // wish is somebody's want of a worker: a submitter's lease or an actor's home.
 type wish struct {
 	res     sched.Resources
+	gpus    []int // of res, once it is placed
 	owner   ids.WorkerID
 	granted func(*Worker)
 	failed  func(reason string)
@@ -46,7 +48,8 @@ type lease struct {
 
 // NewScheduler makes the scheduler of a node; keep is how many idle workers are never retired.
 func NewScheduler(host Host, node *sched.Node, keep int) *Scheduler {
-	return &Scheduler{host: host, node: node, keep: max(keep, 1), workers: map[ids.WorkerID]*Worker{},
+	return &Scheduler{host: host, node: node,
+		gpus: sched.NewGPUs(int(node.Total().Get(sched.GPU))), keep: max(keep, 1), workers: map[ids.WorkerID]*Worker{},
 		leases: map[*lease]struct{}{}}
 }
 
@@ -105,7 +108,7 @@ func (s *Scheduler) drop(w *wish) {
 	}
 	if i := slices.Index(s.placed, w); i >= 0 {
 		s.placed = slices.Delete(s.placed, i, i+1)
-		s.check(s.node.Release(w.res))
+		s.release(w.res, w.gpus)
 		s.schedule()
 	}
 }
@@ -135,8 +138,25 @@ func (s *Scheduler) letGo(w *Worker) {
 		s.check(s.node.Unblock(w.held))
 		w.blocked = false
 	}
-	s.check(s.node.Release(w.held))
-	w.held, w.holding = sched.Resources{}, false
+	s.release(w.held, w.gpus)
+	w.held, w.gpus, w.holding = sched.Resources{}, nil, false
+}
+
+// acquire takes the resources, and says which GPUs are among them. The node may have enough of a GPU and no single GPU
+// that has it: then nothing is taken.
+func (s *Scheduler) acquire(req sched.Resources) (gpus []int, ok bool) {
+	if !s.node.Acquire(req) {
+		return nil, false
+	}
+	if gpus, ok = s.gpus.Assign(req); !ok {
+		s.check(s.node.Release(req))
+	}
+	return gpus, ok
+}
+
+func (s *Scheduler) release(req sched.Resources, gpus []int) {
+	s.check(s.node.Release(req))
+	s.check(s.gpus.Free(req, gpus))
 }
 
 // rest makes a worker idle.
@@ -192,9 +212,11 @@ func (s *Scheduler) schedule() {
 		again = false
 		for i := 0; i < len(s.wishes); i++ {
 			w := s.wishes[i]
-			if !s.node.Acquire(w.res) {
+			gpus, ok := s.acquire(w.res)
+			if !ok {
 				continue
 			}
+			w.gpus = gpus
 			s.wishes = slices.Delete(s.wishes, i, i+1)
 			s.placed = append(s.placed, w)
 			i--
@@ -204,7 +226,7 @@ func (s *Scheduler) schedule() {
 			s.placed = s.placed[1:]
 			worker := s.idle[len(s.idle)-1] // the one used last: its memory is warm
 			s.idle = s.idle[:len(s.idle)-1]
-			worker.held, worker.holding = w.res, true
+			worker.held, worker.gpus, worker.holding = w.res, w.gpus, true
 			w.granted(worker)
 			again = true
 		}
@@ -283,7 +305,7 @@ func (s *Scheduler) Gone(w *Worker, reason string) {
 		if reason != "" && len(s.placed) > 0 {
 			first := s.placed[0]
 			s.placed = s.placed[1:]
-			s.check(s.node.Release(first.res))
+			s.release(first.res, first.gpus)
 			first.failed(reason)
 		}
 	}

@@ -3172,6 +3172,7 @@ type RunTask struct {
 	Function      *Value                 `protobuf:"bytes,5,opt,name=function,proto3" json:"function,omitempty"` // the export's bytes in `data`, the first time this process needs it
 	Ticket        bool                   `protobuf:"varint,6,opt,name=ticket,proto3" json:"ticket,omitempty"`    // take one from the worker's ticket eventfd (non-blocking) before running
 	ActorName     string                 `protobuf:"bytes,7,opt,name=actor_name,json=actorName,proto3" json:"actor_name,omitempty"`
+	Gpus          []uint32               `protobuf:"varint,40,rep,packed,name=gpus,proto3" json:"gpus,omitempty"` // logical GPUs of the machine, from 0, that the task or actor has
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3253,6 +3254,13 @@ func (x *RunTask) GetActorName() string {
 		return x.ActorName
 	}
 	return ""
+}
+
+func (x *RunTask) GetGpus() []uint32 {
+	if x != nil {
+		return x.Gpus
+	}
+	return nil
 }
 
 type CancelRun struct {
@@ -4153,7 +4161,7 @@ const file_boundary_proto_rawDesc = "" +
 	"\tobject_id\x18\x01 \x01(\fR\bobjectId\"\x19\n" +
 	"\aAbandon\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\"\x06\n" +
-	"\x04Sync\"\xf9\x01\n" +
+	"\x04Sync\"\x8d\x02\n" +
 	"\aRunTask\x120\n" +
 	"\x04spec\x18\x01 \x01(\v2\x1c.mobula.boundary.v1.TaskSpecR\x04spec\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x1e\n" +
@@ -4164,7 +4172,8 @@ const file_boundary_proto_rawDesc = "" +
 	"\bfunction\x18\x05 \x01(\v2\x19.mobula.boundary.v1.ValueR\bfunction\x12\x16\n" +
 	"\x06ticket\x18\x06 \x01(\bR\x06ticket\x12\x1d\n" +
 	"\n" +
-	"actor_name\x18\a \x01(\tR\tactorName\"$\n" +
+	"actor_name\x18\a \x01(\tR\tactorName\x12\x12\n" +
+	"\x04gpus\x18( \x03(\rR\x04gpus\"$\n" +
 	"\tCancelRun\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\fR\x06taskId\"Q\n" +
 	"\bOpenLane\x12\x18\n" +

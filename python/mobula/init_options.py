@@ -76,7 +76,7 @@ def read(given: Mapping[str, Any], private: Mapping[str, Any]) -> Settings:
     return Settings(
         total=resources.node_resources(
             num_cpus=_quantity("num_cpus", given["num_cpus"], resources.default_cpus),
-            num_gpus=_quantity("num_gpus", given["num_gpus"], lambda: 0),
+            num_gpus=_gpus(given["num_gpus"]),
             custom=_custom(given["resources"]),
             memory=int(_quantity("_memory", memory, lambda: max(available - store, 0))),
             store_bytes=store,
@@ -89,6 +89,15 @@ def read(given: Mapping[str, Any], private: Mapping[str, Any]) -> Settings:
         labels=labels,
         node_name=private.get("_node_name") or "",
     )
+
+
+def _gpus(given: Any) -> float:
+    count, visible = _quantity("num_gpus", given, resources.default_gpus), resources.visible_gpus()
+    if visible is not None and count > len(visible):
+        raise ValueError(
+            f"init(num_gpus={count:g}) is more than CUDA_VISIBLE_DEVICES={','.join(visible)!r} names: every GPU needs a name there"
+        )
+    return count
 
 
 def auto_connect() -> bool:

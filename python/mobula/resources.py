@@ -16,6 +16,7 @@ STORE_MOST = 200 * 10**9  # Ray's cap on the default
 NODE_ADDRESS = "127.0.0.1"
 
 _CGROUP = Path("/sys/fs/cgroup")
+_NVIDIA = "/proc/driver/nvidia/gpus"
 
 
 def default_cpus() -> int:
@@ -23,6 +24,24 @@ def default_cpus() -> int:
     count = len(os.sched_getaffinity(0))
     quotas = [quota for quota in map(_cpu_quota, _cgroup_folders("cpu")) if quota is not None]
     return max(1, min([count, *map(int, quotas)]))
+
+
+def visible_gpus() -> list[str] | None:
+    """The GPUs that CUDA_VISIBLE_DEVICES names; None where it is not set, and all are visible."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return None
+    return [name.strip() for name in visible.split(",") if name.strip() not in ("", "NoDevFiles")]
+
+
+def default_gpus() -> int:
+    """NVIDIA GPUs whose driver is loaded, as far as CUDA_VISIBLE_DEVICES lets them be seen."""
+    try:
+        count = len(os.listdir(_NVIDIA))
+    except OSError:
+        return 0
+    visible = visible_gpus()
+    return count if visible is None else min(count, len(visible))
 
 
 def available_memory() -> int:

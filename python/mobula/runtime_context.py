@@ -213,10 +213,10 @@ def forget() -> None:
 
 def gpu_ids() -> list[Any]:
     """The GPUs of this task or actor: numbers where they are numbers, else the names in CUDA_VISIBLE_DEVICES."""
-    if not _is_worker() or not get_runtime_context().get_assigned_resources().get("GPU"):
-        return []
-    visible = [one.strip() for one in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if one.strip()]
-    return [int(one) if one.isdigit() else one for one in visible]
+    # A driver never loads the worker's modules, and has no GPUs of its own.
+    worker = sys.modules.get("mobula._worker.environment")
+    names = worker.assigned_gpus() if worker is not None and _is_worker() else []
+    return [int(one) if one.isdigit() else one for one in names]
 
 
 def _is_worker() -> bool:

@@ -336,8 +336,43 @@ def test_cuda_devices_are_hidden_only_when_asked_for(monkeypatch: pytest.MonkeyP
     environment = Environment()
     environment.apply({})
     assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
-    environment.apply({"GPU": 1})
-    assert os.environ["CUDA_VISIBLE_DEVICES"] == "0,1"
+    environment.apply({"GPU": 1}, [1])
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "1"
+
+
+@pytest.mark.parametrize(("started_with", "expected"), [(None, "0,2"), ("5,GPU-af03,7", "5,7")])
+def test_a_task_sees_the_gpus_it_was_given_and_the_next_one_none_of_them(
+    monkeypatch: pytest.MonkeyPatch, started_with: str | None, expected: str
+) -> None:
+    from mobula._worker.environment import Environment, assigned_gpus
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "before")
+    if started_with is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    else:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", started_with)
+    environment = Environment()
+    environment.apply({"GPU": 2}, [0, 2])
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == expected
+    assert assigned_gpus() == expected.split(",")
+    environment.apply({})
+    assert os.environ.get("CUDA_VISIBLE_DEVICES") == started_with
+    assert assigned_gpus() == []
+
+
+def test_cuda_devices_are_left_alone_when_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mobula._worker.environment import Environment, assigned_gpus
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5")
+    monkeypatch.setenv("RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES", "1")
+    environment = Environment()
+    environment.apply({"GPU": 1}, [1])
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "4,5"
+    assert assigned_gpus() == ["5"]
+    environment.apply({})
+    assert assigned_gpus() == []
 
 
 def test_a_traceback_of_user_code_is_left_to_the_user(rig: Rig) -> None:

@@ -83,7 +83,7 @@ class Executor:
         printing.becomes(spec.name)
         try:
             resources = {resource.name: resource.amount for resource in spec.resources}
-            worker.environment.apply(resources)
+            worker.environment.apply(resources, run.gpus)
             context = worker.task_context(run, self._slot, resources)
             current.set(context)
             function = worker.functions.function(spec.function_id)
@@ -112,7 +112,7 @@ class Executor:
     def _create(self, run: pb.RunTask, spec: pb.TaskSpec) -> None:
         worker = self._worker
         actor = Actor(run)
-        worker.environment.apply(actor.resources)
+        worker.environment.apply(actor.resources, run.gpus)
         worker.actor = actor
         actors.become(actor)
         printing.becomes_actor(actor.class_name)

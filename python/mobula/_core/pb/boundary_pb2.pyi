@@ -525,7 +525,7 @@ class Sync(_message.Message):
     def __init__(self) -> None: ...
 
 class RunTask(_message.Message):
-    __slots__ = ("spec", "epoch", "generation", "attempt", "function", "ticket", "actor_name")
+    __slots__ = ("spec", "epoch", "generation", "attempt", "function", "ticket", "actor_name", "gpus")
     SPEC_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
@@ -533,6 +533,7 @@ class RunTask(_message.Message):
     FUNCTION_FIELD_NUMBER: _ClassVar[int]
     TICKET_FIELD_NUMBER: _ClassVar[int]
     ACTOR_NAME_FIELD_NUMBER: _ClassVar[int]
+    GPUS_FIELD_NUMBER: _ClassVar[int]
     spec: TaskSpec
     epoch: int
     generation: int
@@ -540,7 +541,8 @@ class RunTask(_message.Message):
     function: Value
     ticket: bool
     actor_name: str
-    def __init__(self, spec: _Optional[_Union[TaskSpec, _Mapping]] = ..., epoch: _Optional[int] = ..., generation: _Optional[int] = ..., attempt: _Optional[int] = ..., function: _Optional[_Union[Value, _Mapping]] = ..., ticket: bool = ..., actor_name: _Optional[str] = ...) -> None: ...
+    gpus: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, spec: _Optional[_Union[TaskSpec, _Mapping]] = ..., epoch: _Optional[int] = ..., generation: _Optional[int] = ..., attempt: _Optional[int] = ..., function: _Optional[_Union[Value, _Mapping]] = ..., ticket: bool = ..., actor_name: _Optional[str] = ..., gpus: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class CancelRun(_message.Message):
     __slots__ = ("task_id",)
