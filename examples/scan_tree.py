@@ -4,7 +4,7 @@
     python examples/scan_tree.py ~/Documents     # any other folder
 
 Four methods read every file and finish. The fifth, `guard`, keeps watch for changes and would never end: it is canceled
-once it is seen at work, notices by itself, tidies up and returns. The program then checks everything it claims, the
+when the others are midway, notices by itself, tidies up and returns. The program then checks everything it claims, the
 results of the four by computing them again without an actor, and exits with 1 and the reason if anything differs.
 """
 
@@ -22,7 +22,7 @@ from typing import Any
 
 import mobula
 import tree_work
-from tree_display import Display, size_text
+from tree_display import Display, count_text, size_text
 
 METHODS = [*tree_work.WORK, "guard"]
 
@@ -143,7 +143,7 @@ def run(tree: tree_work.Tree, scratch: str) -> list[str]:
     check("noticed" in report, "inside the method, get_runtime_context().is_canceled() turned True")
     if "noticed" in report:
         print(f"           {1000 * (report['noticed'] - canceled_at):.1f} ms after the cancel,")
-        print(f"           {after['done']['guard']:,} files checked, {report['changes']} changes seen")
+        print(f"           {count_text(after['done']['guard'], 'file')} checked, {count_text(report['changes'], 'change')} seen")
     tidied = bool(report.get("returned")) and not os.path.exists(report["journal"])
     check(tidied, f"guard removed its journal ({size_text(report.get('journal size', 0))}) and returned normally")
     check(isinstance(error, mobula.exceptions.TaskCancelledError), f"mobula.get() raised {type(error).__name__}")
@@ -152,7 +152,7 @@ def run(tree: tree_work.Tree, scratch: str) -> list[str]:
     check_results(check, scanner, tree.files, refs)
 
     print("  4. The actor lives on, with its state intact:")
-    check(after["pid"] == before["pid"], f"still process {after['pid']}, still {after['files']:,} files")
+    check(after["pid"] == before["pid"], f"still process {after['pid']}, still {count_text(after['files'], 'file')}")
     check(after["files"] == len(tree.files), "the list of files is the one it was given")
     state = mobula.get(scanner.state.remote())
     check(state["finished"] == sorted(tree_work.WORK), f"finished: {', '.join(state['finished'])}")
@@ -161,7 +161,7 @@ def run(tree: tree_work.Tree, scratch: str) -> list[str]:
 
 
 def watch(scanner: Any, refs: dict[str, Any], guard: Any) -> tuple[float, bool]:
-    """Show progress until all is done; cancel guard as soon as it is seen at work, and never before.
+    """Show progress until all is done; cancel guard once it is seen at work and the others are midway, and never before.
 
     Returns when the cancel was sent and whether guard's journal was on disk then.
     """
@@ -170,12 +170,12 @@ def watch(scanner: Any, refs: dict[str, Any], guard: Any) -> tuple[float, bool]:
     pending = [*refs.values(), guard]
     canceled_at, journal_was_there = 0.0, False
     while True:
-        ready, pending = mobula.wait(pending, num_returns=len(pending), timeout=0.05)
+        ready, pending = mobula.wait(pending, num_returns=len(pending), timeout=0.02)
         progress = mobula.get(scanner.progress.remote())
         notes |= {name: "done" for name, ref in refs.items() if ref in ready}
         if guard in ready:
             notes["guard"] = "canceled" if canceled_at else "ended by itself?"
-        elif not canceled_at and progress["guard"][0] > 0:
+        elif not canceled_at and progress["guard"][0] > 0 and any(3 * progress[name][0] > progress[name][1] for name in refs):
             journal = mobula.get(scanner.state.remote())["guard"]["journal"]
             journal_was_there = os.path.getsize(journal) > 0
             canceled_at = time.monotonic()
@@ -214,10 +214,10 @@ def check_results(check: Checks, scanner: Any, files: list[tree_work.File], refs
 def summary(name: str, result: Any) -> str:
     """One result in a few words."""
     if name == "lines":
-        return f"{result['lines']:,} lines in {result['text files']:,} text files"
+        return f"{count_text(result['lines'], 'line')} in {count_text(result['text files'], 'text file')}"
     if name == "kinds":
-        top = ", ".join(f"{count:,} {ending}" for ending, (count, _) in list(result.items())[:3])
-        return f"{len(result)} kinds, most bytes in {top}"
+        top = ", ".join(f"{ending} ({count_text(count, 'file')})" for ending, (count, _) in list(result.items())[:3])
+        return f"{count_text(len(result), 'kind')} of files, most bytes in {top}"
     if name == "largest":
         return f"{os.path.basename(result[0][1])}, {size_text(result[0][0])}"
     return f"sha256 {result[:16]}…"
@@ -235,7 +235,7 @@ def main() -> int:
     if not os.path.isdir(args.folder):
         parser.error(f"{args.folder} is not a folder")
     tree = tree_work.find_files(args.folder, hidden=args.hidden, max_files=args.max_files, max_bytes=args.max_bytes)
-    print(f"mobula demo: {args.folder}: {len(tree.files):,} files, {size_text(tree.size)}")
+    print(f"mobula demo: {args.folder}: {count_text(len(tree.files), 'file')}, {size_text(tree.size)}")
     for reason, count in sorted(tree.left_out.items()):
         print(f"  left out: {count:,} {reason}")
     if not tree.files:
@@ -247,9 +247,6 @@ def main() -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="scan_tree-") as scratch:
             failed = run(tree, scratch)
-    except KeyboardInterrupt:
-        print("\nInterrupted.", file=sys.stderr)
-        return 130
     finally:
         mobula.shutdown()
     if failed:
@@ -260,4 +257,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("\nInterrupted.", file=sys.stderr)
+        sys.exit(130)

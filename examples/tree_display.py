@@ -18,6 +18,11 @@ def size_text(size: float) -> str:
     raise AssertionError("unreachable")
 
 
+def count_text(count: int, what: str) -> str:
+    """1, "file" -> '1 file'; 1536, "file" -> '1,536 files'."""
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
 class Display:
     """Shows the progress of several methods at once."""
 
@@ -44,9 +49,9 @@ class Display:
     @staticmethod
     def _row(name: str, done: int, total: int, note: str) -> str:
         if not total:
-            return f"  {name:<9} {done:>7,} files, without end    {note}"
+            return f"  {name:<9} {'round after round':<26} {done:>7,} files  {note}"
         filled = 24 * done // total
-        return f"  {name:<9} [{'#' * filled}{'.' * (24 - filled)}] {done:>7,} of {total:,} files  {note}"
+        return f"  {name:<9} [{'#' * filled}{'.' * (24 - filled)}] {done:>7,} of {total:,}  {note}"
 
     def _print(self, progress: Progress, notes: dict[str, str]) -> None:
         """One line whenever a method passes another quarter of its work, or its note changes."""

@@ -130,7 +130,7 @@ def kinds(files: list[File], step: Step) -> dict[str, tuple[int, int]]:
     count: Counter[str] = Counter()
     size: Counter[str] = Counter()
     for file, content in contents(files, step):
-        ending = os.path.splitext(file.path)[1].lower() or "(none)"
+        ending = os.path.splitext(file.path)[1].lower() or "no ending"
         count[ending] += 1
         size[ending] += sum(len(chunk) for chunk in content)
     return {ending: (count[ending], total) for ending, total in size.most_common()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -95,6 +96,16 @@ def test_the_demo_redraws_its_bars_on_a_terminal(tmp_path: Path) -> None:
     os.close(leader)
     assert demo.returncode == 0, out.decode(errors="replace")
     assert b"\x1b[5A" in out, "five bars, drawn over each other"
+
+
+def test_the_demo_is_interrupted_in_a_word(tmp_path: Path) -> None:
+    program = [sys.executable, "-u", str(EXAMPLES / "scan_tree.py")]
+    with subprocess.Popen(program, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as demo:
+        assert demo.stdout is not None
+        assert "mobula demo" in demo.stdout.readline()
+        demo.send_signal(signal.SIGINT)
+        _, err = demo.communicate(timeout=60)
+    assert (demo.returncode, err) == (130, "\nInterrupted.\n")
 
 
 @pytest.mark.parametrize(
