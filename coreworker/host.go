@@ -24,17 +24,6 @@ type Child interface {
 	PID() int
 }
 
-// Obituary is what is known of a worker process that ended.
-type Obituary struct {
-	PID int
-	// Text is the fact in one sentence: signal or exit code, last lines of its stderr.
-	Text string
-	// OOM says that the kernel killed it for memory.
-	OOM bool
-	// NeverStarted says that there was no process.
-	NeverStarted bool
-}
-
 // host is the core as the embedded back end sees it.
 type host Core
 
@@ -118,12 +107,13 @@ func (c *Core) workerGone(p *Process, o Obituary) {
 		reason = "no worker process could be started: " + o.Text
 	}
 	w.Exec.Recall() // what it had not begun is known as such from here on
+	text := o.tell(w.Exec.Begun())
 	c.sched.Gone(w, reason)
-	reply := peer.Reply{End: task.Died, Text: o.Text}
+	reply := peer.Reply{End: task.Died, Text: text}
 	if o.OOM {
-		reply.Error = objects.OutOfMemory(o.Text)
+		reply.Error = objects.OutOfMemory(text)
 	}
-	c.actors.Lost(w, o.Text)
+	c.actors.Lost(w, text)
 	w.Exec.Die(reply)
 	c.removeProcess(p, "its owner process ended: "+o.Text)
 }

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"strings"
-
 	"github.com/mobula/mobula/coreworker"
 	"github.com/mobula/mobula/coreworker/ids"
 	"github.com/mobula/mobula/coreworker/workers"
@@ -27,9 +25,5 @@ func (c child) TakeTickets() int { return c.Tickets().TakeAll() }
 func (c child) Interrupt()       { _ = c.Worker.Interrupt() }
 
 func obituary(d workers.Death) coreworker.Obituary {
-	text := d.String()
-	if len(d.StderrTail) > 0 {
-		text += "; its last words on stderr:\n" + strings.Join(d.StderrTail, "\n")
-	}
-	return coreworker.Obituary{PID: d.PID, Text: text, OOM: d.OOM, NeverStarted: d.Err != nil}
+	return coreworker.Obituary{PID: d.PID, Text: d.String(), Stderr: d.StderrTail, OOM: d.OOM, NeverStarted: d.Err != nil}
 }

@@ -203,6 +203,11 @@ func (x *Executor) all() []*Run {
 // Began says whether a run may have started: a lane has it, with its ticket.
 func (x *Executor) Began(id ids.TaskID) bool { r := x.runs[id]; return r != nil && r.lane != nil }
 
+// Begun lists the runs that may have started, in the order they came, also those of a lane whose stream has ended.
+func (x *Executor) Begun() []*Run {
+	return slices.DeleteFunc(x.all(), func(r *Run) bool { return r.lane == nil })
+}
+
 // Dead says whether Die was called.
 func (x *Executor) Dead() bool { return x.dead }
 

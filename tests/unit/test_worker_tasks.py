@@ -120,13 +120,16 @@ def test_an_error_value_too_large_for_the_store_is_replaced_by_the_stores_error(
     assert "no room" in str(error_of(rig.do(lambda: "x" * 200_000)))
 
 
-def test_a_keyboard_interrupt_of_the_users_own_is_an_error_like_rays(rig: Rig) -> None:
+def test_a_keyboard_interrupt_of_the_users_own_is_told_as_what_it_was(rig: Rig) -> None:
     def fail() -> None:
         raise KeyboardInterrupt("mine")
 
     done = rig.do(fail)
     assert done.outcome == pb.OUTCOME_ERROR
-    assert isinstance(error_of(done), exceptions.TaskCancelledError)
+    error = error_of(done)
+    assert type(error) is exceptions.RayTaskError
+    assert isinstance(error.cause, KeyboardInterrupt)
+    assert error.cause.args == ("mine",)
 
 
 def test_retryable_follows_the_spec(rig: Rig) -> None:

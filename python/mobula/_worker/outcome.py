@@ -1,8 +1,9 @@
 """What became of a run: its return values or its exception, as a TaskDone.
 
 Ray's answers, each seen on Ray 2.60: a wrong number of returned values is a ValueError, longer generators are cut; a
-KeyboardInterrupt that user code raised itself arrives as TaskCancelledError; `sys.exit(0)` in an actor method is
-exit_actor(), any other SystemExit ends the process as a crash.
+CancelledError that user code raised itself arrives as TaskCancelledError; `sys.exit(0)` in an actor method is
+exit_actor(), any other SystemExit ends the process as a crash. Not Ray's: a KeyboardInterrupt that user code raised itself
+stays one, as the cause of a RayTaskError.
 """
 
 from __future__ import annotations
@@ -99,8 +100,8 @@ def done_exit(task_id: bytes, attempt: int) -> pb.TaskDone:
 def done_error(process: Store, spec: pb.TaskSpec, attempt: int, error: BaseException, actor: Actor | None = None) -> pb.TaskDone:
     """The report of a run that raised."""
     retryable = spec.retry_exceptions and _matches(error, spec.retry_allowlist)
-    if isinstance(error, (KeyboardInterrupt, asyncio.CancelledError)) and not isinstance(error, TaskCancelledError):
-        # Not an Exception: no RayTaskError can be one of these as well and still be caught by `except Exception`.
+    if isinstance(error, asyncio.CancelledError):
+        # Not an Exception: no RayTaskError can be one as well and still be caught by `except Exception`.
         cause = error
         error = TaskCancelledError(task_id=TaskID(spec.task_id))
         error.__cause__ = cause
