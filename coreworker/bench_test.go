@@ -25,7 +25,7 @@ type mill struct {
 	tickets int
 }
 
-func (m *mill) Spawn(id ids.WorkerID, _ func(Child), _ func(Obituary)) {
+func (m *mill) Spawn(id ids.WorkerID, _ string, _ func(Child), _ func(Obituary)) {
 	if m.worker == nil {
 		m.worker = m.core.procs[id]
 	}

@@ -13,9 +13,9 @@ import (
 
 // Processes starts worker processes. Its methods are called under the lock and must not block.
 type Processes interface {
-	// Spawn starts a worker. started and ended are called once each at most, in this order, without the lock; ended
+	// Spawn starts a worker with an environment of its own (task.Spec.Env). started and ended are called once each at most, in this order, without the lock; ended
 	// also when it never started.
-	Spawn(id ids.WorkerID, started func(Child), ended func(Obituary))
+	Spawn(id ids.WorkerID, env string, started func(Child), ended func(Obituary))
 }
 
 // Child is a worker process.
@@ -48,7 +48,7 @@ func (h *host) Spawn(w *embedded.Worker) {
 	p := c.addProcess(w.ID, Worker)
 	p.worker = w
 	w.Exec.CancelChildren = c.cancelChildren
-	c.cfg.Processes.Spawn(w.ID,
+	c.cfg.Processes.Spawn(w.ID, w.Env,
 		func(real Child) {
 			c.Do(func() {
 				link.real = real

@@ -108,12 +108,13 @@ func (w *world) submit(s *task.Spec, parent string) error {
 	return err
 }
 
-// submit T [cpus=N] [gpu_tenths=N] [needs=A+B] [parent=T] [retries=N] [calls=N]: with calls, of one function that has this limit.
+// submit T [cpus=N] [gpu_tenths=N] [needs=A+B] [parent=T] [retries=N] [env=E] [calls=N]: with calls, of one function that has this limit.
 func verbSubmit(w *world, c *golden.Call) error {
 	name, parent := c.Word(), c.Opt("parent", "")
 	s := w.spec(name, task.Normal, parent)
 	var err error
 	s.Resources, err = processors(c, 1)
+	s.Env = c.Opt("env", "")
 	s.MaxRetries, s.MaxCalls = c.Int("retries", 0), c.Int("calls", 0)
 	if s.MaxCalls > 0 {
 		s.Function[0] = 1

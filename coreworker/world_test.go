@@ -74,9 +74,13 @@ func (w *world) take() string {
 }
 
 // Spawn implements Processes: the worker begins to live when the script attaches it.
-func (w *world) Spawn(id ids.WorkerID, _ func(Child), ended func(Obituary)) {
+func (w *world) Spawn(id ids.WorkerID, env string, _ func(Child), ended func(Obituary)) {
 	k := &fakeWorker{w: w, name: fmt.Sprintf("w%d", len(w.workers)+1), pid: 101 + len(w.workers), id: id, ended: ended}
 	w.workers = append(w.workers, k)
+	if env != "" {
+		w.say("spawn %s (%s)", k.name, env)
+		return
+	}
 	w.say("spawn %s", k.name)
 }
 

@@ -21,7 +21,7 @@ type bench struct {
 	procs  []*proc
 }
 
-func (b *bench) Spawn(id ids.WorkerID, started func(coreworker.Child), ended func(coreworker.Obituary)) {
+func (b *bench) Spawn(id ids.WorkerID, _ string, started func(coreworker.Child), ended func(coreworker.Obituary)) {
 	b.procs = append(b.procs, &proc{id: id, started: started, end: ended})
 }
 

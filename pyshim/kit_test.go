@@ -73,7 +73,7 @@ func (p *proc) was(what string) (n int) {
 }
 
 // Spawn implements coreworker.Processes.
-func (k *kit) Spawn(id ids.WorkerID, started func(coreworker.Child), ended func(coreworker.Obituary)) {
+func (k *kit) Spawn(id ids.WorkerID, _ string, started func(coreworker.Child), ended func(coreworker.Obituary)) {
 	k.born <- &proc{id: id, started: started, end: ended}
 }
 

@@ -10,8 +10,13 @@ import (
 type processes struct{ pool *workers.Pool }
 
 // Spawn implements coreworker.Processes.
-func (p processes) Spawn(id ids.WorkerID, started func(coreworker.Child), ended func(coreworker.Obituary)) {
-	p.pool.Spawn(id, workers.SpawnOptions{},
+func (p processes) Spawn(id ids.WorkerID, env string, started func(coreworker.Child), ended func(coreworker.Obituary)) {
+	opts, err := workers.ParseRuntimeEnv(env)
+	if err != nil {
+		go ended(coreworker.Obituary{Text: err.Error(), NeverStarted: true}) // without the lock, which the caller holds
+		return
+	}
+	p.pool.Spawn(id, opts,
 		func(w *workers.Worker) { started(child{w}) },
 		func(_ *workers.Worker, d workers.Death) { ended(obituary(d)) })
 }

@@ -111,7 +111,7 @@ func (d *Actors) place(a *actor) {
 	if a.spec.Creation.HasPlacement {
 		res = a.spec.Creation.Placement
 	}
-	a.wish = &wish{res: res, owner: a.owner,
+	a.wish = &wish{res: res, env: a.spec.Env, owner: a.owner,
 		granted: func(w *Worker) { d.settle(a, w) },
 		failed: func(reason string) {
 			a.wish = nil

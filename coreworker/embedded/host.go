@@ -26,6 +26,8 @@ type Worker struct {
 	ID   ids.WorkerID
 	PID  int
 	Exec *execute.Executor
+	// Env is the environment that it was started with (task.Spec.Env). It never changes: a process cannot be cleaned.
+	Env string
 
 	attached bool
 	gone     bool

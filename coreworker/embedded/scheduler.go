@@ -21,9 +21,9 @@ type Scheduler struct {
 	keep     int // idle workers that stay
 	idle     []*Worker
 	workers  map[ids.WorkerID]*Worker
-	wishes   []*wish // without resources yet
-	placed   []*wish // resources acquired, no worker yet
-	starting int
+	wishes   []*wish        // without resources yet
+	placed   []*wish        // resources acquired, no worker yet
+	starting map[string]int // workers on their way, by environment
 	leases   map[*lease]struct{}
 	trimming bool
 	closed   bool
@@ -33,6 +33,7 @@ type Scheduler struct {
 type wish struct {
 	res     sched.Resources
 	gpus    []int // of res, once it is placed
+	env     string
 	owner   ids.WorkerID
 	granted func(*Worker)
 	failed  func(reason string)
@@ -50,20 +51,20 @@ type lease struct {
 func NewScheduler(host Host, node *sched.Node, keep int) *Scheduler {
 	return &Scheduler{host: host, node: node,
 		gpus: sched.NewGPUs(int(node.Total().Get(sched.GPU))), keep: max(keep, 1), workers: map[ids.WorkerID]*Worker{},
-		leases: map[*lease]struct{}{}}
+		leases: map[*lease]struct{}{}, starting: map[string]int{}}
 }
 
 // Prestart starts n workers that nobody has asked for yet.
 func (s *Scheduler) Prestart(n int) {
 	for range n {
-		s.spawn()
+		s.spawn("")
 	}
 }
 
-func (s *Scheduler) spawn() {
-	w := &Worker{ID: ids.NewWorkerID()}
+func (s *Scheduler) spawn(env string) {
+	w := &Worker{ID: ids.NewWorkerID(), Env: env}
 	s.workers[w.ID] = w
-	s.starting++
+	s.starting[env]++
 	s.host.Spawn(w)
 }
 
@@ -72,7 +73,7 @@ func (s *Scheduler) Worker(id ids.WorkerID) *Worker { return s.workers[id] }
 
 // Request implements submit.Leaser.
 func (s *Scheduler) Request(r *submit.Request) {
-	w := &wish{res: r.Resources, owner: r.Owner, failed: r.Failed, req: r}
+	w := &wish{res: r.Resources, env: r.Env, owner: r.Owner, failed: r.Failed, req: r}
 	w.granted = func(worker *Worker) {
 		if worker.calls == nil {
 			worker.calls = map[ids.FunctionID]int{}
@@ -221,28 +222,49 @@ func (s *Scheduler) schedule() {
 			s.placed = append(s.placed, w)
 			i--
 		}
-		if len(s.placed) > 0 && len(s.idle) > 0 {
-			w := s.placed[0]
-			s.placed = s.placed[1:]
-			worker := s.idle[len(s.idle)-1] // the one used last: its memory is warm
-			s.idle = s.idle[:len(s.idle)-1]
+		if w, worker := s.match(); w != nil {
 			worker.held, worker.gpus, worker.holding = w.res, w.gpus, true
 			w.granted(worker)
 			again = true
 		}
 	}
-	for s.starting < len(s.placed) {
-		s.spawn()
+	missing := map[string]int{}
+	for _, w := range s.placed {
+		if missing[w.env]++; missing[w.env] > s.starting[w.env] {
+			s.spawn(w.env)
+		}
 	}
 	s.markWanted()
+}
+
+// match takes the first placed wish that an idle worker fits, and the worker of those that was used last: its memory is
+// warm.
+func (s *Scheduler) match() (*wish, *Worker) {
+	for i, w := range s.placed {
+		for j := len(s.idle) - 1; j >= 0; j-- {
+			if worker := s.idle[j]; worker.Env == w.env {
+				s.placed = slices.Delete(s.placed, i, i+1)
+				s.idle = slices.Delete(s.idle, j, j+1)
+				return w, worker
+			}
+		}
+	}
+	return nil, nil
+}
+
+// arrived ends the count of a worker as one on its way.
+func (s *Scheduler) arrived(w *Worker) {
+	if s.starting[w.Env]--; s.starting[w.Env] == 0 {
+		delete(s.starting, w.Env)
+	}
 }
 
 // markWanted tells leases that somebody else waits for resources.
 func (s *Scheduler) markWanted() {
 	for l := range s.leases {
 		l.Wanted = slices.ContainsFunc(s.wishes, func(w *wish) bool {
-			// The wish of the same submitter for the same resources is one for more of what it has.
-			same := w.req != nil && w.owner == l.owner && w.res.Equal(l.worker.held)
+			// The wish of the same submitter for the same is one for more of what it has.
+			same := w.req != nil && w.owner == l.owner && w.env == l.worker.Env && w.res.Equal(l.worker.held)
 			return !same && s.node.Feasible(w.res)
 		})
 	}
@@ -254,7 +276,7 @@ func (s *Scheduler) Attached(w *Worker) {
 		return
 	}
 	w.attached = true
-	s.starting--
+	s.arrived(w)
 	s.rest(w)
 	s.schedule()
 }
@@ -301,10 +323,10 @@ func (s *Scheduler) Gone(w *Worker, reason string) {
 	}
 	s.letGo(w)
 	if !w.attached {
-		s.starting--
-		if reason != "" && len(s.placed) > 0 {
-			first := s.placed[0]
-			s.placed = s.placed[1:]
+		s.arrived(w)
+		if i := slices.IndexFunc(s.placed, func(p *wish) bool { return p.env == w.Env }); reason != "" && i >= 0 {
+			first := s.placed[i]
+			s.placed = slices.Delete(s.placed, i, i+1)
 			s.release(first.res, first.gpus)
 			first.failed(reason)
 		}

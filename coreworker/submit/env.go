@@ -34,6 +34,7 @@ type Leaser interface {
 // Request is a wish for a worker.
 type Request struct {
 	Resources sched.Resources
+	Env       string // task.Spec.Env
 	Owner     ids.WorkerID
 	Granted   func(*Lease)
 	Failed    func(reason string)

@@ -52,18 +52,19 @@ type item struct {
 // function each): a lease of theirs brings nothing that is not counted.
 type classKey struct {
 	resources sched.Key
+	env       string
 	counted   ids.FunctionID // zero: any function without a limit
 }
 
 func keyOf(s *task.Spec) classKey {
-	key := classKey{resources: s.Resources.Key()}
+	key := classKey{resources: s.Resources.Key(), env: s.Env}
 	if s.MaxCalls > 0 {
 		key.counted = s.Function
 	}
 	return key
 }
 
-// class is the tasks that may run on the same leases: same resources.
+// class is the tasks that may run on the same leases: same resources, same environment.
 type class struct {
 	n        *Normal
 	proto    *task.Spec
@@ -174,7 +175,7 @@ func (c *class) round() {
 }
 
 func (c *class) request() {
-	r := &Request{Resources: c.proto.Resources, Owner: c.n.owner}
+	r := &Request{Resources: c.proto.Resources, Env: c.proto.Env, Owner: c.n.owner}
 	forget := func() { c.requests = slices.DeleteFunc(c.requests, func(o *Request) bool { return o == r }) }
 	r.Granted = func(l *Lease) {
 		forget()

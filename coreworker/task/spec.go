@@ -56,8 +56,9 @@ type Spec struct {
 	Args       []Arg
 	NumReturns int
 	Resources  sched.Resources
-	MaxRetries int // -1 = for ever; of an actor method: max_task_retries
-	MaxCalls   int // a worker leaves after so many calls of Function; 0 = it stays
+	MaxRetries int    // -1 = for ever; of an actor method: max_task_retries
+	Env        string // of the worker that runs it: Ray's runtime_env as JSON, "" = the session's. Equal texts share workers
+	MaxCalls   int    // a worker leaves after so many calls of Function; 0 = it stays
 	Actor      ids.ActorID
 	Group      string
 	Creation   *Creation

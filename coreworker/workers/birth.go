@@ -14,6 +14,7 @@ import (
 type birth struct {
 	worker  *Worker
 	opts    SpawnOptions
+	env     []string // opts.Env, with what it refers to filled in
 	onStart func(*Worker)
 	onExit  func(*Worker, Death)
 	pipes   *pipes  // nil until it was handed to the zygote or executed

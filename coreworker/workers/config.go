@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -161,12 +163,37 @@ func (c *Config) environment(extra []string) ([]string, error) {
 		}
 	}
 	env := os.Environ()
+	given := make([]string, 0, len(options.Env))
 	for name, value := range options.Env {
-		env = append(env, name+"="+value)
+		given = append(given, name+"="+value)
 	}
+	env = append(env, expand(env, given)...)
 	env = append(env, c.Env...)
-	env = append(env, extra...)
+	env = append(env, expand(lastWins(slices.Clone(env)), extra)...)
 	return lastWins(append(env, "MOBULA_SESSION="+c.mark())), nil
+}
+
+var reference = regexp.MustCompile(`\$(\w+|\{[^}]*\})`)
+
+// expand puts the values that variables have in base in place of $NAME and ${NAME}, as Ray does with env_vars; a name
+// without a value stays as it is written.
+func expand(base, variables []string) []string {
+	values := make(map[string]string, len(base))
+	for _, variable := range base {
+		name, value, _ := strings.Cut(variable, "=")
+		values[name] = value
+	}
+	out := make([]string, len(variables))
+	for i, variable := range variables {
+		name, value, _ := strings.Cut(variable, "=")
+		out[i] = name + "=" + reference.ReplaceAllStringFunc(value, func(found string) string {
+			if known, ok := values[strings.Trim(found[1:], "{}")]; ok {
+				return known
+			}
+			return found
+		})
+	}
+	return out
 }
 
 // lastWins drops earlier settings of the same name: getenv would find the first.

@@ -105,6 +105,12 @@ func (p *Pool) Spawn(id ids.WorkerID, opts SpawnOptions, onStart func(*Worker), 
 		tickets = &Tickets{fd: -1}
 	}
 	b.worker.tickets = tickets
+	if len(opts.Env) > 0 && err == nil {
+		var base []string
+		base, err = p.cfg.environment(nil)
+		b.env = expand(base, opts.Env)
+		opts.Env = b.env // what it comes to decides whether it fits a request; an executed worker's is filled in later
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {

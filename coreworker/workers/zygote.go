@@ -283,7 +283,7 @@ func (p *Pool) feed() {
 			p.running.Go(func() { p.fail(b, err) })
 			continue
 		}
-		raw, err := json.Marshal(request{ID: b.worker.id.String(), Env: b.opts.Env})
+		raw, err := json.Marshal(request{ID: b.worker.id.String(), Env: b.env})
 		if err != nil {
 			p.cfg.Logf("workers: request: %v", err) // cannot be: strings only
 		}

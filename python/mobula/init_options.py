@@ -66,7 +66,7 @@ def read(given: Mapping[str, Any], private: Mapping[str, Any]) -> Settings:
         raise TypeError(f"init(runtime_env=): takes a dict, not {env!r}")
     check_runtime_env(env)
     _refuse_missing(given, private)
-    refuse_runtime_env(env, of_session=True)
+    refuse_runtime_env(env)
     level = given["logging_level"]
     if given["configure_logging"]:
         logging.getLogger("mobula").setLevel(level.upper() if isinstance(level, str) else level)

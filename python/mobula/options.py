@@ -251,7 +251,7 @@ def _refuse_common(options: Mapping[str, Any]) -> None:
     ):
         if options.get(keyword):
             raise _missing(keyword, what)
-    refuse_runtime_env(options.get("runtime_env"), of_session=False)
+    refuse_runtime_env(options.get("runtime_env"))
 
 
 def _refuse_generator_tuning(options: Mapping[str, Any]) -> None:

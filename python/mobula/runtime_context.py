@@ -6,12 +6,14 @@ what belongs to the actor is asked of the worker's actor, so it holds in threads
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from typing import TYPE_CHECKING, Any
 
 from mobula import session
 from mobula._core import context as task_context
+from mobula._core import inherited
 from mobula._core.ids import ActorID, JobID, NodeID, PlacementGroupID, TaskID
 
 if TYPE_CHECKING:
@@ -91,8 +93,8 @@ class RuntimeContext:
         return None
 
     def get_runtime_env_string(self) -> str:
-        """The runtime environment as JSON."""
-        return "{}"
+        """The runtime environment of the code that asks, as JSON."""
+        return json.dumps(inherited.whole(), sort_keys=True)
 
     def get_session_name(self) -> str:
         """A name for this session that no other on the machine has now."""
@@ -184,8 +186,8 @@ class RuntimeContext:
 
     @property
     def runtime_env(self) -> dict[str, Any]:
-        """The runtime environment of the code that asks."""
-        return {}
+        """The runtime environment of the code that asks: its own, its caller's and the session's in one."""
+        return inherited.whole()
 
 
 def get_runtime_context() -> RuntimeContext:

@@ -1,7 +1,8 @@
 """What `runtime_env=` may ask for.
 
-Owns the check of the dict and its form on the wire. `env_vars` of a whole session is what mobula can do; the rest of what Ray
-knows is refused by name, and keys that nobody knows are a ValueError (Ray accepts those, and does nothing).
+Owns the check of the dict and its form on the wire. `env_vars` is what mobula can do, of a session and of single tasks and
+actors; the rest of what Ray knows is refused by name, and keys that nobody knows are a ValueError (Ray accepts those, and
+does nothing).
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import json
 import os
 from typing import Any
+
+from mobula._core import inherited
 
 _LATER = frozenset(
     (
@@ -45,20 +48,11 @@ def check_runtime_env(env: dict[str, Any] | None) -> None:
             raise ValueError(f"runtime_env has no key {key!r}; mobula takes 'env_vars'")
 
 
-def refuse_runtime_env(env: dict[str, Any] | None, *, of_session: bool) -> None:
-    """Raises NotImplementedError for what is right and cannot be had yet: everything but the `env_vars` of a session."""
+def refuse_runtime_env(env: dict[str, Any] | None) -> None:
+    """Raises NotImplementedError for what is right and cannot be had yet: everything but `env_vars`."""
     for key, value in (env or {}).items():
-        if not value:
-            continue
-        if key != "env_vars":
-            raise NotImplementedError(
-                f"runtime_env[{key!r}] is not built into mobula yet; init(runtime_env={{'env_vars': ...}}) is what it takes"
-            )
-        if not of_session:
-            raise NotImplementedError(
-                "runtime_env['env_vars'] of single tasks and actors is not built into mobula yet: "
-                "give them to init(runtime_env=...), or set them inside the function"
-            )
+        if value and key != "env_vars":
+            raise NotImplementedError(f"runtime_env[{key!r}] is not built into mobula yet; 'env_vars' is what it takes")
 
 
 def check_env_vars(env_vars: object) -> None:
@@ -75,6 +69,9 @@ def check_env_vars(env_vars: object) -> None:
 
 
 def encode(env: dict[str, Any] | None) -> bytes:
-    """The form of TaskSpec.runtime_env: JSON, b"" for none."""
-    env_vars = (env or {}).get("env_vars")
+    """The form of TaskSpec.runtime_env: what the call gets beyond the session's environment, its caller's included.
+
+    JSON, b"" for nothing. Equal environments are equal bytes: the core compares those.
+    """
+    env_vars = inherited.merged(inherited.own(), env or {}).get("env_vars")
     return json.dumps({"env_vars": env_vars}, sort_keys=True).encode() if env_vars else b""

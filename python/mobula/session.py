@@ -151,9 +151,10 @@ def init(
 
 def _start(settings: Settings) -> None:
     global _started
-    from mobula._core import launch
+    from mobula._core import inherited, launch
 
     module = _module or _load()
+    environment = {"env_vars": settings.env_vars} if settings.env_vars else {}
     core = launch.start(
         launch.LaunchConfig(
             resources=settings.total,
@@ -162,6 +163,7 @@ def _start(settings: Settings) -> None:
             log_to_driver=settings.log_to_driver,
             temp_dir=settings.temp_dir,
             env=settings.env_vars,
+            options={"runtime_env": environment},
         )
     )
     try:
@@ -169,6 +171,7 @@ def _start(settings: Settings) -> None:
     except BaseException:
         core.stop()
         raise
+    inherited.of_session(environment)
     _started = Started(attached, settings, core.session_dir, core.socket_path)
     atexit.unregister(_at_exit)
     atexit.register(_at_exit)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
+import json
 import pickle
 import threading
 from typing import Any
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 
 import mobula
 from mobula import arguments, signatures
-from mobula._core import ids, process
+from mobula._core import ids, inherited, process
 from mobula._core.pb import boundary_pb2 as pb
 from mobula.serialization import deserialize, loads
 
@@ -153,6 +154,25 @@ def test_a_worker_that_used_gpus_leaves_after_one_call_unless_told_otherwise(att
         mobula.remote(**options)(lambda: None).remote()
     mobula.remote(num_gpus=1)(lambda: None).options(name="other").remote()
     assert [spec.max_calls for spec in attached.specs] == [1, 0, 5, 0, 1]
+
+
+def test_calls_inherit_the_environment_of_their_caller(attached: Unattached, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inherited, "_own", b'{"env_vars": {"A": "1", "B": "1"}}')
+    function = mobula.remote(lambda: None)
+    for variables in ({}, {"B": "2"}, {"C": "3"}):
+        function.options(runtime_env={"env_vars": variables}).remote()
+    function.remote()
+    sent = [json.loads(spec.runtime_env)["env_vars"] for spec in attached.specs]
+    assert sent == [{"A": "1", "B": "1"}, {"A": "1", "B": "2"}, {"A": "1", "B": "1", "C": "3"}, {"A": "1", "B": "1"}]
+
+
+def test_equal_environments_are_equal_bytes(attached: Unattached) -> None:
+    function = mobula.remote(lambda: None)
+    for variables in ({"A": "1", "B": "2"}, {"B": "2", "A": "1"}):
+        function.options(runtime_env={"env_vars": variables}).remote()
+    function.options(runtime_env={"env_vars": {}}).remote()
+    first, second, none = [spec.runtime_env for spec in attached.specs]
+    assert first == second != none == b""
 
 
 def test_a_redefinition_is_another_function(attached: Unattached) -> None:

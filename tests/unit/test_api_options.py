@@ -19,11 +19,6 @@ OTHERWISE = {
     "actor decorator | max_restarts | None": "ok",
     # Ray does not look at the type of an option that .options() refuses.
     "task options | _num_objects_per_yield | 'x'": "TypeError",
-    # Refused rather than ignored: workers do not apply it yet.
-    **{
-        f"{form} | runtime_env | {{'env_vars': {{'A': '1'}}}}": "NotImplementedError"
-        for form in ("task decorator", "task options", "actor decorator", "actor options")
-    },
 }
 
 
@@ -72,7 +67,6 @@ class Plain:
         {"fallback_strategy": [{"label_selector": {}}]},
         {"_labels": {"a": "b"}},
         {"runtime_env": {"pip": ["numpy"]}},
-        {"runtime_env": {"env_vars": {"A": "1"}}},
         {"runtime_env": {"working_dir": "/tmp"}},
         {"_generator_backpressure_num_objects": 3},
         {"_num_objects_per_yield": 2},

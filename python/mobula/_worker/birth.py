@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn, TextIO
 
+from mobula._core import inherited
 from mobula._worker import lifeline
 from mobula._worker.config import WorkerConfig
 
@@ -62,6 +63,7 @@ def become_worker(config: WorkerConfig, go_fd: int) -> NoReturn:
         if not lifeline.wait_for_go(go_fd) or not lifeline.die_with(config.core_pid):
             os._exit(LOST)
         lifeline.set_name("mobula-worker")
+        inherited.of_session(config.options.get("runtime_env") or {})
         _entry(config)(config)
         code = 0
     except SystemExit as exit_request:

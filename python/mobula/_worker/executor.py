@@ -10,6 +10,7 @@ from contextvars import copy_context
 from types import GeneratorType
 from typing import Any
 
+from mobula._core import inherited
 from mobula._core.context import current, set_async_actor
 from mobula._core.pb import boundary_pb2 as pb
 from mobula._worker import actor as actors
@@ -84,6 +85,7 @@ class Executor:
         try:
             resources = {resource.name: resource.amount for resource in spec.resources}
             worker.environment.apply(resources, run.gpus)
+            inherited.become(spec.runtime_env)
             context = worker.task_context(run, self._slot, resources)
             current.set(context)
             function = worker.functions.function(spec.function_id)
@@ -113,6 +115,7 @@ class Executor:
         worker = self._worker
         actor = Actor(run)
         worker.environment.apply(actor.resources, run.gpus)
+        inherited.become(spec.runtime_env)
         worker.actor = actor
         actors.become(actor)
         printing.becomes_actor(actor.class_name)
