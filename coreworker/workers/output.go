@@ -14,7 +14,7 @@ import (
 
 const (
 	maxLine      = 256 << 10 // a longer line is cut into several
-	maxHeld      = 512 << 10 // bytes of undelivered output of one process; beyond it the oldest goes
+	maxHeld      = 8 << 20   // bytes of undelivered output of one process; beyond it the oldest goes
 	maxBatch     = 32 << 10  // bytes handed over in one call
 	chunkCost    = 128       // what keeping one chunk costs besides its text
 	tailLines    = 20

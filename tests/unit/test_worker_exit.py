@@ -45,7 +45,8 @@ def run(lane, one):
 def run_worker(body: str) -> subprocess.CompletedProcess[str]:
     script = HEAD.format(here=str(HERE)) + textwrap.dedent(body) + "\nmain.run_worker(Config)\n"
     done = subprocess.run([sys.executable, "-W", "error", "-c", script], check=False, capture_output=True, text=True, timeout=60)
-    done.stdout, done.stderr = (re.sub("\x1emobula:[^\x1f]*\x1f", "", one) for one in (done.stdout, done.stderr))  # as the core does
+    # The core takes the marks out.
+    done.stdout, done.stderr = (re.sub("\x1emobula:[^\x1f]*\x1f", "", one) for one in (done.stdout, done.stderr))
     return done
 
 

@@ -78,6 +78,10 @@ class NoticeLane(Lane):
         self.opened += 1
         return stream
 
+    def has_news(self) -> bool:
+        """Whether poll_quietly() would find something now."""
+        return self._stream is not None and self._stream.wait_readable(0)
+
     def _file(self, message: pb.ToShim) -> None:
         super()._file(message)
         if message.logs:
@@ -113,6 +117,8 @@ class Helper:
         self._leaving: list[Lane] = []
         self._discards: deque[bytes] = deque()
         self._stopping = False
+        self._listens = False  # until the core has ended, for what workers printed last
+        self._emptied = threading.Event()
         self._pause = TICK_S
         self._active_until = 0.0
         self._seen_last = 0
@@ -166,9 +172,20 @@ class Helper:
         if reply.WhichOneof("kind") == "allocate":
             self._discards.append(reply.allocate.id.to_bytes(8, "little"))
 
+    def finish(self, timeout: float = 2.0) -> None:
+        """Ends the work of the thread after a last look at every queue. It goes on showing what workers print, which the
+        core hands on until its own end; stop() comes after that."""
+        thread = self._thread
+        if thread.ident is None or thread is threading.current_thread():
+            return
+        self._listens = self._stopping = True
+        self.wake()
+        self._emptied.wait(timeout)
+
     def stop(self, timeout: float = 2.0) -> None:
         """Ends the thread after a last look at every queue. Idempotent."""
         self._stopping = True
+        self._listens = False
         self.wake()
         thread = self._thread
         if thread.ident is not None and thread is not threading.current_thread():
@@ -216,6 +233,10 @@ class Helper:
                 self._look()
             if not self.session.ended:
                 self._send_queued()
+            self._fail_questions()
+            self._emptied.set()
+            if self._stopping:
+                self._listen()
         except _CONNECTION_ERRORS as error:
             if not self._stopping:
                 self.session.core_gone(1.0)
@@ -225,6 +246,7 @@ class Helper:
             raise
         finally:
             self._fail_questions()
+            self._emptied.set()
             ended = self.session.ended
             if ended is not None and not self._stopping:
                 self._on_core_gone(ended)
@@ -243,6 +265,24 @@ class Helper:
                 os.eventfd_read(self._wake_fd)
         if ready:
             self._active_until = time.monotonic() + 50 * TICK_S
+
+    def _listen(self) -> None:
+        """Reads until the core closes the lane, or stop() says that it has ended: then what has arrived is all there is."""
+        lane = self._lane
+        poll = select.poll()
+        poll.register(self._wake_fd, select.POLLIN)
+        while lane.is_open():
+            last = not self._listens
+            fd = lane.fileno()
+            poll.register(fd, select.POLLIN)
+            ready = poll.poll(0 if last else None)
+            if any(which == self._wake_fd for which, _ in ready):
+                os.eventfd_read(self._wake_fd)
+            while lane.has_news():  # the end of the stream may have come along with messages, and is told after them
+                lane.poll_quietly()
+            if last and not any(which == fd for which, _ in ready):
+                return
+            poll.unregister(fd)
 
     def _look(self) -> None:
         lane = self._lane

@@ -215,7 +215,10 @@ class Process:
             self._closed = True
         forks.forget(self._forget_in_child)
         try:
-            self._helper.stop()
+            if self._stop_core is None:
+                self._helper.stop()
+            else:
+                self._helper.finish()
         finally:
             self.session.closed = True
             if _current is self:
@@ -229,6 +232,7 @@ class Process:
                 self.arena.close()
             if self._stop_core is not None:
                 self._stop_core()
+                self._helper.stop()
             self.session.close()
             if self.mode == "driver":
                 refcount.clear()
