@@ -215,11 +215,14 @@ class Helper:
         """Mutations for all that finalizers queued about refs. Only under the lock of the log (refcount.drain)."""
         out = []
         refs = refcount.drain()
+        handles = refcount.drain_handles()
+        # Handles that came, before refs that went: the ref may have been all that kept the object with the handle inside.
+        if handles is not None and handles[0]:
+            out.append(pb.Mutation(actor_handles=pb.ActorHandles(added=handles[0])).SerializeToString())
         if refs is not None:
             out.append(pb.Mutation(refs=pb.Refs(added=refs[0], dropped=refs[1])).SerializeToString())
-        handles = refcount.drain_handles()
-        if handles is not None:
-            out.append(pb.Mutation(actor_handles=pb.ActorHandles(added=handles[0], dropped=handles[1])).SerializeToString())
+        if handles is not None and handles[1]:
+            out.append(pb.Mutation(actor_handles=pb.ActorHandles(dropped=handles[1])).SerializeToString())
         return out
 
     # ------------------------------------------------------------------------------------------ the thread
