@@ -7,7 +7,7 @@ one. A session that still runs when the test's function has returned has to come
 no canceled id, no object or block that the driver has no ref to, no pin without a view, and no more goroutines and
 descriptors than at an earlier rest with as many workers and lanes. A session that has ended leaves no process, folder,
 descriptor, thread or shared memory, nor does anything that the test started. A test whose work is meant to outlive it says
-so: `@pytest.mark.leaves("tasks_running")`.
+so: `@pytest.mark.leaves("tasks_running")`, or `leaves("descriptor")` for what a library keeps.
 
 Every wait is on a condition; what has not come to rest within PATIENCE_S is a finding, and the test fails by it.
 """
@@ -179,6 +179,7 @@ class Watch:
     def __init__(self) -> None:
         self.live: Watched | None = None
         self.ended: list[Watched] = []
+        self.before = Machine()  # the test that runs
 
     def install(self) -> None:
         """Wraps the start and the end of sessions."""
@@ -187,10 +188,9 @@ class Watch:
         start, shutdown = session._start, session.shutdown
 
         def watched_start(settings: Any) -> None:
-            before = Machine()
             start(settings)
             started = session.started()
-            self.live = Watched(started, started.session_dir, before)
+            self.live = Watched(started, started.session_dir, self.before)
 
         def watched_shutdown(*args: Any, **kwargs: Any) -> None:
             try:
@@ -224,11 +224,8 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
     """Notes what there was before the test."""
-    item.stash[_BEFORE] = Machine()
+    _watch.before = Machine()
     return (yield)
-
-
-_BEFORE = pytest.StashKey[Machine]()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -250,15 +247,13 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
     result = yield
     ended, _watch.ended = _watch.ended, []
     live = _watch.live
+    allowed = tuple(what for mark in item.iter_markers("leaves") for what in mark.args)
     found: list[str] = []
-    for one in ended:
-        # A session that was started later has processes and descriptors of its own.
-        if live is None:
-            found = found or waited(one.left)
-        elif os.path.exists(one.session_dir):
-            found.append(f"folder {one.session_dir}")
-    if live is None:
-        before = item.stash[_BEFORE]
+    found += [f"folder {one.session_dir}" for one in ended if os.path.exists(one.session_dir)]
+    if live is None:  # else that one's processes and descriptors are in the way
+        if ended:
+            found += waited(lambda: [what for what in ended[0].left() if not what.startswith(allowed)])
+        before = _watch.before
         found += waited(lambda: [what for what in before.new_since(Machine()) if what.startswith(("process", "/dev/shm"))])
     if found:
         pytest.fail(f"left behind: {'; '.join(dict.fromkeys(found))}", pytrace=False)

@@ -71,12 +71,17 @@ def test_many(fresh: Callable[..., Any]) -> None:
     until("all room is free", lambda: process.inspect().arena_used == 0)
 
 
+def _fill(kept: list[Any]) -> None:
+    for number in range(20):
+        ref = mobula.put(np.full(10 * MB, number, np.uint8))
+        kept.append(ref)
+
+
 def test_full_loses_nothing_and_works_again(fresh: Callable[..., Any]) -> None:
     process = fresh(object_store_memory=100 * MB)
     kept: list[Any] = []
     with pytest.raises(ObjectStoreFullError):
-        for number in range(20):
-            kept.append(mobula.put(np.full(10 * MB, number, np.uint8)))
+        _fill(kept)
     assert 8 <= len(kept) <= 10
     with pytest.raises(ObjectStoreFullError):
         mobula.put(bytes(101 * MB))

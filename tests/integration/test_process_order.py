@@ -6,7 +6,6 @@ import os
 import queue
 import random
 import threading
-import time
 from typing import Any
 
 import pytest
@@ -83,14 +82,26 @@ def double(value: int) -> int:
     return 2 * value
 
 
-def test_refs_through_a_queue_are_known_to_whoever_gets_them() -> None:
-    """Each thread makes refs of all kinds and gives them to the other, which gets them, or passes them on, at once."""
-    adder = Adder.remote()
-    ways: list[queue.SimpleQueue[Any]] = [queue.SimpleQueue(), queue.SimpleQueue()]
-    deadline = time.monotonic() + 200
+class Giver:
+    """One thread's side: makes refs of all kinds, and takes those of the other."""
 
-    def make(number: int, choose: random.Random) -> tuple[Any, int]:
-        match choose.randrange(20):
+    def __init__(self, adder: Any, out: queue.SimpleQueue[Any], into: queue.SimpleQueue[Any], seed: int) -> None:
+        self.adder = adder
+        self.out = out
+        self.into = into
+        self.choose = random.Random(seed)
+
+    def play(self) -> None:
+        for number in range(TURNS // 2):
+            self.out.put(self.make(number))
+            if number >= 100:
+                self.take()
+        self.out.put(None)
+        while self.take():
+            pass
+
+    def make(self, number: int) -> tuple[Any, int]:
+        match self.choose.randrange(20):
             case 0:
                 return double.remote(number), 2 * number
             case 1:
@@ -100,33 +111,29 @@ def test_refs_through_a_queue_are_known_to_whoever_gets_them() -> None:
             case 3:
                 return mobula.put([mobula.put(number)]), number
             case n if n < 8:
-                return adder.add.remote(number, 1), number + 1
+                return self.adder.add.remote(number, 1), number + 1
             case _:
                 return mobula.put(number), number
 
-    def play(out: queue.SimpleQueue[Any], into: queue.SimpleQueue[Any], seed: int) -> None:
-        choose = random.Random(seed)
-        for number in range(TURNS // 2):
-            out.put(make(number, choose))
-            if number >= 100:
-                take(into, choose)
-        out.put(None)
-        while take(into, choose):
-            assert time.monotonic() < deadline
-
-    def take(into: queue.SimpleQueue[Any], choose: random.Random) -> bool:
-        item = into.get(timeout=60)
+    def take(self) -> bool:
+        item = self.into.get(timeout=60)
         if item is None:
             return False
         ref, want = item
-        if choose.random() < 0.1:
+        if self.choose.random() < 0.1:
             assert len(mobula.wait([ref], timeout=60)[0]) == 1
         value = mobula.get(ref)
-        while isinstance(value, list):
+        if isinstance(value, list):
             value = mobula.get(value[-1]) if isinstance(value[-1], mobula.ObjectRef) else value[-1]
+        elif self.choose.random() < 0.05:
+            assert mobula.get(self.adder.add.remote(ref, 5)) == want + 5
         assert value == want
-        if choose.random() < 0.05 and isinstance(mobula.get(ref), int):
-            assert mobula.get(adder.add.remote(ref, 5)) == want + 5
         return True
 
-    _run(lambda: play(ways[0], ways[1], 1), lambda: play(ways[1], ways[0], 2))
+
+def test_refs_through_a_queue_are_known_to_whoever_gets_them() -> None:
+    """Each thread makes refs of all kinds and gives them to the other, which gets them, or passes them on, at once."""
+    adder = Adder.remote()
+    one: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    other: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    _run(Giver(adder, one, other, 1).play, Giver(adder, other, one, 2).play)
