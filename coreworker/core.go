@@ -47,6 +47,7 @@ type Core struct {
 	// callers lists, for each actor, the queues of calls to it.
 	callers map[ids.ActorID]map[*submit.Actor]*Process
 	timers  map[*timer]struct{}
+	streams map[ids.TaskID]*stream
 	closed  bool
 }
 
@@ -55,7 +56,7 @@ func New(cfg Config) *Core {
 	c := &Core{Job: ids.JobFromInt(1), Node: ids.NewNodeID(), cfg: cfg, began: time.Now(),
 		procs: map[ids.WorkerID]*Process{}, tasks: task.NewManager(), refs: refs.New(), store: objects.NewStore(),
 		arena: objects.NewArena(cfg.ArenaBytes, cfg.Reserve), kv: embedded.NewKV(),
-		callers: map[ids.ActorID]map[*submit.Actor]*Process{}, timers: map[*timer]struct{}{}}
+		callers: map[ids.ActorID]map[*submit.Actor]*Process{}, timers: map[*timer]struct{}{}, streams: map[ids.TaskID]*stream{}}
 	host := (*host)(c)
 	c.sched = embedded.NewScheduler(host, sched.New(cfg.Resources), int(cfg.Resources.Get("CPU")))
 	c.actors = embedded.NewActors(c.sched, embedded.ActorHooks{

@@ -106,6 +106,7 @@ func (c *Core) removeProcess(p *Process, why string) {
 		c.actors.OwnerGone(id, why)
 	}
 	c.abandonTasks(p, why)
+	c.dropStreams(p)
 	c.arena.DropProcess(p.ID)
 	c.free(c.refs.DropHolder(p.ID))
 }

@@ -33,6 +33,9 @@ func (p *Process) Submit(s *task.Spec) {
 		c.report(c.refs.Add(id, p.ID, 1))
 		c.store.Expect(id)
 	})
+	if s.Streaming {
+		c.openStream(s.ID, p, s.Backpressure)
+	}
 	c.use(s)
 	if s.Type == task.ActorMethod {
 		if _, ok := c.actors.Target(s.Actor); !ok {
@@ -130,6 +133,7 @@ func (c *Core) Settle(e *task.Entry, v task.Verdict, r peer.Reply) {
 	if e.Spec.Type == task.ActorCreation {
 		return // its outcome is the actor's state; its arguments are held until it is dead
 	}
+	defer c.endStream(e.Spec.ID)
 	var failure objects.Value
 	switch v {
 	case task.Complete:

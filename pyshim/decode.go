@@ -125,6 +125,17 @@ func (l *lane) decodeMutation(m *pb.Mutation) (func(), error) {
 		return func() { core.Cancel(id, force, recursive) }, nil
 	case *pb.Mutation_Done:
 		return l.decodeDone(k.Done)
+	case *pb.Mutation_Item:
+		return l.decodeItem(k.Item)
+	case *pb.Mutation_Consumed:
+		id, err := ids.Object(k.Consumed.GetObjectId())
+		if err != nil {
+			return nil, err
+		}
+		taken := int(k.Consumed.GetTaken())
+		return func() { p.Taken(id, taken) }, nil
+	case *pb.Mutation_DropStreams:
+		return l.decodeDropStreams(k.DropStreams)
 	case *pb.Mutation_Export:
 		e := k.Export
 		return func() { core.Export(e.GetNamespace(), e.GetKey(), e.GetValue()) }, nil
@@ -214,6 +225,10 @@ func decodeSpec(s *pb.TaskSpec) (*task.Spec, error) {
 			return nil, err
 		}
 	}
+	out.Streaming, out.Dynamic, out.Backpressure = s.Streaming, s.Dynamic, int(s.Backpressure)
+	if (out.Streaming || out.Dynamic) && (out.Type == task.ActorCreation || out.NumReturns != 1 || out.Streaming == out.Dynamic) {
+		return nil, fmt.Errorf("task %s: a generator is one return of a task or method, streaming or dynamic", id)
+	}
 	if err = checkID(out); err != nil {
 		return nil, err
 	}
@@ -295,6 +310,8 @@ func weigh(list []*pb.Mutation) (n int) {
 			for _, v := range k.Done.GetReturns() {
 				n += len(v.GetData())
 			}
+		case *pb.Mutation_Item:
+			n += len(k.Item.GetValue().GetData())
 		case *pb.Mutation_Export:
 			n += len(k.Export.GetValue())
 		}

@@ -43,7 +43,8 @@ func (l *lane) withValues(s *pb.TaskSpec, values []objects.Value) *pb.TaskSpec {
 	return &pb.TaskSpec{Type: s.Type, TaskId: s.TaskId, ParentTaskId: s.ParentTaskId, Name: s.Name, FunctionId: s.FunctionId,
 		Method: s.Method, Args: args, NumReturns: s.NumReturns, Resources: s.Resources, MaxRetries: s.MaxRetries,
 		RetryExceptions: s.RetryExceptions, RetryAllowlist: s.RetryAllowlist, ActorId: s.ActorId,
-		ConcurrencyGroup: s.ConcurrencyGroup, Actor: s.Actor, Depth: s.Depth, RuntimeEnv: s.RuntimeEnv, Placement: s.Placement}
+		ConcurrencyGroup: s.ConcurrencyGroup, Actor: s.Actor, Depth: s.Depth, RuntimeEnv: s.RuntimeEnv, Placement: s.Placement,
+		Streaming: s.Streaming, Dynamic: s.Dynamic, Backpressure: s.Backpressure}
 }
 
 func encodeValue(v objects.Value) *pb.Value {

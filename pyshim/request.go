@@ -81,6 +81,10 @@ func (l *lane) decodeRequest(q *pb.Request) (func(), error) {
 				return core.Wait(asker, objs, want, timeout, limited, func(w coreworker.Waited) { l.answer(id, encodeWaited(w)) })
 			})
 		}, nil
+	case *pb.Request_NextItems:
+		return l.decodeNextItems(id, k.NextItems)
+	case *pb.Request_Demand:
+		return l.decodeDemand(id, k.Demand)
 	case *pb.Request_Allocate:
 		size := k.Allocate.Size
 		return func() { l.answer(id, l.allocate(size)) }, nil
@@ -164,7 +168,7 @@ func refused(kind pb.ErrorKind, err error) *pb.Reply {
 
 func encodeFetched(f coreworker.Fetched) *pb.Reply {
 	if f.Canceled {
-		return &pb.Reply{Error: "the task that waits here was canceled", ErrorKind: pb.ErrorKind_ERROR_CANCELED}
+		return canceledReply()
 	}
 	out := &pb.GetReply{TimedOut: f.TimedOut, Failed: f.Failed, FailedIndex: uint32(f.Index), Values: make([]*pb.Value, len(f.Values))}
 	for i, v := range f.Values {
@@ -175,7 +179,7 @@ func encodeFetched(f coreworker.Fetched) *pb.Reply {
 
 func encodeWaited(w coreworker.Waited) *pb.Reply {
 	if w.Canceled {
-		return &pb.Reply{Error: "the task that waits here was canceled", ErrorKind: pb.ErrorKind_ERROR_CANCELED}
+		return canceledReply()
 	}
 	ready := make([]byte, len(w.Ready))
 	for i, r := range w.Ready {

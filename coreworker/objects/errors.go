@@ -120,6 +120,9 @@ func TaskCancelled(task ids.TaskID, why string) Value {
 // its readers skip ours.
 func WorkerDied(how string) Value { return withText(WorkerDiedType, how) }
 
+// EndOfStream marks that a generator has no more items.
+func EndOfStream() Value { return ErrorValue(EndOfStreamType, nil) }
+
 // OutOfMemory is what a task leaves whose worker was killed to free memory (OutOfMemoryError).
 func OutOfMemory(how string) Value { return withText(OutOfMemoryType, how) }
 

@@ -30,6 +30,7 @@ const (
 	ObjectFreedType            ErrorType = 21
 	OutOfMemoryType            ErrorType = 22
 	NodeDiedType               ErrorType = 23
+	EndOfStreamType            ErrorType = 24 // a mark: what follows the last item of a stream
 	ActorUnavailableType       ErrorType = 25
 	WorkerStartupFailedType    ErrorType = 33
 )

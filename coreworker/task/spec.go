@@ -62,6 +62,11 @@ type Spec struct {
 	Actor      ids.ActorID
 	Group      string
 	Creation   *Creation
+	// Items of a generator are objects of their own: return index+2. Streaming: the owner reads them as they come, and
+	// holds the producer back while Backpressure of them (0 = any number) were not taken. Dynamic: return 1 lists them.
+	Streaming    bool
+	Dynamic      bool
+	Backpressure int
 	// Wire is the carrier's own encoding of this spec. The core never looks inside: it hands it to the carrier that
 	// brings the task to its executor, so that a spec is not encoded twice.
 	Wire any

@@ -887,6 +887,9 @@ type Mutation struct {
 	//	*Mutation_ActorHandles
 	//	*Mutation_Done
 	//	*Mutation_Discard
+	//	*Mutation_Item
+	//	*Mutation_Consumed
+	//	*Mutation_DropStreams
 	Kind          isMutation_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1019,6 +1022,33 @@ func (x *Mutation) GetDiscard() []byte {
 	return nil
 }
 
+func (x *Mutation) GetItem() *GeneratorItem {
+	if x != nil {
+		if x, ok := x.Kind.(*Mutation_Item); ok {
+			return x.Item
+		}
+	}
+	return nil
+}
+
+func (x *Mutation) GetConsumed() *StreamConsumed {
+	if x != nil {
+		if x, ok := x.Kind.(*Mutation_Consumed); ok {
+			return x.Consumed
+		}
+	}
+	return nil
+}
+
+func (x *Mutation) GetDropStreams() []byte {
+	if x != nil {
+		if x, ok := x.Kind.(*Mutation_DropStreams); ok {
+			return x.DropStreams
+		}
+	}
+	return nil
+}
+
 type isMutation_Kind interface {
 	isMutation_Kind()
 }
@@ -1065,6 +1095,18 @@ type Mutation_Discard struct {
 	Discard []byte `protobuf:"bytes,9,opt,name=discard,proto3,oneof"` // block ids (as in unpin) that this process allocated and will not seal
 }
 
+type Mutation_Item struct {
+	Item *GeneratorItem `protobuf:"bytes,20,opt,name=item,proto3,oneof"`
+}
+
+type Mutation_Consumed struct {
+	Consumed *StreamConsumed `protobuf:"bytes,21,opt,name=consumed,proto3,oneof"`
+}
+
+type Mutation_DropStreams struct {
+	DropStreams []byte `protobuf:"bytes,22,opt,name=drop_streams,json=dropStreams,proto3,oneof"` // for each: object id of the generator (28 bytes), items taken (4 bytes, little-endian)
+}
+
 func (*Mutation_Submit) isMutation_Kind() {}
 
 func (*Mutation_Put) isMutation_Kind() {}
@@ -1084,6 +1126,12 @@ func (*Mutation_ActorHandles) isMutation_Kind() {}
 func (*Mutation_Done) isMutation_Kind() {}
 
 func (*Mutation_Discard) isMutation_Kind() {}
+
+func (*Mutation_Item) isMutation_Kind() {}
+
+func (*Mutation_Consumed) isMutation_Kind() {}
+
+func (*Mutation_DropStreams) isMutation_Kind() {}
 
 type Put struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1137,6 +1185,121 @@ func (x *Put) GetValue() *Value {
 	return nil
 }
 
+// What a generator task has yielded, told by the process that runs it. Items of one attempt come in order; one that the
+// stream has from an earlier attempt is given back.
+type GeneratorItem struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	TaskId        []byte                 `protobuf:"bytes,1,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
+	Index         uint32                 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"` // 0, 1, 2 …; its object is return index + 2 of the task
+	Value         *Value                 `protobuf:"bytes,3,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GeneratorItem) Reset() {
+	*x = GeneratorItem{}
+	mi := &file_boundary_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GeneratorItem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GeneratorItem) ProtoMessage() {}
+
+func (x *GeneratorItem) ProtoReflect() protoreflect.Message {
+	mi := &file_boundary_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GeneratorItem.ProtoReflect.Descriptor instead.
+func (*GeneratorItem) Descriptor() ([]byte, []int) {
+	return file_boundary_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *GeneratorItem) GetTaskId() []byte {
+	if x != nil {
+		return x.TaskId
+	}
+	return nil
+}
+
+func (x *GeneratorItem) GetIndex() uint32 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *GeneratorItem) GetValue() *Value {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
+// The consumer has taken this many items: what a producer that is held back waits for. Only sent for streams with a limit.
+type StreamConsumed struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ObjectId      []byte                 `protobuf:"bytes,1,opt,name=object_id,json=objectId,proto3" json:"object_id,omitempty"` // of the generator: return 1 of the task
+	Taken         uint32                 `protobuf:"varint,2,opt,name=taken,proto3" json:"taken,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamConsumed) Reset() {
+	*x = StreamConsumed{}
+	mi := &file_boundary_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamConsumed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamConsumed) ProtoMessage() {}
+
+func (x *StreamConsumed) ProtoReflect() protoreflect.Message {
+	mi := &file_boundary_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamConsumed.ProtoReflect.Descriptor instead.
+func (*StreamConsumed) Descriptor() ([]byte, []int) {
+	return file_boundary_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *StreamConsumed) GetObjectId() []byte {
+	if x != nil {
+		return x.ObjectId
+	}
+	return nil
+}
+
+func (x *StreamConsumed) GetTaken() uint32 {
+	if x != nil {
+		return x.Taken
+	}
+	return 0
+}
+
 // Handles of ObjectRef that came into being by deserialization, or went. One entry per Python object, so ids repeat.
 type Refs struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1148,7 +1311,7 @@ type Refs struct {
 
 func (x *Refs) Reset() {
 	*x = Refs{}
-	mi := &file_boundary_proto_msgTypes[9]
+	mi := &file_boundary_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1160,7 +1323,7 @@ func (x *Refs) String() string {
 func (*Refs) ProtoMessage() {}
 
 func (x *Refs) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[9]
+	mi := &file_boundary_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1173,7 +1336,7 @@ func (x *Refs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refs.ProtoReflect.Descriptor instead.
 func (*Refs) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{9}
+	return file_boundary_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Refs) GetAdded() []byte {
@@ -1200,7 +1363,7 @@ type ActorHandles struct {
 
 func (x *ActorHandles) Reset() {
 	*x = ActorHandles{}
-	mi := &file_boundary_proto_msgTypes[10]
+	mi := &file_boundary_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1212,7 +1375,7 @@ func (x *ActorHandles) String() string {
 func (*ActorHandles) ProtoMessage() {}
 
 func (x *ActorHandles) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[10]
+	mi := &file_boundary_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1225,7 +1388,7 @@ func (x *ActorHandles) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorHandles.ProtoReflect.Descriptor instead.
 func (*ActorHandles) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{10}
+	return file_boundary_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ActorHandles) GetAdded() []byte {
@@ -1253,7 +1416,7 @@ type Cancel struct {
 
 func (x *Cancel) Reset() {
 	*x = Cancel{}
-	mi := &file_boundary_proto_msgTypes[11]
+	mi := &file_boundary_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1265,7 +1428,7 @@ func (x *Cancel) String() string {
 func (*Cancel) ProtoMessage() {}
 
 func (x *Cancel) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[11]
+	mi := &file_boundary_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1278,7 +1441,7 @@ func (x *Cancel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cancel.ProtoReflect.Descriptor instead.
 func (*Cancel) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{11}
+	return file_boundary_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Cancel) GetObjectId() []byte {
@@ -1314,7 +1477,7 @@ type Export struct {
 
 func (x *Export) Reset() {
 	*x = Export{}
-	mi := &file_boundary_proto_msgTypes[12]
+	mi := &file_boundary_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1326,7 +1489,7 @@ func (x *Export) String() string {
 func (*Export) ProtoMessage() {}
 
 func (x *Export) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[12]
+	mi := &file_boundary_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1339,7 +1502,7 @@ func (x *Export) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Export.ProtoReflect.Descriptor instead.
 func (*Export) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{12}
+	return file_boundary_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Export) GetNamespace() string {
@@ -1373,7 +1536,7 @@ type KillActor struct {
 
 func (x *KillActor) Reset() {
 	*x = KillActor{}
-	mi := &file_boundary_proto_msgTypes[13]
+	mi := &file_boundary_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1385,7 +1548,7 @@ func (x *KillActor) String() string {
 func (*KillActor) ProtoMessage() {}
 
 func (x *KillActor) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[13]
+	mi := &file_boundary_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1398,7 +1561,7 @@ func (x *KillActor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillActor.ProtoReflect.Descriptor instead.
 func (*KillActor) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{13}
+	return file_boundary_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *KillActor) GetActorId() []byte {
@@ -1425,7 +1588,7 @@ type Resource struct {
 
 func (x *Resource) Reset() {
 	*x = Resource{}
-	mi := &file_boundary_proto_msgTypes[14]
+	mi := &file_boundary_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1437,7 +1600,7 @@ func (x *Resource) String() string {
 func (*Resource) ProtoMessage() {}
 
 func (x *Resource) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[14]
+	mi := &file_boundary_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1450,7 +1613,7 @@ func (x *Resource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resource.ProtoReflect.Descriptor instead.
 func (*Resource) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{14}
+	return file_boundary_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Resource) GetName() string {
@@ -1488,13 +1651,18 @@ type TaskSpec struct {
 	RuntimeEnv       []byte                 `protobuf:"bytes,17,opt,name=runtime_env,json=runtimeEnv,proto3" json:"runtime_env,omitempty"` // serialized JSON, empty = none
 	Placement        []byte                 `protobuf:"bytes,18,opt,name=placement,proto3" json:"placement,omitempty"`                     // scheduling strategy, opaque here; empty = default
 	MaxCalls         uint32                 `protobuf:"varint,50,opt,name=max_calls,json=maxCalls,proto3" json:"max_calls,omitempty"`      // normal tasks: a worker leaves after so many calls of this function; 0 = it stays
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// A generator whose items are objects of their own (num_returns is 1: the generator). Streaming: the submitter reads
+	// them as they come, and has one reference to each. Dynamic: return 1 is a list of them, made by the executor.
+	Streaming     bool   `protobuf:"varint,30,opt,name=streaming,proto3" json:"streaming,omitempty"`
+	Dynamic       bool   `protobuf:"varint,31,opt,name=dynamic,proto3" json:"dynamic,omitempty"`
+	Backpressure  uint32 `protobuf:"varint,32,opt,name=backpressure,proto3" json:"backpressure,omitempty"` // streaming: stop when this many items were not taken; 0 = no limit
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TaskSpec) Reset() {
 	*x = TaskSpec{}
-	mi := &file_boundary_proto_msgTypes[15]
+	mi := &file_boundary_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1506,7 +1674,7 @@ func (x *TaskSpec) String() string {
 func (*TaskSpec) ProtoMessage() {}
 
 func (x *TaskSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[15]
+	mi := &file_boundary_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1519,7 +1687,7 @@ func (x *TaskSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskSpec.ProtoReflect.Descriptor instead.
 func (*TaskSpec) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{15}
+	return file_boundary_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *TaskSpec) GetType() TaskType {
@@ -1655,6 +1823,27 @@ func (x *TaskSpec) GetMaxCalls() uint32 {
 	return 0
 }
 
+func (x *TaskSpec) GetStreaming() bool {
+	if x != nil {
+		return x.Streaming
+	}
+	return false
+}
+
+func (x *TaskSpec) GetDynamic() bool {
+	if x != nil {
+		return x.Dynamic
+	}
+	return false
+}
+
+func (x *TaskSpec) GetBackpressure() uint32 {
+	if x != nil {
+		return x.Backpressure
+	}
+	return 0
+}
+
 type ConcurrencyGroup struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	Name           string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -1665,7 +1854,7 @@ type ConcurrencyGroup struct {
 
 func (x *ConcurrencyGroup) Reset() {
 	*x = ConcurrencyGroup{}
-	mi := &file_boundary_proto_msgTypes[16]
+	mi := &file_boundary_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1677,7 +1866,7 @@ func (x *ConcurrencyGroup) String() string {
 func (*ConcurrencyGroup) ProtoMessage() {}
 
 func (x *ConcurrencyGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[16]
+	mi := &file_boundary_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1690,7 +1879,7 @@ func (x *ConcurrencyGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConcurrencyGroup.ProtoReflect.Descriptor instead.
 func (*ConcurrencyGroup) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{16}
+	return file_boundary_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ConcurrencyGroup) GetName() string {
@@ -1727,7 +1916,7 @@ type ActorCreation struct {
 
 func (x *ActorCreation) Reset() {
 	*x = ActorCreation{}
-	mi := &file_boundary_proto_msgTypes[17]
+	mi := &file_boundary_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1739,7 +1928,7 @@ func (x *ActorCreation) String() string {
 func (*ActorCreation) ProtoMessage() {}
 
 func (x *ActorCreation) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[17]
+	mi := &file_boundary_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1752,7 +1941,7 @@ func (x *ActorCreation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorCreation.ProtoReflect.Descriptor instead.
 func (*ActorCreation) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{17}
+	return file_boundary_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ActorCreation) GetMaxRestarts() int32 {
@@ -1855,6 +2044,8 @@ type Request struct {
 	//	*Request_Abandon
 	//	*Request_ListNamedActors
 	//	*Request_Sync
+	//	*Request_NextItems
+	//	*Request_Demand
 	Kind          isRequest_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1862,7 +2053,7 @@ type Request struct {
 
 func (x *Request) Reset() {
 	*x = Request{}
-	mi := &file_boundary_proto_msgTypes[18]
+	mi := &file_boundary_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1874,7 +2065,7 @@ func (x *Request) String() string {
 func (*Request) ProtoMessage() {}
 
 func (x *Request) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[18]
+	mi := &file_boundary_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1887,7 +2078,7 @@ func (x *Request) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Request.ProtoReflect.Descriptor instead.
 func (*Request) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{18}
+	return file_boundary_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Request) GetId() uint64 {
@@ -2003,6 +2194,24 @@ func (x *Request) GetSync() *Sync {
 	return nil
 }
 
+func (x *Request) GetNextItems() *NextItems {
+	if x != nil {
+		if x, ok := x.Kind.(*Request_NextItems); ok {
+			return x.NextItems
+		}
+	}
+	return nil
+}
+
+func (x *Request) GetDemand() *Demand {
+	if x != nil {
+		if x, ok := x.Kind.(*Request_Demand); ok {
+			return x.Demand
+		}
+	}
+	return nil
+}
+
 type isRequest_Kind interface {
 	isRequest_Kind()
 }
@@ -2051,6 +2260,14 @@ type Request_Sync struct {
 	Sync *Sync `protobuf:"bytes,12,opt,name=sync,proto3,oneof"` // answered once `after` was applied: a barrier
 }
 
+type Request_NextItems struct {
+	NextItems *NextItems `protobuf:"bytes,30,opt,name=next_items,json=nextItems,proto3,oneof"`
+}
+
+type Request_Demand struct {
+	Demand *Demand `protobuf:"bytes,31,opt,name=demand,proto3,oneof"`
+}
+
 func (*Request_Get) isRequest_Kind() {}
 
 func (*Request_Wait) isRequest_Kind() {}
@@ -2073,6 +2290,10 @@ func (*Request_ListNamedActors) isRequest_Kind() {}
 
 func (*Request_Sync) isRequest_Kind() {}
 
+func (*Request_NextItems) isRequest_Kind() {}
+
+func (*Request_Demand) isRequest_Kind() {}
+
 type Reply struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Id        uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -2088,6 +2309,7 @@ type Reply struct {
 	//	*Reply_ClusterInfo
 	//	*Reply_TaskPending
 	//	*Reply_NamedActors
+	//	*Reply_Items
 	Kind          isReply_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2095,7 +2317,7 @@ type Reply struct {
 
 func (x *Reply) Reset() {
 	*x = Reply{}
-	mi := &file_boundary_proto_msgTypes[19]
+	mi := &file_boundary_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2107,7 +2329,7 @@ func (x *Reply) String() string {
 func (*Reply) ProtoMessage() {}
 
 func (x *Reply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[19]
+	mi := &file_boundary_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2120,7 +2342,7 @@ func (x *Reply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reply.ProtoReflect.Descriptor instead.
 func (*Reply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{19}
+	return file_boundary_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Reply) GetId() uint64 {
@@ -2223,6 +2445,15 @@ func (x *Reply) GetNamedActors() *NamedActors {
 	return nil
 }
 
+func (x *Reply) GetItems() *ItemsReply {
+	if x != nil {
+		if x, ok := x.Kind.(*Reply_Items); ok {
+			return x.Items
+		}
+	}
+	return nil
+}
+
 type isReply_Kind interface {
 	isReply_Kind()
 }
@@ -2259,6 +2490,10 @@ type Reply_NamedActors struct {
 	NamedActors *NamedActors `protobuf:"bytes,11,opt,name=named_actors,json=namedActors,proto3,oneof"`
 }
 
+type Reply_Items struct {
+	Items *ItemsReply `protobuf:"bytes,30,opt,name=items,proto3,oneof"`
+}
+
 func (*Reply_Get) isReply_Kind() {}
 
 func (*Reply_Wait) isReply_Kind() {}
@@ -2275,6 +2510,8 @@ func (*Reply_TaskPending) isReply_Kind() {}
 
 func (*Reply_NamedActors) isReply_Kind() {}
 
+func (*Reply_Items) isReply_Kind() {}
+
 // Blocks until every object is there, one of them is an error, the time is over, or the asking task is canceled.
 type Get struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2287,7 +2524,7 @@ type Get struct {
 
 func (x *Get) Reset() {
 	*x = Get{}
-	mi := &file_boundary_proto_msgTypes[20]
+	mi := &file_boundary_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2299,7 +2536,7 @@ func (x *Get) String() string {
 func (*Get) ProtoMessage() {}
 
 func (x *Get) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[20]
+	mi := &file_boundary_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2312,7 +2549,7 @@ func (x *Get) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Get.ProtoReflect.Descriptor instead.
 func (*Get) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{20}
+	return file_boundary_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Get) GetObjectIds() []byte {
@@ -2348,7 +2585,7 @@ type GetReply struct {
 
 func (x *GetReply) Reset() {
 	*x = GetReply{}
-	mi := &file_boundary_proto_msgTypes[21]
+	mi := &file_boundary_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2360,7 +2597,7 @@ func (x *GetReply) String() string {
 func (*GetReply) ProtoMessage() {}
 
 func (x *GetReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[21]
+	mi := &file_boundary_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2373,7 +2610,7 @@ func (x *GetReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReply.ProtoReflect.Descriptor instead.
 func (*GetReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{21}
+	return file_boundary_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *GetReply) GetValues() []*Value {
@@ -2416,7 +2653,7 @@ type Wait struct {
 
 func (x *Wait) Reset() {
 	*x = Wait{}
-	mi := &file_boundary_proto_msgTypes[22]
+	mi := &file_boundary_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2428,7 +2665,7 @@ func (x *Wait) String() string {
 func (*Wait) ProtoMessage() {}
 
 func (x *Wait) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[22]
+	mi := &file_boundary_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2441,7 +2678,7 @@ func (x *Wait) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Wait.ProtoReflect.Descriptor instead.
 func (*Wait) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{22}
+	return file_boundary_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Wait) GetObjectIds() []byte {
@@ -2481,7 +2718,7 @@ type WaitReply struct {
 
 func (x *WaitReply) Reset() {
 	*x = WaitReply{}
-	mi := &file_boundary_proto_msgTypes[23]
+	mi := &file_boundary_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2493,7 +2730,7 @@ func (x *WaitReply) String() string {
 func (*WaitReply) ProtoMessage() {}
 
 func (x *WaitReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[23]
+	mi := &file_boundary_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2506,12 +2743,211 @@ func (x *WaitReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitReply.ProtoReflect.Descriptor instead.
 func (*WaitReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{23}
+	return file_boundary_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *WaitReply) GetReady() []byte {
 	if x != nil {
 		return x.Ready
+	}
+	return nil
+}
+
+// Items of a stream from one on, as soon as that one is there; those behind it are sent ahead.
+type NextItems struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ObjectId      []byte                 `protobuf:"bytes,1,opt,name=object_id,json=objectId,proto3" json:"object_id,omitempty"` // of the first item wanted
+	TimeoutMs     int64                  `protobuf:"varint,2,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"`
+	TaskId        []byte                 `protobuf:"bytes,3,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"` // the task that asks
+	Most          uint32                 `protobuf:"varint,4,opt,name=most,proto3" json:"most,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NextItems) Reset() {
+	*x = NextItems{}
+	mi := &file_boundary_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NextItems) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NextItems) ProtoMessage() {}
+
+func (x *NextItems) ProtoReflect() protoreflect.Message {
+	mi := &file_boundary_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NextItems.ProtoReflect.Descriptor instead.
+func (*NextItems) Descriptor() ([]byte, []int) {
+	return file_boundary_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *NextItems) GetObjectId() []byte {
+	if x != nil {
+		return x.ObjectId
+	}
+	return nil
+}
+
+func (x *NextItems) GetTimeoutMs() int64 {
+	if x != nil {
+		return x.TimeoutMs
+	}
+	return 0
+}
+
+func (x *NextItems) GetTaskId() []byte {
+	if x != nil {
+		return x.TaskId
+	}
+	return nil
+}
+
+func (x *NextItems) GetMost() uint32 {
+	if x != nil {
+		return x.Most
+	}
+	return 0
+}
+
+// Nothing is added to reference counts: taking an item takes over the reference that the stream had.
+type ItemsReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Values        []*Value               `protobuf:"bytes,1,rep,name=values,proto3" json:"values,omitempty"` // of consecutive items; one without metadata is too large to be sent ahead
+	TimedOut      bool                   `protobuf:"varint,2,opt,name=timed_out,json=timedOut,proto3" json:"timed_out,omitempty"`
+	Ended         bool                   `protobuf:"varint,3,opt,name=ended,proto3" json:"ended,omitempty"`   // there is no such item and will be none
+	Failed        bool                   `protobuf:"varint,4,opt,name=failed,proto3" json:"failed,omitempty"` // ended, and the generator's own object is an error
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ItemsReply) Reset() {
+	*x = ItemsReply{}
+	mi := &file_boundary_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ItemsReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ItemsReply) ProtoMessage() {}
+
+func (x *ItemsReply) ProtoReflect() protoreflect.Message {
+	mi := &file_boundary_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ItemsReply.ProtoReflect.Descriptor instead.
+func (*ItemsReply) Descriptor() ([]byte, []int) {
+	return file_boundary_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ItemsReply) GetValues() []*Value {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+func (x *ItemsReply) GetTimedOut() bool {
+	if x != nil {
+		return x.TimedOut
+	}
+	return false
+}
+
+func (x *ItemsReply) GetEnded() bool {
+	if x != nil {
+		return x.Ended
+	}
+	return false
+}
+
+func (x *ItemsReply) GetFailed() bool {
+	if x != nil {
+		return x.Failed
+	}
+	return false
+}
+
+// Asked by a producer: answered when fewer items than the limit are not taken, or nobody can take them any more.
+type Demand struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ObjectId      []byte                 `protobuf:"bytes,1,opt,name=object_id,json=objectId,proto3" json:"object_id,omitempty"` // of the generator
+	Produced      uint32                 `protobuf:"varint,2,opt,name=produced,proto3" json:"produced,omitempty"`
+	TaskId        []byte                 `protobuf:"bytes,3,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"` // the producer; empty where a loop asks that may not block
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Demand) Reset() {
+	*x = Demand{}
+	mi := &file_boundary_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Demand) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Demand) ProtoMessage() {}
+
+func (x *Demand) ProtoReflect() protoreflect.Message {
+	mi := &file_boundary_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Demand.ProtoReflect.Descriptor instead.
+func (*Demand) Descriptor() ([]byte, []int) {
+	return file_boundary_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *Demand) GetObjectId() []byte {
+	if x != nil {
+		return x.ObjectId
+	}
+	return nil
+}
+
+func (x *Demand) GetProduced() uint32 {
+	if x != nil {
+		return x.Produced
+	}
+	return 0
+}
+
+func (x *Demand) GetTaskId() []byte {
+	if x != nil {
+		return x.TaskId
 	}
 	return nil
 }
@@ -2525,7 +2961,7 @@ type Allocate struct {
 
 func (x *Allocate) Reset() {
 	*x = Allocate{}
-	mi := &file_boundary_proto_msgTypes[24]
+	mi := &file_boundary_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2537,7 +2973,7 @@ func (x *Allocate) String() string {
 func (*Allocate) ProtoMessage() {}
 
 func (x *Allocate) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[24]
+	mi := &file_boundary_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2550,7 +2986,7 @@ func (x *Allocate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Allocate.ProtoReflect.Descriptor instead.
 func (*Allocate) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{24}
+	return file_boundary_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Allocate) GetSize() uint64 {
@@ -2570,7 +3006,7 @@ type RegisterActor struct {
 
 func (x *RegisterActor) Reset() {
 	*x = RegisterActor{}
-	mi := &file_boundary_proto_msgTypes[25]
+	mi := &file_boundary_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2582,7 +3018,7 @@ func (x *RegisterActor) String() string {
 func (*RegisterActor) ProtoMessage() {}
 
 func (x *RegisterActor) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[25]
+	mi := &file_boundary_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2595,7 +3031,7 @@ func (x *RegisterActor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterActor.ProtoReflect.Descriptor instead.
 func (*RegisterActor) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{25}
+	return file_boundary_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *RegisterActor) GetSpec() *TaskSpec {
@@ -2622,7 +3058,7 @@ type LookupActor struct {
 
 func (x *LookupActor) Reset() {
 	*x = LookupActor{}
-	mi := &file_boundary_proto_msgTypes[26]
+	mi := &file_boundary_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2634,7 +3070,7 @@ func (x *LookupActor) String() string {
 func (*LookupActor) ProtoMessage() {}
 
 func (x *LookupActor) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[26]
+	mi := &file_boundary_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2647,7 +3083,7 @@ func (x *LookupActor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupActor.ProtoReflect.Descriptor instead.
 func (*LookupActor) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{26}
+	return file_boundary_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *LookupActor) GetName() string {
@@ -2675,7 +3111,7 @@ type ActorInfo struct {
 
 func (x *ActorInfo) Reset() {
 	*x = ActorInfo{}
-	mi := &file_boundary_proto_msgTypes[27]
+	mi := &file_boundary_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2687,7 +3123,7 @@ func (x *ActorInfo) String() string {
 func (*ActorInfo) ProtoMessage() {}
 
 func (x *ActorInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[27]
+	mi := &file_boundary_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2700,7 +3136,7 @@ func (x *ActorInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorInfo.ProtoReflect.Descriptor instead.
 func (*ActorInfo) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{27}
+	return file_boundary_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ActorInfo) GetActorId() []byte {
@@ -2734,7 +3170,7 @@ type ListNamedActors struct {
 
 func (x *ListNamedActors) Reset() {
 	*x = ListNamedActors{}
-	mi := &file_boundary_proto_msgTypes[28]
+	mi := &file_boundary_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2746,7 +3182,7 @@ func (x *ListNamedActors) String() string {
 func (*ListNamedActors) ProtoMessage() {}
 
 func (x *ListNamedActors) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[28]
+	mi := &file_boundary_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2759,7 +3195,7 @@ func (x *ListNamedActors) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNamedActors.ProtoReflect.Descriptor instead.
 func (*ListNamedActors) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{28}
+	return file_boundary_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ListNamedActors) GetAllNamespaces() bool {
@@ -2786,7 +3222,7 @@ type NamedActors struct {
 
 func (x *NamedActors) Reset() {
 	*x = NamedActors{}
-	mi := &file_boundary_proto_msgTypes[29]
+	mi := &file_boundary_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2798,7 +3234,7 @@ func (x *NamedActors) String() string {
 func (*NamedActors) ProtoMessage() {}
 
 func (x *NamedActors) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[29]
+	mi := &file_boundary_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2811,7 +3247,7 @@ func (x *NamedActors) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamedActors.ProtoReflect.Descriptor instead.
 func (*NamedActors) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{29}
+	return file_boundary_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *NamedActors) GetNames() []string {
@@ -2838,7 +3274,7 @@ type KvGet struct {
 
 func (x *KvGet) Reset() {
 	*x = KvGet{}
-	mi := &file_boundary_proto_msgTypes[30]
+	mi := &file_boundary_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2850,7 +3286,7 @@ func (x *KvGet) String() string {
 func (*KvGet) ProtoMessage() {}
 
 func (x *KvGet) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[30]
+	mi := &file_boundary_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2863,7 +3299,7 @@ func (x *KvGet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KvGet.ProtoReflect.Descriptor instead.
 func (*KvGet) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{30}
+	return file_boundary_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *KvGet) GetNamespace() string {
@@ -2890,7 +3326,7 @@ type KvValue struct {
 
 func (x *KvValue) Reset() {
 	*x = KvValue{}
-	mi := &file_boundary_proto_msgTypes[31]
+	mi := &file_boundary_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2902,7 +3338,7 @@ func (x *KvValue) String() string {
 func (*KvValue) ProtoMessage() {}
 
 func (x *KvValue) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[31]
+	mi := &file_boundary_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2915,7 +3351,7 @@ func (x *KvValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KvValue.ProtoReflect.Descriptor instead.
 func (*KvValue) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{31}
+	return file_boundary_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *KvValue) GetFound() bool {
@@ -2940,7 +3376,7 @@ type ClusterInfo struct {
 
 func (x *ClusterInfo) Reset() {
 	*x = ClusterInfo{}
-	mi := &file_boundary_proto_msgTypes[32]
+	mi := &file_boundary_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2952,7 +3388,7 @@ func (x *ClusterInfo) String() string {
 func (*ClusterInfo) ProtoMessage() {}
 
 func (x *ClusterInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[32]
+	mi := &file_boundary_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2965,7 +3401,7 @@ func (x *ClusterInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClusterInfo.ProtoReflect.Descriptor instead.
 func (*ClusterInfo) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{32}
+	return file_boundary_proto_rawDescGZIP(), []int{37}
 }
 
 type ClusterInfoReply struct {
@@ -2980,7 +3416,7 @@ type ClusterInfoReply struct {
 
 func (x *ClusterInfoReply) Reset() {
 	*x = ClusterInfoReply{}
-	mi := &file_boundary_proto_msgTypes[33]
+	mi := &file_boundary_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2992,7 +3428,7 @@ func (x *ClusterInfoReply) String() string {
 func (*ClusterInfoReply) ProtoMessage() {}
 
 func (x *ClusterInfoReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[33]
+	mi := &file_boundary_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3005,7 +3441,7 @@ func (x *ClusterInfoReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClusterInfoReply.ProtoReflect.Descriptor instead.
 func (*ClusterInfoReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{33}
+	return file_boundary_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ClusterInfoReply) GetTotal() []*Resource {
@@ -3045,7 +3481,7 @@ type TaskPending struct {
 
 func (x *TaskPending) Reset() {
 	*x = TaskPending{}
-	mi := &file_boundary_proto_msgTypes[34]
+	mi := &file_boundary_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3057,7 +3493,7 @@ func (x *TaskPending) String() string {
 func (*TaskPending) ProtoMessage() {}
 
 func (x *TaskPending) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[34]
+	mi := &file_boundary_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3070,7 +3506,7 @@ func (x *TaskPending) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskPending.ProtoReflect.Descriptor instead.
 func (*TaskPending) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{34}
+	return file_boundary_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *TaskPending) GetObjectId() []byte {
@@ -3089,7 +3525,7 @@ type Abandon struct {
 
 func (x *Abandon) Reset() {
 	*x = Abandon{}
-	mi := &file_boundary_proto_msgTypes[35]
+	mi := &file_boundary_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3101,7 +3537,7 @@ func (x *Abandon) String() string {
 func (*Abandon) ProtoMessage() {}
 
 func (x *Abandon) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[35]
+	mi := &file_boundary_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3114,7 +3550,7 @@ func (x *Abandon) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Abandon.ProtoReflect.Descriptor instead.
 func (*Abandon) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{35}
+	return file_boundary_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Abandon) GetId() uint64 {
@@ -3132,7 +3568,7 @@ type Sync struct {
 
 func (x *Sync) Reset() {
 	*x = Sync{}
-	mi := &file_boundary_proto_msgTypes[36]
+	mi := &file_boundary_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3144,7 +3580,7 @@ func (x *Sync) String() string {
 func (*Sync) ProtoMessage() {}
 
 func (x *Sync) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[36]
+	mi := &file_boundary_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3157,7 +3593,7 @@ func (x *Sync) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sync.ProtoReflect.Descriptor instead.
 func (*Sync) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{36}
+	return file_boundary_proto_rawDescGZIP(), []int{41}
 }
 
 // A task for this lane. Tasks of one lane run in the order they came, one at a time (an event-loop lane: all at
@@ -3179,7 +3615,7 @@ type RunTask struct {
 
 func (x *RunTask) Reset() {
 	*x = RunTask{}
-	mi := &file_boundary_proto_msgTypes[37]
+	mi := &file_boundary_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3191,7 +3627,7 @@ func (x *RunTask) String() string {
 func (*RunTask) ProtoMessage() {}
 
 func (x *RunTask) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[37]
+	mi := &file_boundary_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3204,7 +3640,7 @@ func (x *RunTask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunTask.ProtoReflect.Descriptor instead.
 func (*RunTask) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{37}
+	return file_boundary_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *RunTask) GetSpec() *TaskSpec {
@@ -3272,7 +3708,7 @@ type CancelRun struct {
 
 func (x *CancelRun) Reset() {
 	*x = CancelRun{}
-	mi := &file_boundary_proto_msgTypes[38]
+	mi := &file_boundary_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3284,7 +3720,7 @@ func (x *CancelRun) String() string {
 func (*CancelRun) ProtoMessage() {}
 
 func (x *CancelRun) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[38]
+	mi := &file_boundary_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3297,7 +3733,7 @@ func (x *CancelRun) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRun.ProtoReflect.Descriptor instead.
 func (*CancelRun) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{38}
+	return file_boundary_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *CancelRun) GetTaskId() []byte {
@@ -3318,7 +3754,7 @@ type OpenLane struct {
 
 func (x *OpenLane) Reset() {
 	*x = OpenLane{}
-	mi := &file_boundary_proto_msgTypes[39]
+	mi := &file_boundary_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3330,7 +3766,7 @@ func (x *OpenLane) String() string {
 func (*OpenLane) ProtoMessage() {}
 
 func (x *OpenLane) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[39]
+	mi := &file_boundary_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3343,7 +3779,7 @@ func (x *OpenLane) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenLane.ProtoReflect.Descriptor instead.
 func (*OpenLane) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{39}
+	return file_boundary_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *OpenLane) GetOpening() uint64 {
@@ -3370,7 +3806,7 @@ type Exit struct {
 
 func (x *Exit) Reset() {
 	*x = Exit{}
-	mi := &file_boundary_proto_msgTypes[40]
+	mi := &file_boundary_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3382,7 +3818,7 @@ func (x *Exit) String() string {
 func (*Exit) ProtoMessage() {}
 
 func (x *Exit) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[40]
+	mi := &file_boundary_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3395,7 +3831,7 @@ func (x *Exit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Exit.ProtoReflect.Descriptor instead.
 func (*Exit) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{40}
+	return file_boundary_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Exit) GetNow() bool {
@@ -3428,7 +3864,7 @@ type TaskDone struct {
 
 func (x *TaskDone) Reset() {
 	*x = TaskDone{}
-	mi := &file_boundary_proto_msgTypes[41]
+	mi := &file_boundary_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3440,7 +3876,7 @@ func (x *TaskDone) String() string {
 func (*TaskDone) ProtoMessage() {}
 
 func (x *TaskDone) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[41]
+	mi := &file_boundary_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3453,7 +3889,7 @@ func (x *TaskDone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskDone.ProtoReflect.Descriptor instead.
 func (*TaskDone) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{41}
+	return file_boundary_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *TaskDone) GetTaskId() []byte {
@@ -3523,7 +3959,7 @@ type RunDropped struct {
 
 func (x *RunDropped) Reset() {
 	*x = RunDropped{}
-	mi := &file_boundary_proto_msgTypes[42]
+	mi := &file_boundary_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3535,7 +3971,7 @@ func (x *RunDropped) String() string {
 func (*RunDropped) ProtoMessage() {}
 
 func (x *RunDropped) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[42]
+	mi := &file_boundary_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3548,7 +3984,7 @@ func (x *RunDropped) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunDropped.ProtoReflect.Descriptor instead.
 func (*RunDropped) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{42}
+	return file_boundary_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *RunDropped) GetGeneration() uint64 {
@@ -3570,7 +4006,7 @@ type LogLine struct {
 
 func (x *LogLine) Reset() {
 	*x = LogLine{}
-	mi := &file_boundary_proto_msgTypes[43]
+	mi := &file_boundary_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3582,7 +4018,7 @@ func (x *LogLine) String() string {
 func (*LogLine) ProtoMessage() {}
 
 func (x *LogLine) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[43]
+	mi := &file_boundary_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3595,7 +4031,7 @@ func (x *LogLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogLine.ProtoReflect.Descriptor instead.
 func (*LogLine) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{43}
+	return file_boundary_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *LogLine) GetPid() uint32 {
@@ -3636,7 +4072,7 @@ type IsTaskCanceledRequest struct {
 
 func (x *IsTaskCanceledRequest) Reset() {
 	*x = IsTaskCanceledRequest{}
-	mi := &file_boundary_proto_msgTypes[44]
+	mi := &file_boundary_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3648,7 +4084,7 @@ func (x *IsTaskCanceledRequest) String() string {
 func (*IsTaskCanceledRequest) ProtoMessage() {}
 
 func (x *IsTaskCanceledRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[44]
+	mi := &file_boundary_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3661,7 +4097,7 @@ func (x *IsTaskCanceledRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IsTaskCanceledRequest.ProtoReflect.Descriptor instead.
 func (*IsTaskCanceledRequest) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{44}
+	return file_boundary_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *IsTaskCanceledRequest) GetWorkerId() []byte {
@@ -3687,7 +4123,7 @@ type IsTaskCanceledReply struct {
 
 func (x *IsTaskCanceledReply) Reset() {
 	*x = IsTaskCanceledReply{}
-	mi := &file_boundary_proto_msgTypes[45]
+	mi := &file_boundary_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3699,7 +4135,7 @@ func (x *IsTaskCanceledReply) String() string {
 func (*IsTaskCanceledReply) ProtoMessage() {}
 
 func (x *IsTaskCanceledReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[45]
+	mi := &file_boundary_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3712,7 +4148,7 @@ func (x *IsTaskCanceledReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IsTaskCanceledReply.ProtoReflect.Descriptor instead.
 func (*IsTaskCanceledReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{45}
+	return file_boundary_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *IsTaskCanceledReply) GetCanceled() bool {
@@ -3730,7 +4166,7 @@ type InspectRequest struct {
 
 func (x *InspectRequest) Reset() {
 	*x = InspectRequest{}
-	mi := &file_boundary_proto_msgTypes[46]
+	mi := &file_boundary_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3742,7 +4178,7 @@ func (x *InspectRequest) String() string {
 func (*InspectRequest) ProtoMessage() {}
 
 func (x *InspectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[46]
+	mi := &file_boundary_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3755,7 +4191,7 @@ func (x *InspectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectRequest.ProtoReflect.Descriptor instead.
 func (*InspectRequest) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{46}
+	return file_boundary_proto_rawDescGZIP(), []int{51}
 }
 
 type InspectReply struct {
@@ -3784,7 +4220,7 @@ type InspectReply struct {
 
 func (x *InspectReply) Reset() {
 	*x = InspectReply{}
-	mi := &file_boundary_proto_msgTypes[47]
+	mi := &file_boundary_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3796,7 +4232,7 @@ func (x *InspectReply) String() string {
 func (*InspectReply) ProtoMessage() {}
 
 func (x *InspectReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[47]
+	mi := &file_boundary_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3809,7 +4245,7 @@ func (x *InspectReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectReply.ProtoReflect.Descriptor instead.
 func (*InspectReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{47}
+	return file_boundary_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *InspectReply) GetProcesses() uint32 {
@@ -3990,7 +4426,7 @@ const file_boundary_proto_rawDesc = "" +
 	"\x03ref\x18\x02 \x01(\fR\x03ref\x12\x18\n" +
 	"\akeyword\x18\x03 \x01(\tR\akeyword\x12\x1f\n" +
 	"\vhas_keyword\x18\x04 \x01(\bR\n" +
-	"hasKeyword\"\x84\x04\n" +
+	"hasKeyword\"\xa4\x05\n" +
 	"\bMutation\x126\n" +
 	"\x06submit\x18\x01 \x01(\v2\x1c.mobula.boundary.v1.TaskSpecH\x00R\x06submit\x12+\n" +
 	"\x03put\x18\x02 \x01(\v2\x17.mobula.boundary.v1.PutH\x00R\x03put\x12.\n" +
@@ -4003,11 +4439,21 @@ const file_boundary_proto_rawDesc = "" +
 	"\ractor_handles\x18\b \x01(\v2 .mobula.boundary.v1.ActorHandlesH\x00R\factorHandles\x122\n" +
 	"\x04done\x18\n" +
 	" \x01(\v2\x1c.mobula.boundary.v1.TaskDoneH\x00R\x04done\x12\x1a\n" +
-	"\adiscard\x18\t \x01(\fH\x00R\adiscardB\x06\n" +
+	"\adiscard\x18\t \x01(\fH\x00R\adiscard\x127\n" +
+	"\x04item\x18\x14 \x01(\v2!.mobula.boundary.v1.GeneratorItemH\x00R\x04item\x12@\n" +
+	"\bconsumed\x18\x15 \x01(\v2\".mobula.boundary.v1.StreamConsumedH\x00R\bconsumed\x12#\n" +
+	"\fdrop_streams\x18\x16 \x01(\fH\x00R\vdropStreamsB\x06\n" +
 	"\x04kind\"S\n" +
 	"\x03Put\x12\x1b\n" +
 	"\tobject_id\x18\x01 \x01(\fR\bobjectId\x12/\n" +
-	"\x05value\x18\x02 \x01(\v2\x19.mobula.boundary.v1.ValueR\x05value\"6\n" +
+	"\x05value\x18\x02 \x01(\v2\x19.mobula.boundary.v1.ValueR\x05value\"o\n" +
+	"\rGeneratorItem\x12\x17\n" +
+	"\atask_id\x18\x01 \x01(\fR\x06taskId\x12\x14\n" +
+	"\x05index\x18\x02 \x01(\rR\x05index\x12/\n" +
+	"\x05value\x18\x03 \x01(\v2\x19.mobula.boundary.v1.ValueR\x05value\"C\n" +
+	"\x0eStreamConsumed\x12\x1b\n" +
+	"\tobject_id\x18\x01 \x01(\fR\bobjectId\x12\x14\n" +
+	"\x05taken\x18\x02 \x01(\rR\x05taken\"6\n" +
 	"\x04Refs\x12\x14\n" +
 	"\x05added\x18\x01 \x01(\fR\x05added\x12\x18\n" +
 	"\adropped\x18\x02 \x01(\fR\adropped\">\n" +
@@ -4028,7 +4474,7 @@ const file_boundary_proto_rawDesc = "" +
 	"no_restart\x18\x02 \x01(\bR\tnoRestart\"6\n" +
 	"\bResource\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
-	"\x06amount\x18\x02 \x01(\x01R\x06amount\"\xba\x05\n" +
+	"\x06amount\x18\x02 \x01(\x01R\x06amount\"\x96\x06\n" +
 	"\bTaskSpec\x120\n" +
 	"\x04type\x18\x01 \x01(\x0e2\x1c.mobula.boundary.v1.TaskTypeR\x04type\x12\x17\n" +
 	"\atask_id\x18\x02 \x01(\fR\x06taskId\x12$\n" +
@@ -4053,7 +4499,10 @@ const file_boundary_proto_rawDesc = "" +
 	"\vruntime_env\x18\x11 \x01(\fR\n" +
 	"runtimeEnv\x12\x1c\n" +
 	"\tplacement\x18\x12 \x01(\fR\tplacement\x12\x1b\n" +
-	"\tmax_calls\x182 \x01(\rR\bmaxCalls\"O\n" +
+	"\tmax_calls\x182 \x01(\rR\bmaxCalls\x12\x1c\n" +
+	"\tstreaming\x18\x1e \x01(\bR\tstreaming\x12\x18\n" +
+	"\adynamic\x18\x1f \x01(\bR\adynamic\x12\"\n" +
+	"\fbackpressure\x18  \x01(\rR\fbackpressure\"O\n" +
 	"\x10ConcurrencyGroup\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12'\n" +
 	"\x0fmax_concurrency\x18\x02 \x01(\x05R\x0emaxConcurrency\"\xda\x03\n" +
@@ -4073,7 +4522,7 @@ const file_boundary_proto_rawDesc = "" +
 	" \x01(\tR\tclassName\x12M\n" +
 	"\x13placement_resources\x18\v \x03(\v2\x1c.mobula.boundary.v1.ResourceR\x12placementResources\x12 \n" +
 	"\fout_of_order\x18\f \x01(\bR\n" +
-	"outOfOrder\"\xc8\x05\n" +
+	"outOfOrder\"\xbe\x06\n" +
 	"\aRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12+\n" +
 	"\x03get\x18\x02 \x01(\v2\x17.mobula.boundary.v1.GetH\x00R\x03get\x12.\n" +
@@ -4087,8 +4536,11 @@ const file_boundary_proto_rawDesc = "" +
 	"\aabandon\x18\n" +
 	" \x01(\v2\x1b.mobula.boundary.v1.AbandonH\x00R\aabandon\x12Q\n" +
 	"\x11list_named_actors\x18\v \x01(\v2#.mobula.boundary.v1.ListNamedActorsH\x00R\x0flistNamedActors\x12.\n" +
-	"\x04sync\x18\f \x01(\v2\x18.mobula.boundary.v1.SyncH\x00R\x04syncB\x06\n" +
-	"\x04kind\"\xaf\x04\n" +
+	"\x04sync\x18\f \x01(\v2\x18.mobula.boundary.v1.SyncH\x00R\x04sync\x12>\n" +
+	"\n" +
+	"next_items\x18\x1e \x01(\v2\x1d.mobula.boundary.v1.NextItemsH\x00R\tnextItems\x124\n" +
+	"\x06demand\x18\x1f \x01(\v2\x1a.mobula.boundary.v1.DemandH\x00R\x06demandB\x06\n" +
+	"\x04kind\"\xe7\x04\n" +
 	"\x05Reply\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x14\n" +
 	"\x05error\x18\x02 \x01(\tR\x05error\x12<\n" +
@@ -4102,7 +4554,8 @@ const file_boundary_proto_rawDesc = "" +
 	"\fcluster_info\x18\t \x01(\v2$.mobula.boundary.v1.ClusterInfoReplyH\x00R\vclusterInfo\x12#\n" +
 	"\ftask_pending\x18\n" +
 	" \x01(\bH\x00R\vtaskPending\x12D\n" +
-	"\fnamed_actors\x18\v \x01(\v2\x1f.mobula.boundary.v1.NamedActorsH\x00R\vnamedActorsB\x06\n" +
+	"\fnamed_actors\x18\v \x01(\v2\x1f.mobula.boundary.v1.NamedActorsH\x00R\vnamedActors\x126\n" +
+	"\x05items\x18\x1e \x01(\v2\x1e.mobula.boundary.v1.ItemsReplyH\x00R\x05itemsB\x06\n" +
 	"\x04kind\"\\\n" +
 	"\x03Get\x12\x1d\n" +
 	"\n" +
@@ -4124,7 +4577,23 @@ const file_boundary_proto_rawDesc = "" +
 	"timeout_ms\x18\x03 \x01(\x03R\ttimeoutMs\x12\x17\n" +
 	"\atask_id\x18\x04 \x01(\fR\x06taskId\"!\n" +
 	"\tWaitReply\x12\x14\n" +
-	"\x05ready\x18\x01 \x01(\fR\x05ready\"\x1e\n" +
+	"\x05ready\x18\x01 \x01(\fR\x05ready\"t\n" +
+	"\tNextItems\x12\x1b\n" +
+	"\tobject_id\x18\x01 \x01(\fR\bobjectId\x12\x1d\n" +
+	"\n" +
+	"timeout_ms\x18\x02 \x01(\x03R\ttimeoutMs\x12\x17\n" +
+	"\atask_id\x18\x03 \x01(\fR\x06taskId\x12\x12\n" +
+	"\x04most\x18\x04 \x01(\rR\x04most\"\x8a\x01\n" +
+	"\n" +
+	"ItemsReply\x121\n" +
+	"\x06values\x18\x01 \x03(\v2\x19.mobula.boundary.v1.ValueR\x06values\x12\x1b\n" +
+	"\ttimed_out\x18\x02 \x01(\bR\btimedOut\x12\x14\n" +
+	"\x05ended\x18\x03 \x01(\bR\x05ended\x12\x16\n" +
+	"\x06failed\x18\x04 \x01(\bR\x06failed\"Z\n" +
+	"\x06Demand\x12\x1b\n" +
+	"\tobject_id\x18\x01 \x01(\fR\bobjectId\x12\x1a\n" +
+	"\bproduced\x18\x02 \x01(\rR\bproduced\x12\x17\n" +
+	"\atask_id\x18\x03 \x01(\fR\x06taskId\"\x1e\n" +
 	"\bAllocate\x12\x12\n" +
 	"\x04size\x18\x01 \x01(\x04R\x04size\"e\n" +
 	"\rRegisterActor\x120\n" +
@@ -4280,7 +4749,7 @@ func file_boundary_proto_rawDescGZIP() []byte {
 }
 
 var file_boundary_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_boundary_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
+var file_boundary_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
 var file_boundary_proto_goTypes = []any{
 	(Role)(0),                     // 0: mobula.boundary.v1.Role
 	(LaneKind)(0),                 // 1: mobula.boundary.v1.LaneKind
@@ -4296,116 +4765,128 @@ var file_boundary_proto_goTypes = []any{
 	(*Arg)(nil),                   // 11: mobula.boundary.v1.Arg
 	(*Mutation)(nil),              // 12: mobula.boundary.v1.Mutation
 	(*Put)(nil),                   // 13: mobula.boundary.v1.Put
-	(*Refs)(nil),                  // 14: mobula.boundary.v1.Refs
-	(*ActorHandles)(nil),          // 15: mobula.boundary.v1.ActorHandles
-	(*Cancel)(nil),                // 16: mobula.boundary.v1.Cancel
-	(*Export)(nil),                // 17: mobula.boundary.v1.Export
-	(*KillActor)(nil),             // 18: mobula.boundary.v1.KillActor
-	(*Resource)(nil),              // 19: mobula.boundary.v1.Resource
-	(*TaskSpec)(nil),              // 20: mobula.boundary.v1.TaskSpec
-	(*ConcurrencyGroup)(nil),      // 21: mobula.boundary.v1.ConcurrencyGroup
-	(*ActorCreation)(nil),         // 22: mobula.boundary.v1.ActorCreation
-	(*Request)(nil),               // 23: mobula.boundary.v1.Request
-	(*Reply)(nil),                 // 24: mobula.boundary.v1.Reply
-	(*Get)(nil),                   // 25: mobula.boundary.v1.Get
-	(*GetReply)(nil),              // 26: mobula.boundary.v1.GetReply
-	(*Wait)(nil),                  // 27: mobula.boundary.v1.Wait
-	(*WaitReply)(nil),             // 28: mobula.boundary.v1.WaitReply
-	(*Allocate)(nil),              // 29: mobula.boundary.v1.Allocate
-	(*RegisterActor)(nil),         // 30: mobula.boundary.v1.RegisterActor
-	(*LookupActor)(nil),           // 31: mobula.boundary.v1.LookupActor
-	(*ActorInfo)(nil),             // 32: mobula.boundary.v1.ActorInfo
-	(*ListNamedActors)(nil),       // 33: mobula.boundary.v1.ListNamedActors
-	(*NamedActors)(nil),           // 34: mobula.boundary.v1.NamedActors
-	(*KvGet)(nil),                 // 35: mobula.boundary.v1.KvGet
-	(*KvValue)(nil),               // 36: mobula.boundary.v1.KvValue
-	(*ClusterInfo)(nil),           // 37: mobula.boundary.v1.ClusterInfo
-	(*ClusterInfoReply)(nil),      // 38: mobula.boundary.v1.ClusterInfoReply
-	(*TaskPending)(nil),           // 39: mobula.boundary.v1.TaskPending
-	(*Abandon)(nil),               // 40: mobula.boundary.v1.Abandon
-	(*Sync)(nil),                  // 41: mobula.boundary.v1.Sync
-	(*RunTask)(nil),               // 42: mobula.boundary.v1.RunTask
-	(*CancelRun)(nil),             // 43: mobula.boundary.v1.CancelRun
-	(*OpenLane)(nil),              // 44: mobula.boundary.v1.OpenLane
-	(*Exit)(nil),                  // 45: mobula.boundary.v1.Exit
-	(*TaskDone)(nil),              // 46: mobula.boundary.v1.TaskDone
-	(*RunDropped)(nil),            // 47: mobula.boundary.v1.RunDropped
-	(*LogLine)(nil),               // 48: mobula.boundary.v1.LogLine
-	(*IsTaskCanceledRequest)(nil), // 49: mobula.boundary.v1.IsTaskCanceledRequest
-	(*IsTaskCanceledReply)(nil),   // 50: mobula.boundary.v1.IsTaskCanceledReply
-	(*InspectRequest)(nil),        // 51: mobula.boundary.v1.InspectRequest
-	(*InspectReply)(nil),          // 52: mobula.boundary.v1.InspectReply
+	(*GeneratorItem)(nil),         // 14: mobula.boundary.v1.GeneratorItem
+	(*StreamConsumed)(nil),        // 15: mobula.boundary.v1.StreamConsumed
+	(*Refs)(nil),                  // 16: mobula.boundary.v1.Refs
+	(*ActorHandles)(nil),          // 17: mobula.boundary.v1.ActorHandles
+	(*Cancel)(nil),                // 18: mobula.boundary.v1.Cancel
+	(*Export)(nil),                // 19: mobula.boundary.v1.Export
+	(*KillActor)(nil),             // 20: mobula.boundary.v1.KillActor
+	(*Resource)(nil),              // 21: mobula.boundary.v1.Resource
+	(*TaskSpec)(nil),              // 22: mobula.boundary.v1.TaskSpec
+	(*ConcurrencyGroup)(nil),      // 23: mobula.boundary.v1.ConcurrencyGroup
+	(*ActorCreation)(nil),         // 24: mobula.boundary.v1.ActorCreation
+	(*Request)(nil),               // 25: mobula.boundary.v1.Request
+	(*Reply)(nil),                 // 26: mobula.boundary.v1.Reply
+	(*Get)(nil),                   // 27: mobula.boundary.v1.Get
+	(*GetReply)(nil),              // 28: mobula.boundary.v1.GetReply
+	(*Wait)(nil),                  // 29: mobula.boundary.v1.Wait
+	(*WaitReply)(nil),             // 30: mobula.boundary.v1.WaitReply
+	(*NextItems)(nil),             // 31: mobula.boundary.v1.NextItems
+	(*ItemsReply)(nil),            // 32: mobula.boundary.v1.ItemsReply
+	(*Demand)(nil),                // 33: mobula.boundary.v1.Demand
+	(*Allocate)(nil),              // 34: mobula.boundary.v1.Allocate
+	(*RegisterActor)(nil),         // 35: mobula.boundary.v1.RegisterActor
+	(*LookupActor)(nil),           // 36: mobula.boundary.v1.LookupActor
+	(*ActorInfo)(nil),             // 37: mobula.boundary.v1.ActorInfo
+	(*ListNamedActors)(nil),       // 38: mobula.boundary.v1.ListNamedActors
+	(*NamedActors)(nil),           // 39: mobula.boundary.v1.NamedActors
+	(*KvGet)(nil),                 // 40: mobula.boundary.v1.KvGet
+	(*KvValue)(nil),               // 41: mobula.boundary.v1.KvValue
+	(*ClusterInfo)(nil),           // 42: mobula.boundary.v1.ClusterInfo
+	(*ClusterInfoReply)(nil),      // 43: mobula.boundary.v1.ClusterInfoReply
+	(*TaskPending)(nil),           // 44: mobula.boundary.v1.TaskPending
+	(*Abandon)(nil),               // 45: mobula.boundary.v1.Abandon
+	(*Sync)(nil),                  // 46: mobula.boundary.v1.Sync
+	(*RunTask)(nil),               // 47: mobula.boundary.v1.RunTask
+	(*CancelRun)(nil),             // 48: mobula.boundary.v1.CancelRun
+	(*OpenLane)(nil),              // 49: mobula.boundary.v1.OpenLane
+	(*Exit)(nil),                  // 50: mobula.boundary.v1.Exit
+	(*TaskDone)(nil),              // 51: mobula.boundary.v1.TaskDone
+	(*RunDropped)(nil),            // 52: mobula.boundary.v1.RunDropped
+	(*LogLine)(nil),               // 53: mobula.boundary.v1.LogLine
+	(*IsTaskCanceledRequest)(nil), // 54: mobula.boundary.v1.IsTaskCanceledRequest
+	(*IsTaskCanceledReply)(nil),   // 55: mobula.boundary.v1.IsTaskCanceledReply
+	(*InspectRequest)(nil),        // 56: mobula.boundary.v1.InspectRequest
+	(*InspectReply)(nil),          // 57: mobula.boundary.v1.InspectReply
 }
 var file_boundary_proto_depIdxs = []int32{
 	7,  // 0: mobula.boundary.v1.FromShim.attach:type_name -> mobula.boundary.v1.Attach
 	12, // 1: mobula.boundary.v1.FromShim.mutations:type_name -> mobula.boundary.v1.Mutation
-	23, // 2: mobula.boundary.v1.FromShim.request:type_name -> mobula.boundary.v1.Request
-	47, // 3: mobula.boundary.v1.FromShim.dropped:type_name -> mobula.boundary.v1.RunDropped
+	25, // 2: mobula.boundary.v1.FromShim.request:type_name -> mobula.boundary.v1.Request
+	52, // 3: mobula.boundary.v1.FromShim.dropped:type_name -> mobula.boundary.v1.RunDropped
 	8,  // 4: mobula.boundary.v1.ToShim.attached:type_name -> mobula.boundary.v1.Attached
-	24, // 5: mobula.boundary.v1.ToShim.reply:type_name -> mobula.boundary.v1.Reply
-	42, // 6: mobula.boundary.v1.ToShim.run:type_name -> mobula.boundary.v1.RunTask
-	43, // 7: mobula.boundary.v1.ToShim.cancel:type_name -> mobula.boundary.v1.CancelRun
-	44, // 8: mobula.boundary.v1.ToShim.open_lane:type_name -> mobula.boundary.v1.OpenLane
-	45, // 9: mobula.boundary.v1.ToShim.exit:type_name -> mobula.boundary.v1.Exit
-	48, // 10: mobula.boundary.v1.ToShim.logs:type_name -> mobula.boundary.v1.LogLine
+	26, // 5: mobula.boundary.v1.ToShim.reply:type_name -> mobula.boundary.v1.Reply
+	47, // 6: mobula.boundary.v1.ToShim.run:type_name -> mobula.boundary.v1.RunTask
+	48, // 7: mobula.boundary.v1.ToShim.cancel:type_name -> mobula.boundary.v1.CancelRun
+	49, // 8: mobula.boundary.v1.ToShim.open_lane:type_name -> mobula.boundary.v1.OpenLane
+	50, // 9: mobula.boundary.v1.ToShim.exit:type_name -> mobula.boundary.v1.Exit
+	53, // 10: mobula.boundary.v1.ToShim.logs:type_name -> mobula.boundary.v1.LogLine
 	0,  // 11: mobula.boundary.v1.Attach.role:type_name -> mobula.boundary.v1.Role
 	1,  // 12: mobula.boundary.v1.Attach.kind:type_name -> mobula.boundary.v1.LaneKind
 	10, // 13: mobula.boundary.v1.Value.block:type_name -> mobula.boundary.v1.Block
 	9,  // 14: mobula.boundary.v1.Arg.value:type_name -> mobula.boundary.v1.Value
-	20, // 15: mobula.boundary.v1.Mutation.submit:type_name -> mobula.boundary.v1.TaskSpec
+	22, // 15: mobula.boundary.v1.Mutation.submit:type_name -> mobula.boundary.v1.TaskSpec
 	13, // 16: mobula.boundary.v1.Mutation.put:type_name -> mobula.boundary.v1.Put
-	14, // 17: mobula.boundary.v1.Mutation.refs:type_name -> mobula.boundary.v1.Refs
-	16, // 18: mobula.boundary.v1.Mutation.cancel:type_name -> mobula.boundary.v1.Cancel
-	17, // 19: mobula.boundary.v1.Mutation.export:type_name -> mobula.boundary.v1.Export
-	18, // 20: mobula.boundary.v1.Mutation.kill_actor:type_name -> mobula.boundary.v1.KillActor
-	15, // 21: mobula.boundary.v1.Mutation.actor_handles:type_name -> mobula.boundary.v1.ActorHandles
-	46, // 22: mobula.boundary.v1.Mutation.done:type_name -> mobula.boundary.v1.TaskDone
-	9,  // 23: mobula.boundary.v1.Put.value:type_name -> mobula.boundary.v1.Value
-	2,  // 24: mobula.boundary.v1.TaskSpec.type:type_name -> mobula.boundary.v1.TaskType
-	11, // 25: mobula.boundary.v1.TaskSpec.args:type_name -> mobula.boundary.v1.Arg
-	19, // 26: mobula.boundary.v1.TaskSpec.resources:type_name -> mobula.boundary.v1.Resource
-	22, // 27: mobula.boundary.v1.TaskSpec.actor:type_name -> mobula.boundary.v1.ActorCreation
-	21, // 28: mobula.boundary.v1.ActorCreation.groups:type_name -> mobula.boundary.v1.ConcurrencyGroup
-	19, // 29: mobula.boundary.v1.ActorCreation.placement_resources:type_name -> mobula.boundary.v1.Resource
-	25, // 30: mobula.boundary.v1.Request.get:type_name -> mobula.boundary.v1.Get
-	27, // 31: mobula.boundary.v1.Request.wait:type_name -> mobula.boundary.v1.Wait
-	29, // 32: mobula.boundary.v1.Request.allocate:type_name -> mobula.boundary.v1.Allocate
-	30, // 33: mobula.boundary.v1.Request.register_actor:type_name -> mobula.boundary.v1.RegisterActor
-	31, // 34: mobula.boundary.v1.Request.lookup_actor:type_name -> mobula.boundary.v1.LookupActor
-	35, // 35: mobula.boundary.v1.Request.kv_get:type_name -> mobula.boundary.v1.KvGet
-	37, // 36: mobula.boundary.v1.Request.cluster_info:type_name -> mobula.boundary.v1.ClusterInfo
-	39, // 37: mobula.boundary.v1.Request.task_pending:type_name -> mobula.boundary.v1.TaskPending
-	40, // 38: mobula.boundary.v1.Request.abandon:type_name -> mobula.boundary.v1.Abandon
-	33, // 39: mobula.boundary.v1.Request.list_named_actors:type_name -> mobula.boundary.v1.ListNamedActors
-	41, // 40: mobula.boundary.v1.Request.sync:type_name -> mobula.boundary.v1.Sync
-	3,  // 41: mobula.boundary.v1.Reply.error_kind:type_name -> mobula.boundary.v1.ErrorKind
-	26, // 42: mobula.boundary.v1.Reply.get:type_name -> mobula.boundary.v1.GetReply
-	28, // 43: mobula.boundary.v1.Reply.wait:type_name -> mobula.boundary.v1.WaitReply
-	10, // 44: mobula.boundary.v1.Reply.allocate:type_name -> mobula.boundary.v1.Block
-	32, // 45: mobula.boundary.v1.Reply.actor:type_name -> mobula.boundary.v1.ActorInfo
-	36, // 46: mobula.boundary.v1.Reply.kv:type_name -> mobula.boundary.v1.KvValue
-	38, // 47: mobula.boundary.v1.Reply.cluster_info:type_name -> mobula.boundary.v1.ClusterInfoReply
-	34, // 48: mobula.boundary.v1.Reply.named_actors:type_name -> mobula.boundary.v1.NamedActors
-	9,  // 49: mobula.boundary.v1.GetReply.values:type_name -> mobula.boundary.v1.Value
-	20, // 50: mobula.boundary.v1.RegisterActor.spec:type_name -> mobula.boundary.v1.TaskSpec
-	19, // 51: mobula.boundary.v1.ClusterInfoReply.total:type_name -> mobula.boundary.v1.Resource
-	19, // 52: mobula.boundary.v1.ClusterInfoReply.available:type_name -> mobula.boundary.v1.Resource
-	20, // 53: mobula.boundary.v1.RunTask.spec:type_name -> mobula.boundary.v1.TaskSpec
-	9,  // 54: mobula.boundary.v1.RunTask.function:type_name -> mobula.boundary.v1.Value
-	4,  // 55: mobula.boundary.v1.TaskDone.outcome:type_name -> mobula.boundary.v1.Outcome
-	9,  // 56: mobula.boundary.v1.TaskDone.returns:type_name -> mobula.boundary.v1.Value
-	9,  // 57: mobula.boundary.v1.TaskDone.error:type_name -> mobula.boundary.v1.Value
-	5,  // 58: mobula.boundary.v1.Boundary.Lane:input_type -> mobula.boundary.v1.FromShim
-	49, // 59: mobula.boundary.v1.Boundary.IsTaskCanceled:input_type -> mobula.boundary.v1.IsTaskCanceledRequest
-	51, // 60: mobula.boundary.v1.Boundary.Inspect:input_type -> mobula.boundary.v1.InspectRequest
-	6,  // 61: mobula.boundary.v1.Boundary.Lane:output_type -> mobula.boundary.v1.ToShim
-	50, // 62: mobula.boundary.v1.Boundary.IsTaskCanceled:output_type -> mobula.boundary.v1.IsTaskCanceledReply
-	52, // 63: mobula.boundary.v1.Boundary.Inspect:output_type -> mobula.boundary.v1.InspectReply
-	61, // [61:64] is the sub-list for method output_type
-	58, // [58:61] is the sub-list for method input_type
-	58, // [58:58] is the sub-list for extension type_name
-	58, // [58:58] is the sub-list for extension extendee
-	0,  // [0:58] is the sub-list for field type_name
+	16, // 17: mobula.boundary.v1.Mutation.refs:type_name -> mobula.boundary.v1.Refs
+	18, // 18: mobula.boundary.v1.Mutation.cancel:type_name -> mobula.boundary.v1.Cancel
+	19, // 19: mobula.boundary.v1.Mutation.export:type_name -> mobula.boundary.v1.Export
+	20, // 20: mobula.boundary.v1.Mutation.kill_actor:type_name -> mobula.boundary.v1.KillActor
+	17, // 21: mobula.boundary.v1.Mutation.actor_handles:type_name -> mobula.boundary.v1.ActorHandles
+	51, // 22: mobula.boundary.v1.Mutation.done:type_name -> mobula.boundary.v1.TaskDone
+	14, // 23: mobula.boundary.v1.Mutation.item:type_name -> mobula.boundary.v1.GeneratorItem
+	15, // 24: mobula.boundary.v1.Mutation.consumed:type_name -> mobula.boundary.v1.StreamConsumed
+	9,  // 25: mobula.boundary.v1.Put.value:type_name -> mobula.boundary.v1.Value
+	9,  // 26: mobula.boundary.v1.GeneratorItem.value:type_name -> mobula.boundary.v1.Value
+	2,  // 27: mobula.boundary.v1.TaskSpec.type:type_name -> mobula.boundary.v1.TaskType
+	11, // 28: mobula.boundary.v1.TaskSpec.args:type_name -> mobula.boundary.v1.Arg
+	21, // 29: mobula.boundary.v1.TaskSpec.resources:type_name -> mobula.boundary.v1.Resource
+	24, // 30: mobula.boundary.v1.TaskSpec.actor:type_name -> mobula.boundary.v1.ActorCreation
+	23, // 31: mobula.boundary.v1.ActorCreation.groups:type_name -> mobula.boundary.v1.ConcurrencyGroup
+	21, // 32: mobula.boundary.v1.ActorCreation.placement_resources:type_name -> mobula.boundary.v1.Resource
+	27, // 33: mobula.boundary.v1.Request.get:type_name -> mobula.boundary.v1.Get
+	29, // 34: mobula.boundary.v1.Request.wait:type_name -> mobula.boundary.v1.Wait
+	34, // 35: mobula.boundary.v1.Request.allocate:type_name -> mobula.boundary.v1.Allocate
+	35, // 36: mobula.boundary.v1.Request.register_actor:type_name -> mobula.boundary.v1.RegisterActor
+	36, // 37: mobula.boundary.v1.Request.lookup_actor:type_name -> mobula.boundary.v1.LookupActor
+	40, // 38: mobula.boundary.v1.Request.kv_get:type_name -> mobula.boundary.v1.KvGet
+	42, // 39: mobula.boundary.v1.Request.cluster_info:type_name -> mobula.boundary.v1.ClusterInfo
+	44, // 40: mobula.boundary.v1.Request.task_pending:type_name -> mobula.boundary.v1.TaskPending
+	45, // 41: mobula.boundary.v1.Request.abandon:type_name -> mobula.boundary.v1.Abandon
+	38, // 42: mobula.boundary.v1.Request.list_named_actors:type_name -> mobula.boundary.v1.ListNamedActors
+	46, // 43: mobula.boundary.v1.Request.sync:type_name -> mobula.boundary.v1.Sync
+	31, // 44: mobula.boundary.v1.Request.next_items:type_name -> mobula.boundary.v1.NextItems
+	33, // 45: mobula.boundary.v1.Request.demand:type_name -> mobula.boundary.v1.Demand
+	3,  // 46: mobula.boundary.v1.Reply.error_kind:type_name -> mobula.boundary.v1.ErrorKind
+	28, // 47: mobula.boundary.v1.Reply.get:type_name -> mobula.boundary.v1.GetReply
+	30, // 48: mobula.boundary.v1.Reply.wait:type_name -> mobula.boundary.v1.WaitReply
+	10, // 49: mobula.boundary.v1.Reply.allocate:type_name -> mobula.boundary.v1.Block
+	37, // 50: mobula.boundary.v1.Reply.actor:type_name -> mobula.boundary.v1.ActorInfo
+	41, // 51: mobula.boundary.v1.Reply.kv:type_name -> mobula.boundary.v1.KvValue
+	43, // 52: mobula.boundary.v1.Reply.cluster_info:type_name -> mobula.boundary.v1.ClusterInfoReply
+	39, // 53: mobula.boundary.v1.Reply.named_actors:type_name -> mobula.boundary.v1.NamedActors
+	32, // 54: mobula.boundary.v1.Reply.items:type_name -> mobula.boundary.v1.ItemsReply
+	9,  // 55: mobula.boundary.v1.GetReply.values:type_name -> mobula.boundary.v1.Value
+	9,  // 56: mobula.boundary.v1.ItemsReply.values:type_name -> mobula.boundary.v1.Value
+	22, // 57: mobula.boundary.v1.RegisterActor.spec:type_name -> mobula.boundary.v1.TaskSpec
+	21, // 58: mobula.boundary.v1.ClusterInfoReply.total:type_name -> mobula.boundary.v1.Resource
+	21, // 59: mobula.boundary.v1.ClusterInfoReply.available:type_name -> mobula.boundary.v1.Resource
+	22, // 60: mobula.boundary.v1.RunTask.spec:type_name -> mobula.boundary.v1.TaskSpec
+	9,  // 61: mobula.boundary.v1.RunTask.function:type_name -> mobula.boundary.v1.Value
+	4,  // 62: mobula.boundary.v1.TaskDone.outcome:type_name -> mobula.boundary.v1.Outcome
+	9,  // 63: mobula.boundary.v1.TaskDone.returns:type_name -> mobula.boundary.v1.Value
+	9,  // 64: mobula.boundary.v1.TaskDone.error:type_name -> mobula.boundary.v1.Value
+	5,  // 65: mobula.boundary.v1.Boundary.Lane:input_type -> mobula.boundary.v1.FromShim
+	54, // 66: mobula.boundary.v1.Boundary.IsTaskCanceled:input_type -> mobula.boundary.v1.IsTaskCanceledRequest
+	56, // 67: mobula.boundary.v1.Boundary.Inspect:input_type -> mobula.boundary.v1.InspectRequest
+	6,  // 68: mobula.boundary.v1.Boundary.Lane:output_type -> mobula.boundary.v1.ToShim
+	55, // 69: mobula.boundary.v1.Boundary.IsTaskCanceled:output_type -> mobula.boundary.v1.IsTaskCanceledReply
+	57, // 70: mobula.boundary.v1.Boundary.Inspect:output_type -> mobula.boundary.v1.InspectReply
+	68, // [68:71] is the sub-list for method output_type
+	65, // [65:68] is the sub-list for method input_type
+	65, // [65:65] is the sub-list for extension type_name
+	65, // [65:65] is the sub-list for extension extendee
+	0,  // [0:65] is the sub-list for field type_name
 }
 
 func init() { file_boundary_proto_init() }
@@ -4424,8 +4905,11 @@ func file_boundary_proto_init() {
 		(*Mutation_ActorHandles)(nil),
 		(*Mutation_Done)(nil),
 		(*Mutation_Discard)(nil),
+		(*Mutation_Item)(nil),
+		(*Mutation_Consumed)(nil),
+		(*Mutation_DropStreams)(nil),
 	}
-	file_boundary_proto_msgTypes[18].OneofWrappers = []any{
+	file_boundary_proto_msgTypes[20].OneofWrappers = []any{
 		(*Request_Get)(nil),
 		(*Request_Wait)(nil),
 		(*Request_Allocate)(nil),
@@ -4437,8 +4921,10 @@ func file_boundary_proto_init() {
 		(*Request_Abandon)(nil),
 		(*Request_ListNamedActors)(nil),
 		(*Request_Sync)(nil),
+		(*Request_NextItems)(nil),
+		(*Request_Demand)(nil),
 	}
-	file_boundary_proto_msgTypes[19].OneofWrappers = []any{
+	file_boundary_proto_msgTypes[21].OneofWrappers = []any{
 		(*Reply_Get)(nil),
 		(*Reply_Wait)(nil),
 		(*Reply_Allocate)(nil),
@@ -4447,6 +4933,7 @@ func file_boundary_proto_init() {
 		(*Reply_ClusterInfo)(nil),
 		(*Reply_TaskPending)(nil),
 		(*Reply_NamedActors)(nil),
+		(*Reply_Items)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -4454,7 +4941,7 @@ func file_boundary_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_boundary_proto_rawDesc), len(file_boundary_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   48,
+			NumMessages:   53,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

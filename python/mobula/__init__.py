@@ -34,6 +34,7 @@ from mobula.api import (
 )
 from mobula.method import method
 from mobula.object_ref import ObjectRef
+from mobula.object_ref_generator import DynamicObjectRefGenerator, ObjectRefGenerator
 from mobula.remote import remote
 from mobula.runtime_context import get_runtime_context
 from mobula.session import init, is_initialized, shutdown
@@ -44,11 +45,13 @@ ObjectID = ObjectRef
 __all__ = [
     "ActorClassID",
     "ActorID",
+    "DynamicObjectRefGenerator",
     "FunctionID",
     "JobID",
     "NodeID",
     "ObjectID",
     "ObjectRef",
+    "ObjectRefGenerator",
     "PlacementGroupID",
     "TaskID",
     "UniqueID",

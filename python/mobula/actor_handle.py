@@ -14,8 +14,8 @@ from mobula import arguments, session
 from mobula._core import ids, refcount
 from mobula.class_description import Description, decode
 from mobula.object_ref import ObjectRef
-from mobula.options import check_call_options, refuse_generator
-from mobula.remote_function import refs
+from mobula.options import check_call_options
+from mobula.returns import Returns, returns_of
 from mobula.serialization import note_contained
 from mobula.task_spec import call_fields, retries, retry_exceptions
 
@@ -53,7 +53,7 @@ class ActorHandle(Generic[T]):
 
     def _take(self, actor_id: bytes, description: Description) -> None:
         self._description = description
-        self._templates: dict[str, bytes] = {}
+        self._templates: dict[str, tuple[bytes, Returns]] = {}
         self._pending: deque[ObjectRef[Any]] | None = deque() if description.max_pending_calls > 0 else None
         self._actor = actor_id  # last: __del__ gives back what is counted, and nothing else
 
@@ -135,7 +135,7 @@ class ActorMethod:
         template = handle._templates.get(name)
         if template is None:
             template = handle._templates[name] = _template(handle, name, {})
-        return _submit(handle, name, template, handle._description.methods[name].num_returns, args, kwargs)
+        return _submit(handle, name, template[0], template[1], args, kwargs)
 
     def options(self, **call_options: Any) -> OptionedMethod:
         """The same method with some options changed: name, num_returns, concurrency_group, max_task_retries, retry_exceptions.
@@ -177,19 +177,17 @@ class ActorMethod:
 class OptionedMethod:
     """A method with options of its own: what `ActorMethod.options(...)` returns."""
 
-    __slots__ = ("_handle", "_name", "_num_returns", "_options", "_template")
+    __slots__ = ("_handle", "_name", "_options", "_returns", "_template")
 
     def __init__(self, handle: ActorHandle[Any], name: str, options: dict[str, Any]) -> None:
         self._handle = handle
         self._name = name
         self._options = options
-        given = options.get("num_returns")
-        self._num_returns: int = handle._description.methods[name].num_returns if given is None else int(given)
-        self._template = _template(handle, name, options)
+        self._template, self._returns = _template(handle, name, options)
 
     def remote(self, /, *args: Any, **kwargs: Any) -> Any:
         """Submits the call, as ActorMethod.remote does."""
-        return _submit(self._handle, self._name, self._template, self._num_returns, args, kwargs)
+        return _submit(self._handle, self._name, self._template, self._returns, args, kwargs)
 
     def bind(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Refused, as ActorMethod.bind is."""
@@ -199,40 +197,42 @@ class OptionedMethod:
         return OptionedMethod, (self._handle, self._name, self._options)
 
 
-def _template(handle: ActorHandle[Any], name: str, options: dict[str, Any]) -> bytes:
-    """The constant part of a call's spec; b"" for a call that would stream, which `_submit` refuses."""
+def _template(handle: ActorHandle[Any], name: str, options: dict[str, Any]) -> tuple[bytes, Returns]:
+    """The constant part of a call's spec, and what the call returns."""
     from mobula._core.pb import boundary_pb2 as pb
 
     description = handle._description
     method = description.methods[name]
-    if method.streams and options.get("num_returns") is None:
-        return b""
     retry, allowlist = method.retry, method.retry_allowlist
     if options.get("retry_exceptions") is not None:
         retry, allowlist = retry_exceptions(options["retry_exceptions"])
     default = description.max_task_retries if method.max_task_retries is None else method.max_task_retries
-    num_returns = options.get("num_returns")
-    return pb.TaskSpec(
+    num_returns, backpressure = options.get("num_returns"), options.get("_generator_backpressure_num_objects")
+    returns = returns_of(
+        method.num_returns if num_returns is None else num_returns,
+        method.backpressure if backpressure is None else backpressure,
+        is_generator=method.is_generator,
+    )
+    spec = pb.TaskSpec(
         type=pb.ACTOR_TASK,
         name=options.get("name") or f"{description.class_name}.{name}",
         method=name,
-        num_returns=method.num_returns if num_returns is None else num_returns,
+        **returns.fields(),
         max_retries=retries(options, keyword="max_task_retries", default=default),
         retry_exceptions=retry,
         retry_allowlist=allowlist,
         actor_id=handle._actor,
         concurrency_group=options.get("concurrency_group") or method.concurrency_group,
         depth=1,
-    ).SerializeToString()
+    )
+    return spec.SerializeToString(), returns
 
 
 def _submit(
-    handle: ActorHandle[Any], name: str, template: bytes, num_returns: int, args: tuple[Any, ...], kwargs: dict[str, Any]
+    handle: ActorHandle[Any], name: str, template: bytes, returns: Returns, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     description = handle._description
     description.fitting(name).check(args, kwargs)
-    if not template:
-        raise refuse_generator(f"{description.class_name}.{name}")
     process = session.process()
     if handle._pending is not None:
         _count_pending(process, handle)
@@ -244,9 +244,12 @@ def _submit(
     else:
         task_id = process.new_task_id(handle._actor)
         process.submit_encoded(call_fields(process, task_id) + template)
-    made = refs(task_id, num_returns)
+    made = returns.handles(process, task_id)
     if handle._pending is not None and made is not None:
-        handle._pending.append(made[0] if isinstance(made, list) else made)
+        if returns.streaming:
+            handle._pending.append(made.completed())
+        else:
+            handle._pending.append(made[0] if isinstance(made, list) else made)
     return made
 
 

@@ -15,6 +15,7 @@ from mobula.actor_handle import ActorHandle
 from mobula.class_description import decode
 from mobula.init_options import check_namespace
 from mobula.object_ref import ObjectRef
+from mobula.object_ref_generator import ObjectRefGenerator, wait_for
 from mobula.runtime_context import gpu_ids
 from mobula.serialization import serialize
 
@@ -44,6 +45,8 @@ def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bo
     if isinstance(object_refs, ObjectRef):
         values: list[Any] = session.process().get((object_refs,), timeout)
         return values[0]
+    if isinstance(object_refs, ObjectRefGenerator):
+        return object_refs  # as Ray: its items are what there is to get
     if not isinstance(object_refs, list):
         raise ValueError(f"get() takes an ObjectRef or a list of ObjectRefs, not {object_refs!r} of type {_type_name(object_refs)}")
     for one in object_refs:
@@ -95,11 +98,11 @@ def wait(
         raise ValueError(f"wait(num_returns=) takes a number from 1 on, not {num_returns}")
     if num_returns > len(ray_waitables):
         raise ValueError(f"wait(num_returns={num_returns}) is more than the {len(ray_waitables)} refs that were given")
-    return session.process().wait(ray_waitables, operator.index(num_returns), timeout)
+    return wait_for(session.process(), ray_waitables, operator.index(num_returns), timeout)
 
 
-def cancel(ray_waitable: ObjectRef[Any], *, force: bool = False, recursive: bool = True) -> None:
-    """Cancels the task that makes this object; does not wait for it to stop.
+def cancel(ray_waitable: ObjectRef[Any] | ObjectRefGenerator, *, force: bool = False, recursive: bool = True) -> None:
+    """Cancels the task that makes this object, or a generator's items; does not wait for it to stop.
 
     A task that has not started never runs. A running task gets KeyboardInterrupt, or is killed with `force=True`. A running
     method of a sync or threaded actor is told through `get_runtime_context().is_canceled()`, one of an async actor through
@@ -108,6 +111,8 @@ def cancel(ray_waitable: ObjectRef[Any], *, force: bool = False, recursive: bool
 
     Raises TypeError for what is not an ObjectRef, ValueError for `force=True` on an actor task.
     """
+    if isinstance(ray_waitable, ObjectRefGenerator):
+        ray_waitable = ray_waitable._generator_ref
     if not isinstance(ray_waitable, ObjectRef):
         raise TypeError(
             f"cancel() takes an ObjectRef, not {ray_waitable!r} of type {_type_name(ray_waitable)}; for actors there is kill()"
@@ -232,7 +237,7 @@ def _check_waitables(given: object) -> None:
     if not isinstance(given, list):
         raise TypeError(f"wait() takes a list of ObjectRefs, not {given!r} of type {_type_name(given)}")
     for one in given:
-        if not isinstance(one, ObjectRef):
+        if not isinstance(one, (ObjectRef, ObjectRefGenerator)):
             raise TypeError(f"wait() takes a list of ObjectRefs, and this list holds {one!r} of type {_type_name(one)}")
 
 

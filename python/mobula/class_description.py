@@ -24,13 +24,13 @@ class Method(NamedTuple):
     """One method as its callers see it."""
 
     shape: Shape
-    num_returns: int = 1
+    num_returns: int | str | None = None  # None: 1, or a stream for a generator
     concurrency_group: str = ""
     max_task_retries: int | None = None
     retry: bool = False
     retry_allowlist: bytes = b""
     is_generator: bool = False
-    streams: bool = False
+    backpressure: int | None = None
 
 
 # What every actor has beside its own methods, as in Ray.
@@ -141,11 +141,11 @@ def _describe_method(cls: type, name: str, member: Any) -> Method:
     retry, allowlist = retry_exceptions(marks.get("retry_exceptions"))
     return Method(
         shape=shape_of(member, skip_first=not static and not inspect.ismethod(member)),
-        num_returns=marks.get("num_returns", 1),
+        num_returns=marks.get("num_returns"),
         concurrency_group=marks.get("concurrency_group", ""),
         max_task_retries=marks.get("max_task_retries"),
         retry=retry,
         retry_allowlist=allowlist,
         is_generator=is_generator,
-        streams=is_generator and "num_returns" not in marks,
+        backpressure=marks.get("_generator_backpressure_num_objects"),
     )

@@ -182,7 +182,7 @@ def check_actor_options(options: Mapping[str, Any], *, in_options: bool) -> None
     if options.get("enable_tensor_transport"):
         raise _missing("enable_tensor_transport", "passing tensors outside of the object store")
     if options.get("_actor_generator_backpressure_num_objects") not in (None, -1):
-        raise _missing("_actor_generator_backpressure_num_objects", "streaming generators")
+        raise _missing("_actor_generator_backpressure_num_objects", "one limit for all streams of an actor")
 
 
 def check_call_options(options: Mapping[str, Any], *, is_generator: bool) -> None:
@@ -209,20 +209,11 @@ def refuse_method_options(options: Mapping[str, Any]) -> None:
 
 
 def check_streaming(num_returns: object, *, is_generator: bool) -> None:
-    """ValueError when 'streaming' or 'dynamic' is asked of a function that does not yield, else NotImplementedError."""
+    """ValueError when 'streaming' or 'dynamic' is asked of a function that does not yield."""
     if not isinstance(num_returns, str):
         return
     if not is_generator:
         raise ValueError(f"num_returns={num_returns!r} is for functions that yield, and this one does not")
-    raise _missing(f"num_returns={num_returns!r}", "streaming generators")
-
-
-def refuse_generator(name: str) -> NotImplementedError:
-    """The refusal of a call whose results would be a stream."""
-    return NotImplementedError(
-        f"{name} is a generator function: streaming its results is not built into mobula yet; "
-        "give a fixed num_returns=, or return a list"
-    )
 
 
 def _check(options: Mapping[str, Any], table: Mapping[str, Option], what: str) -> None:
@@ -255,10 +246,8 @@ def _refuse_common(options: Mapping[str, Any]) -> None:
 
 
 def _refuse_generator_tuning(options: Mapping[str, Any]) -> None:
-    if options.get("_generator_backpressure_num_objects") not in (None, -1):
-        raise _missing("_generator_backpressure_num_objects", "streaming generators")
     if options.get("_num_objects_per_yield") not in (None, 1):
-        raise _missing("_num_objects_per_yield", "streaming generators")
+        raise _missing("_num_objects_per_yield", "several objects for one yield")
 
 
 def _missing(keyword: str, what: str) -> NotImplementedError:

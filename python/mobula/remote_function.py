@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, Protocol, T
 from mobula import arguments, session
 from mobula._core import ids
 from mobula.object_ref import ObjectRef
-from mobula.options import check_task_options, refuse_generator
+from mobula.options import check_task_options
+from mobula.returns import returns_of
 from mobula.signatures import Fitting, shape_of
 from mobula.task_spec import call_fields, task_template
 
@@ -38,7 +39,7 @@ class RemoteFunction(Generic[P, R]):
     """A function whose calls run in worker processes.
 
     Made by `remote`; call it with `.remote(...)`, which returns a ref (a list of refs with `num_returns` above 1, None with
-    0), or change options for some calls with `.options(...)`.
+    0, an ObjectRefGenerator for a function that yields), or change options for some calls with `.options(...)`.
 
     >>> import mobula
     >>> @mobula.remote
@@ -185,10 +186,9 @@ def export_bytes(kind: str, code: Any, name: str, table: dict[str, Any]) -> byte
 
 def _caller(self: RemoteFunction[P, R], options: Mapping[str, Any]) -> RemoteCall[P, R]:
     """The `.remote` of one function with one set of options. A closure, so that the hot path looks nothing up twice."""
-    num_returns = options.get("num_returns")
-    if num_returns is None:
-        num_returns = 1
-    streams = self._is_generator and options.get("num_returns") is None
+    backpressure = options.get("_generator_backpressure_num_objects")
+    returns = returns_of(options.get("num_returns"), backpressure, is_generator=self._is_generator)
+    handles = returns.handles
     check = self._fitting.check
     name = f"{self._module}.{self._name}"
     template = b""
@@ -196,12 +196,10 @@ def _caller(self: RemoteFunction[P, R], options: Mapping[str, Any]) -> RemoteCal
     def remote(*args: Any, **kwargs: Any) -> Any:
         nonlocal template
         check(args, kwargs)
-        if streams:
-            raise refuse_generator(name)
         process = session.process()
         if process is not self._process or not template:
             self._attach(process)
-            template = task_template(options, name=self._name, function_id=self._id, num_returns=num_returns)
+            template = task_template(options, name=self._name, function_id=self._id, returns=returns)
         if args or kwargs:
             fields, keep = arguments.encode(process, args, kwargs, name)
             task_id = process.new_task_id(None)
@@ -210,19 +208,6 @@ def _caller(self: RemoteFunction[P, R], options: Mapping[str, Any]) -> RemoteCal
         else:
             task_id = process.new_task_id(None)
             process.submit_encoded(call_fields(process, task_id) + template)
-        return refs(task_id, num_returns)
+        return handles(process, task_id)
 
     return cast("RemoteCall[P, R]", functools.wraps(self._function)(remote))
-
-
-_FIRST = (1).to_bytes(4, "little")
-_owned = ObjectRef._owned
-
-
-def refs(task_id: bytes, num_returns: int) -> Any:
-    """The refs a call gives: one, a list of several, or None."""
-    if num_returns == 1:
-        return _owned(task_id + _FIRST)
-    if num_returns == 0:
-        return None
-    return [_owned(ids.return_id(task_id, number + 1)) for number in range(num_returns)]

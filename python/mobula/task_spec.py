@@ -15,6 +15,7 @@ from mobula._core.context import current as current_task
 if TYPE_CHECKING:
     from mobula._core.pb import boundary_pb2 as pb
     from mobula._core.process import Process
+    from mobula.returns import Returns
 
 DEFAULT_MAX_RETRIES = 3
 # Ray reserves this much of a resource named after the accelerator, so that the task lands where there is one.
@@ -53,7 +54,7 @@ def retry_exceptions(value: object) -> tuple[bool, bytes]:
     return True, dumps(tuple(value))
 
 
-def task_template(options: Mapping[str, Any], *, name: str, function_id: bytes, num_returns: int) -> bytes:
+def task_template(options: Mapping[str, Any], *, name: str, function_id: bytes, returns: Returns) -> bytes:
     """The constant part of a normal task's spec."""
     from mobula._core.pb import boundary_pb2 as pb
 
@@ -62,7 +63,7 @@ def task_template(options: Mapping[str, Any], *, name: str, function_id: bytes, 
         type=pb.NORMAL_TASK,
         name=options.get("name") or name,
         function_id=function_id,
-        num_returns=num_returns,
+        **returns.fields(),
         resources=resource_list(resources(options, default_cpus=1)),
         max_retries=retries(options, keyword="max_retries", default=DEFAULT_MAX_RETRIES),
         retry_exceptions=retry,

@@ -26,7 +26,7 @@ _LONGEST_MS = 1 << 53
 
 def get(process: Process, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
     """The values of refs, in order; see Process.get."""
-    deadline = _deadline(timeout)
+    deadline = deadline_of(timeout)
     asked = [ref for ref in refs if ref._value is None]
     if asked:
         if len(asked) != len(refs):
@@ -61,7 +61,7 @@ def _fetch(process: Process, refs: list[ObjectRef[Any]], deadline: float | None)
     ids = list(dict.fromkeys([ref._id for ref in refs])) if len(refs) > 1 else [refs[0]._id]
     joined = b"".join(ids)
     task_id = process.asking_task()
-    reply = process.call(lambda: wire.get_body(joined, _remaining_ms(deadline), task_id))
+    reply = process.call(lambda: wire.get_body(joined, remaining_ms(deadline), task_id))
     got = check(reply).get
     if got.timed_out:
         raise GetTimeoutError(f"Get timed out: {len(ids)} object(s) were asked for and not all became ready in time.")
@@ -100,12 +100,12 @@ def wait(
     process: Process, refs: Sequence[ObjectRef[Any]], num_returns: int, timeout: float | None
 ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
     """(ready, rest), both in the order of the input; see Process.wait."""
-    deadline = _deadline(timeout)
+    deadline = deadline_of(timeout)
     if all(ref._value is not None for ref in refs[:num_returns]):
         return list(refs[:num_returns]), list(refs[num_returns:])
     joined = b"".join([ref._id for ref in refs])
     task_id = process.asking_task()
-    reply = process.call(lambda: wire.wait_body(joined, num_returns, _remaining_ms(deadline), task_id))
+    reply = process.call(lambda: wire.wait_body(joined, num_returns, remaining_ms(deadline), task_id))
     flags = check(reply).wait.ready
     ready: list[ObjectRef[Any]] = []
     rest: list[ObjectRef[Any]] = []
@@ -114,7 +114,8 @@ def wait(
     return ready, rest
 
 
-def _deadline(timeout: float | None) -> float | None:
+def deadline_of(timeout: float | None) -> float | None:
+    """When a wait of so many seconds is over; 0.0 for one that only looks."""
     if timeout is None:
         return None
     if not timeout >= 0:  # also refuses NaN
@@ -122,7 +123,8 @@ def _deadline(timeout: float | None) -> float | None:
     return time.monotonic() + timeout if timeout else 0.0
 
 
-def _remaining_ms(deadline: float | None) -> int:
+def remaining_ms(deadline: float | None) -> int:
+    """What is left of it, for the wire."""
     if deadline is None:
         return -1
     if not deadline:

@@ -44,14 +44,16 @@ class Question:
     """A Get that a future waits for. Holds the ref, so that the object lives until the answer, and no longer: the future's
     callbacks hold the question."""
 
-    __slots__ = ("future", "id", "ref")
+    __slots__ = ("body", "future", "id", "ref")
 
-    def __init__(self, ref: ObjectRef[Any], future: Future[Any]) -> None:
-        self.ref: ObjectRef[Any] | None = ref
+    def __init__(self, ref: ObjectRef[Any] | None, future: Future[Any], body: bytes = b"") -> None:
+        self.ref = ref
         self.future: Future[Any] | None = future
+        #: A request of another kind: the future gets the reply.
+        self.body = body
         self.id = 0
 
-    def complete(self, result: values.Raw | None, error: Exception | None) -> None:
+    def complete(self, result: Any, error: Exception | None) -> None:
         """Gives the future its outcome, unless it was canceled."""
         future, self.future, self.ref = self.future, None, None
         if future is None or not future.set_running_or_notify_cancel():
@@ -147,7 +149,13 @@ class Helper:
 
     def ask(self, ref: ObjectRef[Any], future: Future[Any]) -> None:
         """Completes `future` with the raw value of `ref` when it is there."""
-        question = Question(ref, future)
+        self._ask(Question(ref, future), future)
+
+    def ask_reply(self, body: bytes, future: Future[pb.Reply]) -> None:
+        """Completes `future` with the reply to a request, checked; `body` encodes its kind."""
+        self._ask(Question(None, future, body), future)
+
+    def _ask(self, question: Question, future: Future[Any]) -> None:
         future.add_done_callback(lambda done: self._forget(question) if done.cancelled() else None)
         self._asked.append(question)
         if self.session.ended is not None or self._stopping:
@@ -223,6 +231,10 @@ class Helper:
             out.append(pb.Mutation(refs=pb.Refs(added=refs[0], dropped=refs[1])).SerializeToString())
         if handles is not None and handles[1]:
             out.append(pb.Mutation(actor_handles=pb.ActorHandles(dropped=handles[1])).SerializeToString())
+        # What nobody took has never been looked into here, so the place among the others does not matter.
+        streams = refcount.drain_streams()
+        if streams:
+            out.append(pb.Mutation(drop_streams=streams).SerializeToString())
         return out
 
     # ------------------------------------------------------------------------------------------ the thread
@@ -360,7 +372,7 @@ class Helper:
             self._open_questions.clear()
         while self._forgotten:
             question = self._forgotten.popleft()
-            question.ref = None
+            question.ref, question.body = None, b""
             if self._open_questions.pop(question.id, None) is not None:
                 messages.append(wire.request(0, wire.abandon_body(question.id)))
         log = self.session.log
@@ -369,11 +381,14 @@ class Helper:
         after = wire.after(log.last())
         while self._asked:
             question = self._asked.popleft()
-            if question.ref is None or question.future is None or question.future.cancelled():
+            body = question.body
+            if question.ref is not None:
+                body = wire.get_body(question.ref._id, -1, b"")
+            if not body or question.future is None or question.future.cancelled():
                 continue
             question.id = lane.next_id()
             self._open_questions[question.id] = question
-            messages.append(after + wire.request(question.id, wire.get_body(question.ref._id, -1, b"")))
+            messages.append(after + wire.request(question.id, body))
         self._send_requests(messages)
 
     def _answer(self) -> None:
@@ -385,7 +400,11 @@ class Helper:
                 self.stray(reply)
                 continue
             try:
-                got = check(reply).get
+                checked = check(reply)
+                if question.body:
+                    question.complete(checked, None)
+                    continue
+                got = checked.get
                 data, metadata = values.opened(got.values[0], self._arena)
             except (RayError, ValueError, OSError) as error:
                 question.complete(None, error)

@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mobula._core import context, forks, gets, ids, page, refcount, transport, values, wire
+from mobula._core import context, forks, gets, ids, page, refcount, streams, transport, values, wire
 from mobula._core.arena import Arena
 from mobula._core.context import TaskContext, current_task
 from mobula._core.executor import ExecutorLane
@@ -409,6 +409,12 @@ class Process:
         self._complete(ref, made)
         return made
 
+    def ask_later(self, body: bytes) -> Future[pb.Reply]:
+        """A future of the reply to a request; `body` encodes its kind. Canceling it gives the request up."""
+        made: Future[pb.Reply] = Future()
+        self._helper.ask_reply(body, made)
+        return made
+
     def _complete(self, ref: ObjectRef[Any], future: Future[Any]) -> None:
         cached = ref._value
         if cached is not None:
@@ -493,3 +499,12 @@ class Process:
             for value in done.returns:
                 if value.contained:
                     refcount.dropped.extend(ids.split_objects(value.contained))
+
+    def report_item(self, task_id: bytes, index: int, value: pb.Value) -> None:
+        """Sends an item of a running generator, as `finish` sends results."""
+        lane = self._lane()
+        self._log.write(lane, (streams.item(task_id, index, value),), gather=self._helper.gather)
+        if not self._writes_through:
+            lane.call(lambda: wire.SYNC_BODY)
+        if value.contained:
+            refcount.dropped.extend(ids.split_objects(value.contained))

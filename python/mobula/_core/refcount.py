@@ -22,6 +22,8 @@ dropped: Final[deque[bytes]] = deque()
 #: Actor ids (16 bytes each), the same for handles of actors.
 handles_added: Final[deque[bytes]] = deque()
 handles_dropped: Final[deque[bytes]] = deque()
+#: Streams whose generator object went: id of the generator (28 bytes), items taken (4 bytes, little-endian).
+streams_dropped: Final[deque[bytes]] = deque()
 
 
 def drain() -> tuple[bytes, bytes] | None:
@@ -47,14 +49,19 @@ def drain_handles() -> tuple[bytes, bytes] | None:
     return _drain(handles_added, handles_dropped)
 
 
+def drain_streams() -> bytes:
+    """The streams that nobody reads any more, for one ``drop_streams`` mutation."""
+    return _take(streams_dropped)
+
+
 def pending() -> bool:
     """True when a drain would find something; a hint for whoever decides when to drain."""
-    return bool(dropped or added or handles_dropped or handles_added)
+    return bool(dropped or added or handles_dropped or handles_added or streams_dropped)
 
 
 def clear() -> None:
     """Forget everything: in a forked child, and when a session has ended and nobody is left to be told."""
-    for queue in (dropped, added, handles_dropped, handles_added):
+    for queue in (dropped, added, handles_dropped, handles_added, streams_dropped):
         queue.clear()
 
 

@@ -6,6 +6,7 @@ actor; only the main thread has `interrupts`. It refuses to know asyncio: `loop`
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from contextvars import copy_context
 from types import GeneratorType
 from typing import Any
@@ -17,6 +18,7 @@ from mobula._worker import actor as actors
 from mobula._worker import exiting, outcome, printing
 from mobula._worker.actor import Actor
 from mobula._worker.interrupts import Interrupts
+from mobula._worker.streaming import Items, refuse_other, streams_items
 from mobula._worker.tickets import Tickets
 from mobula._worker.trampoline import call_user, take_items
 from mobula._worker.worker import Lane, Worker
@@ -96,7 +98,9 @@ class Executor:
             # A copy: what one task sets in context variables is not for the next.
             own = copy_context()
             result = own.run(call_user, function.call, args, kwargs)
-            if type(result) is GeneratorType and spec.num_returns:
+            if streams_items(spec):
+                result = self._stream(run, result, own.run, interrupts.canceled)
+            elif type(result) is GeneratorType and spec.num_returns:
                 result = own.run(take_items, result, spec.num_returns)
             return outcome.done_ok(self._process, spec.task_id, run.attempt, result, spec.num_returns)
         except SystemExit as error:
@@ -146,9 +150,19 @@ class Executor:
         args, kwargs = self._process.load_args(spec)
         # In the thread's own context, as in Ray: what __init__ set in context variables is there in methods.
         result = call_user(actor.method(spec.method), args, kwargs)
+        if streams_items(spec):
+            return self._stream(run, result, _enter, lambda: self._worker.is_canceled(self._slot, run.epoch), actor)
         if type(result) is GeneratorType and spec.num_returns:
             return take_items(result, spec.num_returns)
         return result
+
+    def _stream(
+        self, run: pb.RunTask, result: Any, enter: Callable[..., Any], is_canceled: Callable[[], bool], actor: Actor | None = None
+    ) -> Any:
+        """Run the generator that a call has returned."""
+        if not isinstance(result, Iterator):
+            raise refuse_other(result, run.spec.name)
+        return Items(self._process, run, actor, is_canceled).run(result, enter, watch=actor is not None)
 
     def _guarded(self, run: pb.RunTask, spec: pb.TaskSpec, body: Any) -> pb.TaskDone | None:
         """The report of what `body` does; None when it is exit_actor()."""
@@ -173,6 +187,11 @@ class Executor:
             exiting.report_and_leave(self._process, self._lane, outcome.done_exit(spec.task_id, run.attempt), actor.instance)
         self._process.finish(self._lane, (done,))
         actor.departure.end()
+
+
+def _enter(door: Callable[..., Any], *args: Any) -> Any:
+    """Methods run in the thread's own context."""
+    return door(*args)
 
 
 def construct(worker: Worker, actor: Actor, spec: pb.TaskSpec) -> None:

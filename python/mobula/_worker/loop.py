@@ -14,6 +14,7 @@ import asyncio
 import selectors
 import threading
 import traceback
+from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import Future
 from types import GeneratorType
 from typing import Any
@@ -23,6 +24,7 @@ from mobula._core.pb import boundary_pb2 as pb
 from mobula._worker import exiting, outcome, printing
 from mobula._worker.actor import Actor
 from mobula._worker.executor import construct
+from mobula._worker.streaming import Items, refuse_other, streams_items
 from mobula._worker.tickets import Tickets
 from mobula._worker.trampoline import call_user, take_items
 from mobula._worker.worker import Lane, Worker
@@ -199,7 +201,7 @@ class LoopThread:
         if execution.canceled:
             done = outcome.done_canceled(spec.task_id, run.attempt)
         else:
-            done = await self._guarded(run, actor, self._call(actor, spec))
+            done = await self._guarded(run, actor, self._call(actor, execution))
         self._process.drop_args(spec)  # of one that was canceled before they were loaded
         del self._executions[spec.task_id]
         if done is None or actor.departure.asked_by(spec.task_id):
@@ -216,9 +218,14 @@ class LoopThread:
         except exiting.LANE_LOST:
             exiting.leave_at_once(exiting.EXIT_CORE_LOST)
 
-    async def _call(self, actor: Actor, spec: pb.TaskSpec) -> Any:
+    async def _call(self, actor: Actor, execution: _Execution) -> Any:
+        spec = execution.run.spec
         args, kwargs = self._process.load_args(spec)
         result = call_user(actor.method(spec.method), args, kwargs)
+        if streams_items(spec):
+            if not isinstance(result, (Iterator, AsyncGenerator)):
+                raise refuse_other(result, spec.name)
+            return await Items(self._process, execution.run, actor, lambda: execution.canceled).run_on_loop(result)
         if asyncio.iscoroutine(result):
             return await result
         if type(result) is GeneratorType and spec.num_returns:

@@ -56,11 +56,11 @@ def split_returns(result: Any, count: int) -> Sequence[Any]:
 def done_ok(process: Store, task_id: bytes, attempt: int, result: Any, count: int) -> pb.TaskDone:
     """The report of a run that returned. Raises what serializing or storing a value raises."""
     if count == 1 and not isinstance(result, Taken):
-        return pb.TaskDone(task_id=task_id, attempt=attempt, returns=(_pack(process, result),))
+        return pb.TaskDone(task_id=task_id, attempt=attempt, returns=(pack(process, result),))
     values: list[pb.Value] = []
     try:
         for value in split_returns(result, count):
-            values.append(_pack(process, value))  # noqa: PERF401 - what was packed before a failure must be known
+            values.append(pack(process, value))  # noqa: PERF401 - what was packed before a failure must be known
     except BaseException:
         for packed in values:
             refcount.dropped.extend(split_objects(packed.contained))
@@ -68,7 +68,7 @@ def done_ok(process: Store, task_id: bytes, attempt: int, result: Any, count: in
     return pb.TaskDone(task_id=task_id, attempt=attempt, returns=values)
 
 
-def _pack(process: Store, value: Any) -> pb.Value:
+def pack(process: Store, value: Any) -> pb.Value:
     """A return value, with a hold on the refs inside it until the report is on its way:
 
     this thread:   packs [ref], and the list goes with its last name

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import CodeType
-from typing import Any
+from typing import Any, Final
 
 
 class Taken(list[Any]):
@@ -32,4 +32,15 @@ def take_items(generator: Iterator[Any], count: int) -> Taken:
     return taken
 
 
-DOORS: frozenset[CodeType] = frozenset({call_user.__code__, take_items.__code__})
+EXHAUSTED: Final = object()
+
+
+def next_item(generator: Iterator[Any]) -> Any:
+    """Run a generator's body up to its next item; EXHAUSTED at its end."""
+    try:
+        return next(generator)
+    except StopIteration:
+        return EXHAUSTED
+
+
+DOORS: frozenset[CodeType] = frozenset({call_user.__code__, take_items.__code__, next_item.__code__})

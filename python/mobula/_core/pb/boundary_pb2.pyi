@@ -173,7 +173,7 @@ class Arg(_message.Message):
     def __init__(self, value: _Optional[_Union[Value, _Mapping]] = ..., ref: _Optional[bytes] = ..., keyword: _Optional[str] = ..., has_keyword: bool = ...) -> None: ...
 
 class Mutation(_message.Message):
-    __slots__ = ("submit", "put", "refs", "unpin", "cancel", "export", "kill_actor", "actor_handles", "done", "discard")
+    __slots__ = ("submit", "put", "refs", "unpin", "cancel", "export", "kill_actor", "actor_handles", "done", "discard", "item", "consumed", "drop_streams")
     SUBMIT_FIELD_NUMBER: _ClassVar[int]
     PUT_FIELD_NUMBER: _ClassVar[int]
     REFS_FIELD_NUMBER: _ClassVar[int]
@@ -184,6 +184,9 @@ class Mutation(_message.Message):
     ACTOR_HANDLES_FIELD_NUMBER: _ClassVar[int]
     DONE_FIELD_NUMBER: _ClassVar[int]
     DISCARD_FIELD_NUMBER: _ClassVar[int]
+    ITEM_FIELD_NUMBER: _ClassVar[int]
+    CONSUMED_FIELD_NUMBER: _ClassVar[int]
+    DROP_STREAMS_FIELD_NUMBER: _ClassVar[int]
     submit: TaskSpec
     put: Put
     refs: Refs
@@ -194,7 +197,10 @@ class Mutation(_message.Message):
     actor_handles: ActorHandles
     done: TaskDone
     discard: bytes
-    def __init__(self, submit: _Optional[_Union[TaskSpec, _Mapping]] = ..., put: _Optional[_Union[Put, _Mapping]] = ..., refs: _Optional[_Union[Refs, _Mapping]] = ..., unpin: _Optional[bytes] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., export: _Optional[_Union[Export, _Mapping]] = ..., kill_actor: _Optional[_Union[KillActor, _Mapping]] = ..., actor_handles: _Optional[_Union[ActorHandles, _Mapping]] = ..., done: _Optional[_Union[TaskDone, _Mapping]] = ..., discard: _Optional[bytes] = ...) -> None: ...
+    item: GeneratorItem
+    consumed: StreamConsumed
+    drop_streams: bytes
+    def __init__(self, submit: _Optional[_Union[TaskSpec, _Mapping]] = ..., put: _Optional[_Union[Put, _Mapping]] = ..., refs: _Optional[_Union[Refs, _Mapping]] = ..., unpin: _Optional[bytes] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., export: _Optional[_Union[Export, _Mapping]] = ..., kill_actor: _Optional[_Union[KillActor, _Mapping]] = ..., actor_handles: _Optional[_Union[ActorHandles, _Mapping]] = ..., done: _Optional[_Union[TaskDone, _Mapping]] = ..., discard: _Optional[bytes] = ..., item: _Optional[_Union[GeneratorItem, _Mapping]] = ..., consumed: _Optional[_Union[StreamConsumed, _Mapping]] = ..., drop_streams: _Optional[bytes] = ...) -> None: ...
 
 class Put(_message.Message):
     __slots__ = ("object_id", "value")
@@ -203,6 +209,24 @@ class Put(_message.Message):
     object_id: bytes
     value: Value
     def __init__(self, object_id: _Optional[bytes] = ..., value: _Optional[_Union[Value, _Mapping]] = ...) -> None: ...
+
+class GeneratorItem(_message.Message):
+    __slots__ = ("task_id", "index", "value")
+    TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    task_id: bytes
+    index: int
+    value: Value
+    def __init__(self, task_id: _Optional[bytes] = ..., index: _Optional[int] = ..., value: _Optional[_Union[Value, _Mapping]] = ...) -> None: ...
+
+class StreamConsumed(_message.Message):
+    __slots__ = ("object_id", "taken")
+    OBJECT_ID_FIELD_NUMBER: _ClassVar[int]
+    TAKEN_FIELD_NUMBER: _ClassVar[int]
+    object_id: bytes
+    taken: int
+    def __init__(self, object_id: _Optional[bytes] = ..., taken: _Optional[int] = ...) -> None: ...
 
 class Refs(_message.Message):
     __slots__ = ("added", "dropped")
@@ -257,7 +281,7 @@ class Resource(_message.Message):
     def __init__(self, name: _Optional[str] = ..., amount: _Optional[float] = ...) -> None: ...
 
 class TaskSpec(_message.Message):
-    __slots__ = ("type", "task_id", "parent_task_id", "name", "function_id", "method", "args", "num_returns", "resources", "max_retries", "retry_exceptions", "retry_allowlist", "actor_id", "concurrency_group", "actor", "depth", "runtime_env", "placement", "max_calls")
+    __slots__ = ("type", "task_id", "parent_task_id", "name", "function_id", "method", "args", "num_returns", "resources", "max_retries", "retry_exceptions", "retry_allowlist", "actor_id", "concurrency_group", "actor", "depth", "runtime_env", "placement", "max_calls", "streaming", "dynamic", "backpressure")
     TYPE_FIELD_NUMBER: _ClassVar[int]
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     PARENT_TASK_ID_FIELD_NUMBER: _ClassVar[int]
@@ -277,6 +301,9 @@ class TaskSpec(_message.Message):
     RUNTIME_ENV_FIELD_NUMBER: _ClassVar[int]
     PLACEMENT_FIELD_NUMBER: _ClassVar[int]
     MAX_CALLS_FIELD_NUMBER: _ClassVar[int]
+    STREAMING_FIELD_NUMBER: _ClassVar[int]
+    DYNAMIC_FIELD_NUMBER: _ClassVar[int]
+    BACKPRESSURE_FIELD_NUMBER: _ClassVar[int]
     type: TaskType
     task_id: bytes
     parent_task_id: bytes
@@ -296,7 +323,10 @@ class TaskSpec(_message.Message):
     runtime_env: bytes
     placement: bytes
     max_calls: int
-    def __init__(self, type: _Optional[_Union[TaskType, str]] = ..., task_id: _Optional[bytes] = ..., parent_task_id: _Optional[bytes] = ..., name: _Optional[str] = ..., function_id: _Optional[bytes] = ..., method: _Optional[str] = ..., args: _Optional[_Iterable[_Union[Arg, _Mapping]]] = ..., num_returns: _Optional[int] = ..., resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., max_retries: _Optional[int] = ..., retry_exceptions: bool = ..., retry_allowlist: _Optional[bytes] = ..., actor_id: _Optional[bytes] = ..., concurrency_group: _Optional[str] = ..., actor: _Optional[_Union[ActorCreation, _Mapping]] = ..., depth: _Optional[int] = ..., runtime_env: _Optional[bytes] = ..., placement: _Optional[bytes] = ..., max_calls: _Optional[int] = ...) -> None: ...
+    streaming: bool
+    dynamic: bool
+    backpressure: int
+    def __init__(self, type: _Optional[_Union[TaskType, str]] = ..., task_id: _Optional[bytes] = ..., parent_task_id: _Optional[bytes] = ..., name: _Optional[str] = ..., function_id: _Optional[bytes] = ..., method: _Optional[str] = ..., args: _Optional[_Iterable[_Union[Arg, _Mapping]]] = ..., num_returns: _Optional[int] = ..., resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., max_retries: _Optional[int] = ..., retry_exceptions: bool = ..., retry_allowlist: _Optional[bytes] = ..., actor_id: _Optional[bytes] = ..., concurrency_group: _Optional[str] = ..., actor: _Optional[_Union[ActorCreation, _Mapping]] = ..., depth: _Optional[int] = ..., runtime_env: _Optional[bytes] = ..., placement: _Optional[bytes] = ..., max_calls: _Optional[int] = ..., streaming: bool = ..., dynamic: bool = ..., backpressure: _Optional[int] = ...) -> None: ...
 
 class ConcurrencyGroup(_message.Message):
     __slots__ = ("name", "max_concurrency")
@@ -335,7 +365,7 @@ class ActorCreation(_message.Message):
     def __init__(self, max_restarts: _Optional[int] = ..., max_concurrency: _Optional[int] = ..., is_asyncio: bool = ..., groups: _Optional[_Iterable[_Union[ConcurrencyGroup, _Mapping]]] = ..., name: _Optional[str] = ..., namespace: _Optional[str] = ..., detached: bool = ..., max_pending_calls: _Optional[int] = ..., handle: _Optional[bytes] = ..., class_name: _Optional[str] = ..., placement_resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., out_of_order: bool = ...) -> None: ...
 
 class Request(_message.Message):
-    __slots__ = ("id", "get", "wait", "allocate", "register_actor", "lookup_actor", "kv_get", "cluster_info", "task_pending", "abandon", "list_named_actors", "sync")
+    __slots__ = ("id", "get", "wait", "allocate", "register_actor", "lookup_actor", "kv_get", "cluster_info", "task_pending", "abandon", "list_named_actors", "sync", "next_items", "demand")
     ID_FIELD_NUMBER: _ClassVar[int]
     GET_FIELD_NUMBER: _ClassVar[int]
     WAIT_FIELD_NUMBER: _ClassVar[int]
@@ -348,6 +378,8 @@ class Request(_message.Message):
     ABANDON_FIELD_NUMBER: _ClassVar[int]
     LIST_NAMED_ACTORS_FIELD_NUMBER: _ClassVar[int]
     SYNC_FIELD_NUMBER: _ClassVar[int]
+    NEXT_ITEMS_FIELD_NUMBER: _ClassVar[int]
+    DEMAND_FIELD_NUMBER: _ClassVar[int]
     id: int
     get: Get
     wait: Wait
@@ -360,10 +392,12 @@ class Request(_message.Message):
     abandon: Abandon
     list_named_actors: ListNamedActors
     sync: Sync
-    def __init__(self, id: _Optional[int] = ..., get: _Optional[_Union[Get, _Mapping]] = ..., wait: _Optional[_Union[Wait, _Mapping]] = ..., allocate: _Optional[_Union[Allocate, _Mapping]] = ..., register_actor: _Optional[_Union[RegisterActor, _Mapping]] = ..., lookup_actor: _Optional[_Union[LookupActor, _Mapping]] = ..., kv_get: _Optional[_Union[KvGet, _Mapping]] = ..., cluster_info: _Optional[_Union[ClusterInfo, _Mapping]] = ..., task_pending: _Optional[_Union[TaskPending, _Mapping]] = ..., abandon: _Optional[_Union[Abandon, _Mapping]] = ..., list_named_actors: _Optional[_Union[ListNamedActors, _Mapping]] = ..., sync: _Optional[_Union[Sync, _Mapping]] = ...) -> None: ...
+    next_items: NextItems
+    demand: Demand
+    def __init__(self, id: _Optional[int] = ..., get: _Optional[_Union[Get, _Mapping]] = ..., wait: _Optional[_Union[Wait, _Mapping]] = ..., allocate: _Optional[_Union[Allocate, _Mapping]] = ..., register_actor: _Optional[_Union[RegisterActor, _Mapping]] = ..., lookup_actor: _Optional[_Union[LookupActor, _Mapping]] = ..., kv_get: _Optional[_Union[KvGet, _Mapping]] = ..., cluster_info: _Optional[_Union[ClusterInfo, _Mapping]] = ..., task_pending: _Optional[_Union[TaskPending, _Mapping]] = ..., abandon: _Optional[_Union[Abandon, _Mapping]] = ..., list_named_actors: _Optional[_Union[ListNamedActors, _Mapping]] = ..., sync: _Optional[_Union[Sync, _Mapping]] = ..., next_items: _Optional[_Union[NextItems, _Mapping]] = ..., demand: _Optional[_Union[Demand, _Mapping]] = ...) -> None: ...
 
 class Reply(_message.Message):
-    __slots__ = ("id", "error", "error_kind", "get", "wait", "allocate", "actor", "kv", "cluster_info", "task_pending", "named_actors")
+    __slots__ = ("id", "error", "error_kind", "get", "wait", "allocate", "actor", "kv", "cluster_info", "task_pending", "named_actors", "items")
     ID_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     ERROR_KIND_FIELD_NUMBER: _ClassVar[int]
@@ -375,6 +409,7 @@ class Reply(_message.Message):
     CLUSTER_INFO_FIELD_NUMBER: _ClassVar[int]
     TASK_PENDING_FIELD_NUMBER: _ClassVar[int]
     NAMED_ACTORS_FIELD_NUMBER: _ClassVar[int]
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
     id: int
     error: str
     error_kind: ErrorKind
@@ -386,7 +421,8 @@ class Reply(_message.Message):
     cluster_info: ClusterInfoReply
     task_pending: bool
     named_actors: NamedActors
-    def __init__(self, id: _Optional[int] = ..., error: _Optional[str] = ..., error_kind: _Optional[_Union[ErrorKind, str]] = ..., get: _Optional[_Union[GetReply, _Mapping]] = ..., wait: _Optional[_Union[WaitReply, _Mapping]] = ..., allocate: _Optional[_Union[Block, _Mapping]] = ..., actor: _Optional[_Union[ActorInfo, _Mapping]] = ..., kv: _Optional[_Union[KvValue, _Mapping]] = ..., cluster_info: _Optional[_Union[ClusterInfoReply, _Mapping]] = ..., task_pending: bool = ..., named_actors: _Optional[_Union[NamedActors, _Mapping]] = ...) -> None: ...
+    items: ItemsReply
+    def __init__(self, id: _Optional[int] = ..., error: _Optional[str] = ..., error_kind: _Optional[_Union[ErrorKind, str]] = ..., get: _Optional[_Union[GetReply, _Mapping]] = ..., wait: _Optional[_Union[WaitReply, _Mapping]] = ..., allocate: _Optional[_Union[Block, _Mapping]] = ..., actor: _Optional[_Union[ActorInfo, _Mapping]] = ..., kv: _Optional[_Union[KvValue, _Mapping]] = ..., cluster_info: _Optional[_Union[ClusterInfoReply, _Mapping]] = ..., task_pending: bool = ..., named_actors: _Optional[_Union[NamedActors, _Mapping]] = ..., items: _Optional[_Union[ItemsReply, _Mapping]] = ...) -> None: ...
 
 class Get(_message.Message):
     __slots__ = ("object_ids", "timeout_ms", "task_id")
@@ -427,6 +463,40 @@ class WaitReply(_message.Message):
     READY_FIELD_NUMBER: _ClassVar[int]
     ready: bytes
     def __init__(self, ready: _Optional[bytes] = ...) -> None: ...
+
+class NextItems(_message.Message):
+    __slots__ = ("object_id", "timeout_ms", "task_id", "most")
+    OBJECT_ID_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_MS_FIELD_NUMBER: _ClassVar[int]
+    TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    MOST_FIELD_NUMBER: _ClassVar[int]
+    object_id: bytes
+    timeout_ms: int
+    task_id: bytes
+    most: int
+    def __init__(self, object_id: _Optional[bytes] = ..., timeout_ms: _Optional[int] = ..., task_id: _Optional[bytes] = ..., most: _Optional[int] = ...) -> None: ...
+
+class ItemsReply(_message.Message):
+    __slots__ = ("values", "timed_out", "ended", "failed")
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    TIMED_OUT_FIELD_NUMBER: _ClassVar[int]
+    ENDED_FIELD_NUMBER: _ClassVar[int]
+    FAILED_FIELD_NUMBER: _ClassVar[int]
+    values: _containers.RepeatedCompositeFieldContainer[Value]
+    timed_out: bool
+    ended: bool
+    failed: bool
+    def __init__(self, values: _Optional[_Iterable[_Union[Value, _Mapping]]] = ..., timed_out: bool = ..., ended: bool = ..., failed: bool = ...) -> None: ...
+
+class Demand(_message.Message):
+    __slots__ = ("object_id", "produced", "task_id")
+    OBJECT_ID_FIELD_NUMBER: _ClassVar[int]
+    PRODUCED_FIELD_NUMBER: _ClassVar[int]
+    TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    object_id: bytes
+    produced: int
+    task_id: bytes
+    def __init__(self, object_id: _Optional[bytes] = ..., produced: _Optional[int] = ..., task_id: _Optional[bytes] = ...) -> None: ...
 
 class Allocate(_message.Message):
     __slots__ = ("size",)

@@ -1,0 +1,194 @@
+package coreworker
+
+import (
+	"time"
+
+	"github.com/mobula/mobula/coreworker/ids"
+	"github.com/mobula/mobula/coreworker/objects"
+)
+
+// aheadBytes bounds the values that one answer carries ahead of what was asked for.
+const aheadBytes = 256 << 10
+
+// stream is what the owner of a streaming generator task knows of its items: item k is return k+2 of the task, the
+// generator itself is return 1. The object after the last item that came is always expected, so there is always
+// something to wait for; when the task is over it becomes the mark of the end.
+//
+// The owner holds one reference to each item that was not taken, and to the expected object. Taking an item changes
+// nothing here: the handle in Python takes the reference over.
+type stream struct {
+	task    ids.TaskID
+	owner   *Process
+	limit   int // how many items may be there and not taken; 0 = any number
+	written int // items that came
+	taken   int // as far as the consumer has told, which it does where there is a limit
+	over    bool
+	demands []*parked
+}
+
+func (s *stream) item(k int) ids.ObjectID { return s.task.Return(uint32(k + 2)) }
+
+func (s *stream) wants(produced int) bool {
+	return s.over || s.limit == 0 || produced-s.taken < s.limit
+}
+
+// wake lets producers go on that were held back.
+func (s *stream) wake() {
+	waiting := s.demands
+	s.demands = nil
+	for _, q := range waiting {
+		q.finish(byObjects)
+	}
+}
+
+func (c *Core) openStream(id ids.TaskID, owner *Process, limit int) {
+	s := &stream{task: id, owner: owner, limit: limit}
+	c.streams[id] = s
+	c.expectItem(s)
+}
+
+// expectItem makes the object of the next item known; the owner holds one reference to it.
+func (c *Core) expectItem(s *stream) {
+	id := s.item(s.written)
+	c.report(c.refs.Own(id, s.owner.ID))
+	c.report(c.refs.Add(id, s.owner.ID, 1))
+	c.store.Expect(id)
+}
+
+// endStream says that no more items will come.
+func (c *Core) endStream(id ids.TaskID) {
+	if s := c.streams[id]; s != nil && !s.over {
+		s.over = true
+		c.keep(s.item(s.written), objects.EndOfStream())
+		s.wake()
+	}
+}
+
+// dropStreams forgets the streams of a process that is gone. Their producers run on: nobody holds them back.
+func (c *Core) dropStreams(p *Process) {
+	for id, s := range c.streams {
+		if s.owner == p {
+			delete(c.streams, id)
+			s.over = true
+			s.wake()
+		}
+	}
+}
+
+// Item is told by the process that runs a generator what it has yielded. One that the stream has from an earlier attempt,
+// or that nobody will read, is given back.
+func (p *Process) Item(id ids.TaskID, index int, v objects.Value) {
+	c := p.core
+	v = p.Accept(v)
+	if s := c.streams[id]; s != nil {
+		if s.over || index != s.written {
+			c.discard(v)
+			return
+		}
+		s.written++
+		c.expectItem(s) // before anybody is told of this one, who may ask for the next
+		c.keep(s.item(index), v)
+		return
+	}
+	e := c.tasks.Get(id)
+	if e == nil || !e.Spec.Dynamic {
+		c.discard(v)
+		return
+	}
+	// The process holds it until the list that it returns contains it.
+	obj := id.Return(uint32(index + 2))
+	c.report(c.refs.Own(obj, e.Owner))
+	c.report(c.refs.Add(obj, p.ID, 1))
+	if c.store.State(obj) == objects.Ready {
+		c.discard(v) // of an earlier attempt
+		return
+	}
+	c.keep(obj, v)
+}
+
+// Taken notes how many items the consumer of a stream with a limit has taken.
+func (p *Process) Taken(id ids.ObjectID, n int) {
+	s := p.core.streams[id.Task()]
+	if s == nil || s.owner != p || n <= s.taken {
+		return
+	}
+	s.taken = n
+	if s.wants(s.written) {
+		s.wake()
+	}
+}
+
+// DropStream lets go of a stream of which n items were taken: of those that are there and those that come. The task
+// runs on.
+func (p *Process) DropStream(id ids.ObjectID, n int) {
+	c := p.core
+	s := c.streams[id.Task()]
+	if s == nil || s.owner != p {
+		return
+	}
+	delete(c.streams, s.task)
+	s.over = true
+	s.wake()
+	for k := n; k <= s.written; k++ {
+		freed, err := c.refs.Drop(s.item(k), p.ID, 1)
+		c.report(err)
+		c.free(freed)
+	}
+}
+
+// Items is the answer to NextItems.
+type Items struct {
+	Values   []objects.Value // of consecutive items; those in the arena are not pinned, and told without their bytes
+	TimedOut bool
+	Ended    bool
+	Failed   bool // ended, and the generator's own object is an error
+	Canceled bool
+}
+
+// NextItems answers when the item is there or will never be; items behind it are told ahead. It returns a way to give up
+// without an answer.
+func (c *Core) NextItems(a Asker, obj ids.ObjectID, most int, timeout time.Duration, limited bool, answer func(Items)) (abandon func()) {
+	return c.Wait(a, []ids.ObjectID{obj}, 1, timeout, limited, func(w Waited) {
+		switch {
+		case w.Canceled:
+			answer(Items{Canceled: true})
+		case !w.Ready[0]:
+			answer(Items{TimedOut: true})
+		default:
+			answer(c.itemsFrom(obj, most))
+		}
+	})
+}
+
+func (c *Core) itemsFrom(obj ids.ObjectID, most int) Items {
+	var out Items
+	s := c.streams[obj.Task()]
+	size := 0
+	for k := int(obj.Index()) - 2; s != nil && k < s.written && len(out.Values) < max(most, 1) && size < aheadBytes; k++ {
+		v, _ := c.Value(s.item(k))
+		size += len(v.Data)
+		out.Values = append(out.Values, v)
+	}
+	if len(out.Values) == 0 {
+		out.Ended = true
+		v, there := c.Value(obj.Task().Return(1))
+		out.Failed = there && v.IsError
+	}
+	return out
+}
+
+// Demand answers a producer when it may go on: fewer items than the stream's limit are not taken, or the stream is gone.
+func (c *Core) Demand(a Asker, id ids.ObjectID, produced int, answer func(canceled bool)) (abandon func()) {
+	s := c.streams[id.Task()]
+	if s == nil || s.wants(produced) {
+		answer(false)
+		return func() {}
+	}
+	q := &parked{asker: a}
+	q.tell = func(how end) { answer(how == byCancel) }
+	c.park(q, 0, false)
+	if !q.over {
+		s.demands = append(s.demands, q)
+	}
+	return q.drop
+}

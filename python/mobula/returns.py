@@ -1,0 +1,58 @@
+"""What a call returns: how many objects, or a stream of them.
+
+Owns the rule that a generator function streams unless it says otherwise, the TaskSpec fields of that, and the handles that a
+caller gets.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mobula._core import ids
+from mobula.object_ref import ObjectRef
+from mobula.object_ref_generator import ObjectRefGenerator
+
+if TYPE_CHECKING:
+    from mobula._core.process import Process
+
+_FIRST = (1).to_bytes(4, "little")
+_owned = ObjectRef._owned
+
+
+class Returns(NamedTuple):
+    """The returns of a call."""
+
+    number: int = 1
+    streaming: bool = False
+    dynamic: bool = False
+    backpressure: int = 0  # items that may be there and not taken; 0 = any number
+
+    def fields(self) -> dict[str, Any]:
+        """The fields of TaskSpec."""
+        given: dict[str, Any] = {"num_returns": self.number}
+        if self.streaming:
+            given.update(streaming=True, backpressure=self.backpressure)
+        if self.dynamic:
+            given["dynamic"] = True
+        return given
+
+    def handles(self, process: Process, task_id: bytes) -> Any:
+        """What the caller gets: a ref, a list of several, None for none, a generator for a stream."""
+        if self.streaming:
+            return ObjectRefGenerator(_owned(task_id + _FIRST), process, self.backpressure > 0)
+        if self.number == 1:
+            return _owned(task_id + _FIRST)
+        if self.number == 0:
+            return None
+        return [_owned(ids.return_id(task_id, one + 1)) for one in range(self.number)]
+
+
+def returns_of(num_returns: int | str | None, backpressure: int | None, *, is_generator: bool) -> Returns:
+    """What the options `num_returns` and `_generator_backpressure_num_objects` mean for a function."""
+    if num_returns is None:
+        num_returns = "streaming" if is_generator else 1
+    if num_returns == "streaming":
+        return Returns(streaming=True, backpressure=max(backpressure or 0, 0))
+    if num_returns == "dynamic":
+        return Returns(dynamic=True)
+    return Returns(number=int(num_returns))
