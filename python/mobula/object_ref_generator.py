@@ -8,14 +8,13 @@ the generator's own ref, which then holds the error, comes as the last one.
 
 from __future__ import annotations
 
-import asyncio
 import collections
 import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from mobula import session
-from mobula._core import ids, refcount, streams
+from mobula._core import ids, refcount
 from mobula.object_ref import ObjectRef
 
 if TYPE_CHECKING:
@@ -101,6 +100,8 @@ class ObjectRefGenerator:
 
     async def __anext__(self) -> ObjectRef[Any]:
         """The ref of the next item. Raises StopAsyncIteration after the last."""
+        import asyncio
+
         while True:
             with self._lock:
                 if self._look(0):
@@ -200,6 +201,8 @@ class ObjectRefGenerator:
         """Whether the next item, or the end, is known; asks for it. With a timeout (seconds), waits no longer."""
         if self._ended is not None or self._taken < self._first + len(self._told):
             return True
+        from mobula._core import streams
+
         process = self._live()
         first = self._taken
         items = streams.ask(process, ids.generator_item_id(self._task_id, first), timeout)
@@ -222,6 +225,8 @@ class ObjectRefGenerator:
         number = self._taken
         known = self._told[number - self._first]
         if self._limited:
+            from mobula._core import streams
+
             streams.tell_taken(self._process, self._generator_ref._id, number + 1)
         # First the count, then the ref: the other way round, an interrupt between the two would free the item and give it out.
         self._taken = number + 1

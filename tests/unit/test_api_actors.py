@@ -381,10 +381,9 @@ def test_max_pending_calls_counts_the_calls_of_one_handle(attached: Unattached) 
         handle.add.remote(5)
 
 
-def test_generator_methods_are_refused_at_the_call(attached: Unattached) -> None:
+def test_generator_methods_stream_unless_the_number_is_fixed(attached: Unattached) -> None:
     handle = _actor()
-    with pytest.raises(NotImplementedError, match=r"Base\.stream is a generator"):
-        handle.stream.remote()
+    assert isinstance(handle.stream.remote(), mobula.ObjectRefGenerator)
     assert len(handle.stream.options(num_returns=2).remote()) == 2
 
 

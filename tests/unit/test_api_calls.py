@@ -246,13 +246,13 @@ def test_remote_functions_pickle(attached: Unattached) -> None:
     assert copy.copy(again).remote()
 
 
-def test_generators_are_refused_at_the_call_unless_the_number_is_fixed(attached: Unattached) -> None:
+def test_generators_stream_unless_the_number_is_fixed(attached: Unattached) -> None:
     @mobula.remote
     def stream() -> Any:
         yield 1
 
-    with pytest.raises(NotImplementedError, match=r"stream is a generator"):
-        stream.remote()
+    assert isinstance(stream.remote(), mobula.ObjectRefGenerator)
+    assert isinstance(stream.options(num_returns="dynamic").remote(), mobula.ObjectRef)
     assert len(stream.options(num_returns=2).remote()) == 2  # type: ignore[arg-type]
 
 

@@ -39,8 +39,7 @@ def test_the_names_of_ray_that_stand_for_what_there_is() -> None:
     # From ray.__all__ of 2.60: those left out stand for features that mobula does not have (yet).
     missing = {
         "_config", "autoscaler", "client", "ClientBuilder", "java_actor_class", "java_function", "cpp_function", "Language",
-        "SCRIPT_MODE", "WORKER_MODE", "LoggingConfig", "data", "internal", "widgets", "workflow", "ObjectRefGenerator",
-        "DynamicObjectRefGenerator",
+        "SCRIPT_MODE", "WORKER_MODE", "LoggingConfig", "data", "internal", "widgets", "workflow",
     }  # fmt: skip
     rays = {
         "__version__", "_config", "get_runtime_context", "autoscaler", "available_resources", "cancel", "client",

@@ -68,7 +68,6 @@ class Plain:
         {"_labels": {"a": "b"}},
         {"runtime_env": {"pip": ["numpy"]}},
         {"runtime_env": {"working_dir": "/tmp"}},
-        {"_generator_backpressure_num_objects": 3},
         {"_num_objects_per_yield": 2},
     ],
     ids=str,
@@ -81,9 +80,8 @@ def test_a_right_option_of_a_missing_feature_is_refused_by_name(given: dict[str,
 
 
 @pytest.mark.parametrize("value", ["streaming", "dynamic"])
-def test_streaming_is_refused_for_generators_and_wrong_for_others(value: str) -> None:
-    with pytest.raises(NotImplementedError, match="generators"):
-        mobula.remote(num_returns=value)(yields)
+def test_streaming_is_for_generators_and_wrong_for_others(value: str) -> None:
+    mobula.remote(num_returns=value)(yields)
     with pytest.raises(ValueError, match="yield"):
         mobula.remote(num_returns=value)(function)
 

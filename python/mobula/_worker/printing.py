@@ -100,5 +100,3 @@ def tell(text: str) -> None:
 def _identity(fd: int) -> tuple[int, int]:
     found = os.fstat(fd)
     return found.st_dev, found.st_ino
-
-
