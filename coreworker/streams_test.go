@@ -44,7 +44,9 @@ func (w *streamWorld) ask(index int) *Items {
 	return got
 }
 
-func (w *streamWorld) settle(v task.Verdict, r peer.Reply) { w.core.Settle(w.core.tasks.Get(w.id), v, r) }
+func (w *streamWorld) settle(v task.Verdict, r peer.Reply) {
+	w.core.Settle(w.core.tasks.Get(w.id), v, r)
+}
 
 func TestItemsAreToldAheadAndThenTheEnd(t *testing.T) {
 	w := newStreamWorld(t, 0)
