@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import mobula
+from mobula._core.process import current
 
 PATIENCE_S = 30.0
 #: "At once": far below every poll, retry and stall of Ray's, and far above what a busy machine of two cores needs.
@@ -61,6 +62,13 @@ class Flags:
     def notes(self, name: str) -> list[str]:
         """The lines so far."""
         return (self.folder / name).read_text(encoding="utf-8").splitlines() if self.is_up(name) else []
+
+
+def parked(count: int) -> None:
+    """Return when this many calls of `get` and `wait` are blocked in the session."""
+    process = current()
+    assert process is not None
+    until(f"{count} blocked calls", lambda: process.inspect().parked == count)
 
 
 def outcome(ref: Any, timeout: float = PATIENCE_S) -> Any:

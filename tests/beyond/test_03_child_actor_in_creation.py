@@ -35,6 +35,9 @@ class Parent:
     def raise_child(self, name: str, resources: dict[str, float]) -> str:
         """Creates a child and works on until it is canceled."""
         self.children.append(Child.options(resources=resources).remote(self.flags, name))
+        # A recursive cancel reaches what the core knows of, and the driver's cancel comes on another connection than
+        # the child: an answer to this process says that the child is known.
+        mobula.available_resources()
         self.flags.up(f"{name}.asked for")
         until("cancel", mobula.get_runtime_context().is_canceled)
         return name
@@ -108,5 +111,6 @@ def test_a_normal_task_as_the_parent(flags: Flags, wait_in_get: bool) -> None:
     ref = parent.remote()
     flags.wait("child.constructing")
     mobula.cancel(ref, recursive=True)
-    assert outcome(ref) is Cancelled
+    # The child's own cancellation may come out of the parent's get before the parent's interrupt: that is one, too.
+    assert issubclass(outcome(ref), Cancelled)
     assert not flags.is_up("child.constructed")
