@@ -1,6 +1,7 @@
 package coreworker
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"slices"
@@ -46,7 +47,20 @@ func (p *Process) Submit(s *task.Spec) {
 		p.actorQueue(s.Actor).Submit(e)
 		return
 	}
+	if c.elsewhere(s) {
+		c.Settle(e, task.FailWith, peer.Reply{End: task.Failed, Error: objects.TaskUnschedulable(noSuchNode(s))})
+		return
+	}
 	p.normal.Submit(e)
+}
+
+// elsewhere says whether the task has to run on a machine that is not this one.
+func (c *Core) elsewhere(s *task.Spec) bool {
+	return len(s.Node) > 0 && !bytes.Equal(s.Node, c.Node.Bytes())
+}
+
+func noSuchNode(s *task.Spec) string {
+	return fmt.Sprintf("its NodeAffinitySchedulingStrategy names node %x with soft=False, and the session has no such node", s.Node)
 }
 
 // create registers an actor and creates it once its constructor's arguments are there.
@@ -57,6 +71,10 @@ func (p *Process) create(e *task.Entry) error {
 		return err
 	}
 	c.use(s)
+	if c.elsewhere(s) {
+		c.actors.Unschedulable(s.Actor, noSuchNode(s))
+		return nil
+	}
 	c.actors.Resolving(s.Actor, submit.Resolve(c, s,
 		func(args []objects.Value) { c.actors.Create(s.Actor, args) },
 		func(cause objects.Value) { c.actors.FailCreation(s.Actor, cause) }))

@@ -108,7 +108,16 @@ func (w *world) submit(s *task.Spec, parent string) error {
 	return err
 }
 
-// submit T [cpus=N] [gpu_tenths=N] [needs=A+B] [parent=T] [retries=N] [env=E] [calls=N]: with calls, of one function that has this limit.
+// away is the node of what says so: one that is not there.
+func away(c *golden.Call) []byte {
+	if c.Flag("away") {
+		return []byte("elsewhere")
+	}
+	return nil
+}
+
+// submit T [cpus=N] [gpu_tenths=N] [away] [needs=A+B] [parent=T] [retries=N] [env=E] [calls=N]: with calls, of one function
+// that has this limit; with away, it has to run on a node that is not there.
 func verbSubmit(w *world, c *golden.Call) error {
 	name, parent := c.Word(), c.Opt("parent", "")
 	s := w.spec(name, task.Normal, parent)
@@ -119,6 +128,7 @@ func verbSubmit(w *world, c *golden.Call) error {
 	if s.MaxCalls > 0 {
 		s.Function[0] = 1
 	}
+	s.Node = away(c)
 	return errors.Join(err, w.dependencies(c, s), w.submit(s, parent))
 }
 
@@ -130,7 +140,7 @@ func verbActor(w *world, c *golden.Call) error {
 	s.Actor = w.actorID(name)
 	s.ID = s.Actor.CreationTask()
 	w.tasks[name], w.names[s.ID] = s.ID, name
-	s.Resources = sched.CPUs(c.Int("cpus", 0))
+	s.Resources, s.Node = sched.CPUs(c.Int("cpus", 0)), away(c)
 	s.Creation = &task.Creation{MaxConcurrency: c.Int("threads", 1), Asyncio: c.Flag("async"), MaxRestarts: c.Int("restarts", 0),
 		ClassName: name, Name: c.Opt("named", ""), Detached: c.Flag("detached")}
 	s.Creation.OutOfOrder = (s.Creation.Asyncio || s.Creation.MaxConcurrency > 1) && !c.Flag("in_order")

@@ -199,6 +199,7 @@ func (w *world) describe(v objects.Value) string {
 var errorNames = map[objects.ErrorType]string{
 	objects.WorkerDiedType: "WorkerCrashedError", objects.ActorDiedType: "ActorDiedError",
 	objects.TaskCancelledType: "TaskCancelledError", objects.TaskExecutionExceptionType: "user's exception",
+	objects.TaskUnschedulableType: "TaskUnschedulableError", objects.ActorUnschedulableType: "ActorUnschedulableError",
 	objects.OwnerDiedType: "OwnerDiedError", objects.OutOfMemoryType: "OutOfMemoryError", objects.ObjectFreedType: "ObjectFreedError",
 }
 

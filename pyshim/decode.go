@@ -210,6 +210,9 @@ func decodeSpec(s *pb.TaskSpec) (*task.Spec, error) {
 	if s.NumReturns > maxReturns {
 		return nil, fmt.Errorf("task %s: %d returns, at most %d", id, s.NumReturns, maxReturns)
 	}
+	if !s.NodeSoft {
+		out.Node = s.Node
+	}
 	if len(s.ParentTaskId) > 0 {
 		if out.Parent, err = ids.Task(s.ParentTaskId); err != nil {
 			return nil, err

@@ -294,6 +294,13 @@ func (d *Actors) FailCreation(id ids.ActorID, cause objects.Value) {
 	}
 }
 
+// Unschedulable ends an actor that no machine can ever hold.
+func (d *Actors) Unschedulable(id ids.ActorID, why string) {
+	if a := d.all[id]; a != nil && a.state != submit.Dead {
+		d.die(a, objects.ActorUnschedulable(why), task.FailDead, peer.Reply{End: task.Died, Text: why})
+	}
+}
+
 // OutOfScope is called when no handle of the actor is left anywhere. It leaves once its calls have their outcomes.
 func (d *Actors) OutOfScope(id ids.ActorID) {
 	if a := d.all[id]; a != nil {

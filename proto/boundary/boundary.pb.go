@@ -1650,6 +1650,8 @@ type TaskSpec struct {
 	Depth            uint32                 `protobuf:"varint,16,opt,name=depth,proto3" json:"depth,omitempty"`
 	RuntimeEnv       []byte                 `protobuf:"bytes,17,opt,name=runtime_env,json=runtimeEnv,proto3" json:"runtime_env,omitempty"` // serialized JSON, empty = none
 	Placement        []byte                 `protobuf:"bytes,18,opt,name=placement,proto3" json:"placement,omitempty"`                     // scheduling strategy, opaque here; empty = default
+	Node             []byte                 `protobuf:"bytes,40,opt,name=node,proto3" json:"node,omitempty"`                               // NodeAffinitySchedulingStrategy: run on this node; empty = anywhere
+	NodeSoft         bool                   `protobuf:"varint,41,opt,name=node_soft,json=nodeSoft,proto3" json:"node_soft,omitempty"`      // elsewhere when `node` is not there; else the task fails
 	MaxCalls         uint32                 `protobuf:"varint,50,opt,name=max_calls,json=maxCalls,proto3" json:"max_calls,omitempty"`      // normal tasks: a worker leaves after so many calls of this function; 0 = it stays
 	// A generator whose items are objects of their own (num_returns is 1: the generator). Streaming: the submitter reads
 	// them as they come, and has one reference to each. Dynamic: return 1 is a list of them, made by the executor.
@@ -1814,6 +1816,20 @@ func (x *TaskSpec) GetPlacement() []byte {
 		return x.Placement
 	}
 	return nil
+}
+
+func (x *TaskSpec) GetNode() []byte {
+	if x != nil {
+		return x.Node
+	}
+	return nil
+}
+
+func (x *TaskSpec) GetNodeSoft() bool {
+	if x != nil {
+		return x.NodeSoft
+	}
+	return false
 }
 
 func (x *TaskSpec) GetMaxCalls() uint32 {
@@ -4474,7 +4490,7 @@ const file_boundary_proto_rawDesc = "" +
 	"no_restart\x18\x02 \x01(\bR\tnoRestart\"6\n" +
 	"\bResource\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
-	"\x06amount\x18\x02 \x01(\x01R\x06amount\"\x96\x06\n" +
+	"\x06amount\x18\x02 \x01(\x01R\x06amount\"\xc7\x06\n" +
 	"\bTaskSpec\x120\n" +
 	"\x04type\x18\x01 \x01(\x0e2\x1c.mobula.boundary.v1.TaskTypeR\x04type\x12\x17\n" +
 	"\atask_id\x18\x02 \x01(\fR\x06taskId\x12$\n" +
@@ -4498,7 +4514,9 @@ const file_boundary_proto_rawDesc = "" +
 	"\x05depth\x18\x10 \x01(\rR\x05depth\x12\x1f\n" +
 	"\vruntime_env\x18\x11 \x01(\fR\n" +
 	"runtimeEnv\x12\x1c\n" +
-	"\tplacement\x18\x12 \x01(\fR\tplacement\x12\x1b\n" +
+	"\tplacement\x18\x12 \x01(\fR\tplacement\x12\x12\n" +
+	"\x04node\x18( \x01(\fR\x04node\x12\x1b\n" +
+	"\tnode_soft\x18) \x01(\bR\bnodeSoft\x12\x1b\n" +
 	"\tmax_calls\x182 \x01(\rR\bmaxCalls\x12\x1c\n" +
 	"\tstreaming\x18\x1e \x01(\bR\tstreaming\x12\x18\n" +
 	"\adynamic\x18\x1f \x01(\bR\adynamic\x12\"\n" +

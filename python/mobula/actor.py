@@ -17,6 +17,7 @@ from mobula.actor_handle import ActorHandle, ActorMethod
 from mobula.class_description import Description, decode, describe
 from mobula.options import check_actor_options
 from mobula.remote_function import export_bytes
+from mobula.strategies import spec_fields
 from mobula.task_spec import call_fields, resource_list, resources, retries
 
 if TYPE_CHECKING:
@@ -231,6 +232,7 @@ class Creation:
             resources=resource_list(held),
             depth=1,
             runtime_env=runtime_env.encode(options.get("runtime_env")),
+            **spec_fields(options.get("scheduling_strategy")),
             actor=pb.ActorCreation(
                 max_restarts=retries(options, keyword="max_restarts", default=0),
                 max_concurrency=self.concurrency,

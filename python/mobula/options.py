@@ -21,6 +21,7 @@ from mobula.option_checks import (
     whole_number,
 )
 from mobula.runtime_env import check_runtime_env, refuse_runtime_env
+from mobula.strategies import NodeAffinitySchedulingStrategy
 
 Options = dict[str, Any]
 
@@ -28,9 +29,9 @@ STRATEGIES = ("DEFAULT", "SPREAD")
 
 
 def _strategy_complaint(value: object) -> str | None:
-    if value is None or value in STRATEGIES:
-        return None
-    return f"takes None, 'DEFAULT' or 'SPREAD'; it was {value!r}"
+    if isinstance(value, str) and value not in STRATEGIES:
+        return f"takes None, 'DEFAULT', 'SPREAD' or an object of mobula.util.scheduling_strategies; it was {value!r}"
+    return None
 
 
 def _num_returns_complaint(value: int | str | None) -> str | None:
@@ -105,7 +106,7 @@ _COMMON: dict[str, Option] = {
     "placement_group_capture_child_tasks": _FLAG,
     "resources": Option((dict, NONE), custom_resources_complaint),
     "runtime_env": Option((dict, NONE), _runtime_env_complaint),
-    "scheduling_strategy": Option((str, NONE), _strategy_complaint),
+    "scheduling_strategy": Option((str, NodeAffinitySchedulingStrategy, NONE), _strategy_complaint),
     "enable_task_events": Option((bool,)),
     "_labels": text_pairs("_labels"),
 }

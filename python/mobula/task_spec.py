@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mobula import runtime_env
 from mobula._core.context import current as current_task
+from mobula.strategies import spec_fields
 
 if TYPE_CHECKING:
     from mobula._core.pb import boundary_pb2 as pb
@@ -70,6 +71,7 @@ def task_template(options: Mapping[str, Any], *, name: str, function_id: bytes, 
         retry_allowlist=allowlist,
         depth=1,
         runtime_env=runtime_env.encode(options.get("runtime_env")),
+        **spec_fields(options.get("scheduling_strategy")),
         max_calls=options.get("max_calls") or 0,
     ).SerializeToString()
 

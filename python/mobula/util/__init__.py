@@ -45,7 +45,17 @@ _HOME = {
     "map_unordered": "completion",
 }
 
-_MODULES = ("actor_pool", "check_serialize", "completion", "debug", "metrics", "multiprocessing", "node", "queue")
+_MODULES = (
+    "actor_pool",
+    "check_serialize",
+    "completion",
+    "debug",
+    "metrics",
+    "multiprocessing",
+    "node",
+    "queue",
+    "scheduling_strategies",
+)
 
 
 def __getattr__(name: str) -> Any:

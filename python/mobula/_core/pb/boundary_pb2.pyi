@@ -281,7 +281,7 @@ class Resource(_message.Message):
     def __init__(self, name: _Optional[str] = ..., amount: _Optional[float] = ...) -> None: ...
 
 class TaskSpec(_message.Message):
-    __slots__ = ("type", "task_id", "parent_task_id", "name", "function_id", "method", "args", "num_returns", "resources", "max_retries", "retry_exceptions", "retry_allowlist", "actor_id", "concurrency_group", "actor", "depth", "runtime_env", "placement", "max_calls", "streaming", "dynamic", "backpressure")
+    __slots__ = ("type", "task_id", "parent_task_id", "name", "function_id", "method", "args", "num_returns", "resources", "max_retries", "retry_exceptions", "retry_allowlist", "actor_id", "concurrency_group", "actor", "depth", "runtime_env", "placement", "node", "node_soft", "max_calls", "streaming", "dynamic", "backpressure")
     TYPE_FIELD_NUMBER: _ClassVar[int]
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     PARENT_TASK_ID_FIELD_NUMBER: _ClassVar[int]
@@ -300,6 +300,8 @@ class TaskSpec(_message.Message):
     DEPTH_FIELD_NUMBER: _ClassVar[int]
     RUNTIME_ENV_FIELD_NUMBER: _ClassVar[int]
     PLACEMENT_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    NODE_SOFT_FIELD_NUMBER: _ClassVar[int]
     MAX_CALLS_FIELD_NUMBER: _ClassVar[int]
     STREAMING_FIELD_NUMBER: _ClassVar[int]
     DYNAMIC_FIELD_NUMBER: _ClassVar[int]
@@ -322,11 +324,13 @@ class TaskSpec(_message.Message):
     depth: int
     runtime_env: bytes
     placement: bytes
+    node: bytes
+    node_soft: bool
     max_calls: int
     streaming: bool
     dynamic: bool
     backpressure: int
-    def __init__(self, type: _Optional[_Union[TaskType, str]] = ..., task_id: _Optional[bytes] = ..., parent_task_id: _Optional[bytes] = ..., name: _Optional[str] = ..., function_id: _Optional[bytes] = ..., method: _Optional[str] = ..., args: _Optional[_Iterable[_Union[Arg, _Mapping]]] = ..., num_returns: _Optional[int] = ..., resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., max_retries: _Optional[int] = ..., retry_exceptions: bool = ..., retry_allowlist: _Optional[bytes] = ..., actor_id: _Optional[bytes] = ..., concurrency_group: _Optional[str] = ..., actor: _Optional[_Union[ActorCreation, _Mapping]] = ..., depth: _Optional[int] = ..., runtime_env: _Optional[bytes] = ..., placement: _Optional[bytes] = ..., max_calls: _Optional[int] = ..., streaming: bool = ..., dynamic: bool = ..., backpressure: _Optional[int] = ...) -> None: ...
+    def __init__(self, type: _Optional[_Union[TaskType, str]] = ..., task_id: _Optional[bytes] = ..., parent_task_id: _Optional[bytes] = ..., name: _Optional[str] = ..., function_id: _Optional[bytes] = ..., method: _Optional[str] = ..., args: _Optional[_Iterable[_Union[Arg, _Mapping]]] = ..., num_returns: _Optional[int] = ..., resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., max_retries: _Optional[int] = ..., retry_exceptions: bool = ..., retry_allowlist: _Optional[bytes] = ..., actor_id: _Optional[bytes] = ..., concurrency_group: _Optional[str] = ..., actor: _Optional[_Union[ActorCreation, _Mapping]] = ..., depth: _Optional[int] = ..., runtime_env: _Optional[bytes] = ..., placement: _Optional[bytes] = ..., node: _Optional[bytes] = ..., node_soft: bool = ..., max_calls: _Optional[int] = ..., streaming: bool = ..., dynamic: bool = ..., backpressure: _Optional[int] = ...) -> None: ...
 
 class ConcurrencyGroup(_message.Message):
     __slots__ = ("name", "max_concurrency")
