@@ -80,12 +80,16 @@ def test_a_task(in_task: Any) -> None:
 
 
 def test_gpus(in_task: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    task = task_context.current.get()
-    assert task is not None
-    task.resources = {"GPU": 1.0}
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
-    assert mobula.get_gpu_ids() == [3]
-    assert mobula.get_runtime_context().get_accelerator_ids() == {"GPU": ["3"]}
+    from mobula._worker import environment
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,GPU-af03")
+    worker = environment.Environment()
+    worker.apply({"GPU": 2.0}, [0, 1])
+    assert mobula.get_gpu_ids() == [3, "GPU-af03"]
+    assert mobula.get_runtime_context().get_accelerator_ids() == {"GPU": ["3", "GPU-af03"]}
+    worker.apply({})
+    assert mobula.get_gpu_ids() == []
 
 
 def test_the_context_is_one_object_and_looks_again_after_a_session(attached: Unattached, monkeypatch: pytest.MonkeyPatch) -> None:
