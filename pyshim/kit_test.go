@@ -32,7 +32,6 @@ type kit struct {
 	page     *Page
 	listener *bufconn.Listener
 	born     chan *proc
-	ended    sync.WaitGroup
 }
 
 // proc is a worker process as the core sees it.

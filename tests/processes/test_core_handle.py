@@ -11,10 +11,10 @@ import sys
 import time
 
 import pytest
-from process_kit import assert_nothing_left, descriptors, is_alive, until
 
 from mobula._core import binary, launch, leftovers, session_dir
 from mobula._core.launch import LaunchConfig
+from process_kit import assert_nothing_left, descriptors, is_alive, until
 
 
 def test_version_and_help() -> None:

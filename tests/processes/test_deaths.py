@@ -9,6 +9,7 @@ import os
 import signal
 
 import pytest
+
 from process_kit import assert_nothing_left, driver, is_alive, kill, until
 
 SESSION = """

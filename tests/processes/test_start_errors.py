@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from process_kit import descriptors, processes_of, until
 
 from mobula._core import binary, launch
 from mobula._core.launch import CoreStartError, LaunchConfig
 from mobula._version import __version__
+from process_kit import descriptors, processes_of, until
 
 
 @pytest.fixture

@@ -57,9 +57,7 @@ def _python_files() -> list[Path]:
     return [path for path in sorted(PACKAGE.rglob("*.py")) if "pb" not in path.parts]
 
 
-def _offenders(
-    importers: str | None, forbidden: str, allowed: tuple[str, ...] = (), types: bool = True
-) -> list[str]:
+def _offenders(importers: str | None, forbidden: str, allowed: tuple[str, ...] = (), types: bool = True) -> list[str]:
     """`module imports name` for each file of `importers` (None: all), not in `allowed`, that imports `forbidden`."""
     found = set()
     for path in _python_files():
@@ -138,8 +136,7 @@ def test_the_pure_rooms_import_ids_and_the_standard_library_only(room: str) -> N
         f"{path.relative_to(ROOT)} imports {name}"
         for path in _go_files(CORE / room)
         for name in _go_imports(path)
-        if (not _is_standard(name) and not any(name == one or name.startswith(one + "/") for one in allowed))
-        or name in _NO_IO
+        if (not _is_standard(name) and not any(name == one or name.startswith(one + "/") for one in allowed)) or name in _NO_IO
     ]
     assert not found
 

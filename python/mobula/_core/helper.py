@@ -365,6 +365,8 @@ class Helper:
     def _put_questions(self) -> None:
         lane = self._lane
         messages: list[bytes] = []
+        if self._open_questions and not lane.is_open():
+            lane.ready()  # nothing else may be there to send, and so nobody else to notice
         if lane.opened != self._opened:
             # The old stream took the questions with it.
             self._opened = lane.opened
