@@ -151,7 +151,7 @@ class Executor:
         # In the thread's own context, as in Ray: what __init__ set in context variables is there in methods.
         result = call_user(actor.method(spec.method), args, kwargs)
         if streams_items(spec):
-            return self._stream(run, result, _enter, lambda: self._worker.is_canceled(self._slot, run.epoch), actor)
+            return self._stream(run, result, _enter, lambda: self._worker.ask_canceled(run, self._slot), actor)
         if type(result) is GeneratorType and spec.num_returns:
             return take_items(result, spec.num_returns)
         return result

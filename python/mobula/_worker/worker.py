@@ -73,6 +73,12 @@ class Worker:
         """Whether this run is canceled, as far as the shared words tell."""
         return self.page is not None and self.page[slot] == epoch << 1 | 1
 
+    def ask_canceled(self, run: pb.RunTask, slot: int) -> bool:
+        """Whether this run is canceled: by the shared word, or where there is none by asking the core."""
+        if self.page is None:
+            return bool(self.process.ask_canceled(run.spec.task_id))
+        return self.is_canceled(slot, run.epoch)
+
     def task_context(self, run: pb.RunTask, slot: int, resources: dict[str, float], function_name: str = "") -> TaskContext:
         """What the runtime context says while this run is the current task."""
         spec = run.spec
