@@ -18,3 +18,12 @@ def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
         yield folder
         assert os.listdir(folder) == [], "a session left its folder"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_session_of_another_module() -> None:
+    """A session that began by itself, at first use, would drain the finalizers' notes that the next module looks at."""
+    import mobula
+
+    if mobula.is_initialized():
+        mobula.shutdown()
