@@ -226,7 +226,8 @@ def test_nobody_at_the_socket(core: FakeCore) -> None:
         Process.attach_driver(core)
 
 
-def test_require_without_a_session_asks_the_hook() -> None:
+def test_require_without_a_session_asks_the_hook(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_auto_init", None)  # whoever used the API before has set it
     with pytest.raises(RuntimeError, match="init"):
         module.require()
     called: list[int] = []
