@@ -68,9 +68,6 @@ func (s *Scheduler) spawn(env string) {
 	s.host.Spawn(w)
 }
 
-// Worker returns a worker that was spawned and is not gone, or nil.
-func (s *Scheduler) Worker(id ids.WorkerID) *Worker { return s.workers[id] }
-
 // Request implements submit.Leaser.
 func (s *Scheduler) Request(r *submit.Request) {
 	w := &wish{res: r.Resources, env: r.Env, owner: r.Owner, failed: r.Failed, req: r}
@@ -350,9 +347,6 @@ func (s *Scheduler) Close() {
 func (s *Scheduler) Counts() (workers, idle, leases int) {
 	return len(s.workers), len(s.idle), len(s.leases)
 }
-
-// Waiting is the number of wishes without a worker.
-func (s *Scheduler) Waiting() int { return len(s.wishes) + len(s.placed) }
 
 // Node is the machine's resources.
 func (s *Scheduler) Node() *sched.Node { return s.node }

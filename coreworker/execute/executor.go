@@ -70,9 +70,6 @@ func (x *Executor) Become(c *task.Creation) {
 	}
 }
 
-// HasGroup says whether the actor declared this concurrency group; "" always exists.
-func (x *Executor) HasGroup(name string) bool { return x.groups[name] != nil }
-
 // PushTask queues one attempt and starts what can start.
 func (x *Executor) PushTask(p *peer.Push) {
 	if x.dead {

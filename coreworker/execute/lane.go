@@ -3,7 +3,6 @@ package execute
 import (
 	"slices"
 
-	"github.com/mobula/mobula/coreworker/ids"
 	"github.com/mobula/mobula/coreworker/peer"
 	"github.com/mobula/mobula/coreworker/task"
 )
@@ -152,12 +151,4 @@ func (x *Executor) IsBlocked() bool {
 		}
 	}
 	return false
-}
-
-// TaskOn says which run a lane most likely runs now: the first that was pushed.
-func (l *Lane) TaskOn() (id ids.TaskID, name string, ok bool) {
-	if len(l.pushed) == 0 {
-		return id, "", false
-	}
-	return l.pushed[0].Spec.ID, l.pushed[0].Spec.Name, true
 }

@@ -138,7 +138,7 @@ def gets(core: FakeCore) -> list[Parked]:
 
 def test_the_helpers_lane_is_lost(core: FakeCore, process: Process) -> None:
     if not transport.writes_through():
-        return  # stock grpcio tells of a lane that was cut only when something is written, and here nothing is
+        pytest.skip("fails through stock grpcio since its mutations are confirmed; the cause is not found yet")
     refs = [submit(process, 1, "never") for _ in range(3)]
     futures = [process.future(ref) for ref in refs]
     core.until(lambda: len(gets(core)) == 3)
