@@ -15,8 +15,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import cloudpickle
-
+from mobula import serialization
 from mobula._core.pb import boundary_pb2 as pb
 from mobula.serialization import deserialize, serialize
 
@@ -184,13 +183,13 @@ def function_export(function: Callable[..., Any]) -> bytes:
         {
             "function_name": f"{function.__module__}.{function.__name__}",
             "module": function.__module__,
-            "function": cloudpickle.dumps(function),
+            "function": serialization.dumps(function),
         }
     )
 
 
 def class_export(cls: type) -> bytes:
-    return pickle.dumps({"class_name": cls.__name__, "module": cls.__module__, "class": cloudpickle.dumps(cls)})
+    return pickle.dumps({"class_name": cls.__name__, "module": cls.__module__, "class": serialization.dumps(cls)})
 
 
 def args_of(*args: Any, **kwargs: Any) -> list[pb.Arg]:

@@ -56,8 +56,11 @@ def _make_pickler_class() -> type[_CloudPickler]:
         def __missing__(self, cls: type) -> Any:
             return copyreg.dispatch_table[cls]
 
+    table = Table(base_table)
+    table[types.CodeType] = _with_file_name(table[types.CodeType])
+
     class ValuePickler(cloudpickle.Pickler):  # type: ignore[misc]
-        dispatch_table = Table(base_table)
+        dispatch_table = table
 
         def reducer_override(self, item: Any) -> Any:
             kind = type(item)
@@ -68,6 +71,24 @@ def _make_pickler_class() -> type[_CloudPickler]:
 
     _pickler_class = ValuePickler
     return ValuePickler
+
+
+#: Where ``types.CodeType`` takes the name of the file, in every version of Python that we run on.
+_CODE_FILE_NAME = 10
+
+
+def _with_file_name(reduce: Callable[[types.CodeType], tuple[Any, ...]]) -> Callable[[types.CodeType], tuple[Any, ...]]:
+    """cloudpickle's reduction of a code object, with its file's name.
+
+    From 3.1.3 on cloudpickle puts ``<dynamic-code>`` there, so that equal functions give equal pickles wherever they
+    were written. A traceback out of a worker then shows neither the user's file nor his line, which Ray's shows.
+    """
+
+    def reduce_code(code: types.CodeType) -> tuple[Any, ...]:
+        make, arguments = reduce(code)
+        return make, (*arguments[:_CODE_FILE_NAME], code.co_filename, *arguments[_CODE_FILE_NAME + 1 :])
+
+    return reduce_code
 
 
 def loads(pickled: bytes | memoryview, buffers: Iterable[Any]) -> Any:
