@@ -9,6 +9,7 @@ import (
 const (
 	JobLen    = 4
 	ActorLen  = 16
+	GroupLen  = 18
 	TaskLen   = 24
 	ObjectLen = 28
 	UniqueLen = 28
@@ -19,6 +20,8 @@ type (
 	JobID [JobLen]byte
 	// ActorID names an actor for as long as anything refers to it, restarts included.
 	ActorID [ActorLen]byte
+	// GroupID names a placement group.
+	GroupID [GroupLen]byte
 	// TaskID names one submitted task; its attempts share it.
 	TaskID [TaskLen]byte
 	// ObjectID names one value: a return of a task, or something that a task put.
@@ -36,6 +39,9 @@ func Job(b []byte) (id JobID, err error) { err = fill("job", id[:], b); return i
 
 // Actor reads an actor id.
 func Actor(b []byte) (id ActorID, err error) { err = fill("actor", id[:], b); return id, err }
+
+// Group reads the id of a placement group.
+func Group(b []byte) (id GroupID, err error) { err = fill("placement group", id[:], b); return id, err }
 
 // Task reads a task id.
 func Task(b []byte) (id TaskID, err error) { err = fill("task", id[:], b); return id, err }
@@ -65,6 +71,9 @@ func (id JobID) String() string { return hex.EncodeToString(id[:]) }
 
 // String gives the id in hex, as Ray prints it.
 func (id ActorID) String() string { return hex.EncodeToString(id[:]) }
+
+// String gives the id in hex, as Ray prints it.
+func (id GroupID) String() string { return hex.EncodeToString(id[:]) }
 
 // String gives the id in hex, as Ray prints it.
 func (id TaskID) String() string { return hex.EncodeToString(id[:]) }

@@ -14,10 +14,31 @@ var ErrGPUs = errors.New("GPU was not assigned")
 // the node, but no GPU has them.
 type GPUs struct {
 	free []int64
+	cap  []int64 // of each, what free is when nothing is assigned
 }
 
 // NewGPUs makes n GPUs, numbered from 0, all free.
-func NewGPUs(n int) *GPUs { return &GPUs{free: slices.Repeat([]int64{unit}, n)} }
+func NewGPUs(n int) *GPUs { return withCap(slices.Repeat([]int64{unit}, n)) }
+
+// partOf makes the GPUs that a holder of req was assigned, to be assigned further under the numbers of the machine.
+func partOf(req Resources, indices []int) *GPUs {
+	var parts []int64
+	if len(indices) > 0 {
+		parts = make([]int64, slices.Max(indices)+1)
+	}
+	for _, i := range indices {
+		parts[i] = min(req.get(GPU), unit)
+	}
+	return withCap(parts)
+}
+
+func withCap(parts []int64) *GPUs { return &GPUs{free: slices.Clone(parts), cap: parts} }
+
+// feasible says whether Assign would find the GPUs if all were free.
+func (g *GPUs) feasible(req Resources) bool {
+	_, ok := withCap(g.cap).Assign(req)
+	return ok
+}
 
 // Assign gives the GPUs for the request, or false where they are not there. A request without GPU gets none.
 // A request of more than one GPU is in whole ones; a fraction above one is refused (Ray does not allow it either).
@@ -68,7 +89,7 @@ func (g *GPUs) part(want int64) ([]int, bool) {
 func (g *GPUs) Free(req Resources, indices []int) error {
 	each := min(req.get(GPU), unit)
 	for _, i := range indices {
-		if i < 0 || i >= len(g.free) || g.free[i]+each > unit {
+		if i < 0 || i >= len(g.free) || g.free[i]+each > g.cap[i] {
 			return fmt.Errorf("free GPU %d of %s: %w", i, req, ErrGPUs)
 		}
 	}

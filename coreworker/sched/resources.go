@@ -136,6 +136,20 @@ func (r Resources) String() string {
 	return b.String()
 }
 
+// plus is both together. More than can be counted is the most that can: no machine has it.
+func (r Resources) plus(o Resources) Resources {
+	add := func(a, b int64) int64 { return a + min(b, math.MaxInt64-a) }
+	sum := Resources{cpu: add(r.cpu, o.cpu), rest: slices.Clone(r.rest)}
+	for _, more := range o.rest {
+		if i, ok := sum.place(more.name); ok {
+			sum.rest[i].amount = add(sum.rest[i].amount, more.amount)
+		} else {
+			sum.rest = slices.Insert(sum.rest, i, more)
+		}
+	}
+	return sum
+}
+
 func (r Resources) get(name string) int64 {
 	if name == CPU {
 		return r.cpu
