@@ -1,6 +1,7 @@
 package coreworker
 
 import (
+	"maps"
 	"sync"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 // Config is what a core is made with.
 type Config struct {
 	Resources  sched.Resources
+	Labels     map[string]string // of the machine; its id is added
 	Namespace  string
 	ArenaBytes uint64
 	// Reserve makes the pages of a range of the arena real; it fails where there is no space.
@@ -24,6 +26,8 @@ type Config struct {
 	Processes Processes
 	// Report is told of broken invariants. Nil discards them.
 	Report func(error)
+	// Warn brings a sentence to the driver's user. Called under the lock: it must not block. Nil discards them.
+	Warn func(string)
 	// Prestart is how many workers are started before anybody asks.
 	Prestart int
 }
@@ -35,6 +39,7 @@ type Core struct {
 
 	mu     sync.Mutex
 	cfg    Config
+	labels sched.Labels
 	began  time.Time
 	procs  map[ids.WorkerID]*Process
 	tasks  *task.Manager
@@ -57,11 +62,13 @@ func New(cfg Config) *Core {
 		procs: map[ids.WorkerID]*Process{}, tasks: task.NewManager(), refs: refs.New(), store: objects.NewStore(),
 		arena: objects.NewArena(cfg.ArenaBytes, cfg.Reserve), kv: embedded.NewKV(),
 		callers: map[ids.ActorID]map[*submit.Actor]*Process{}, timers: map[*timer]struct{}{}, streams: map[ids.TaskID]*stream{}}
+	c.labels = sched.Labels{nodeIDLabel: c.Node.String()}
+	maps.Copy(c.labels, cfg.Labels)
 	host := (*host)(c)
-	c.sched = embedded.NewScheduler(host, sched.New(cfg.Resources), int(cfg.Resources.Get("CPU")))
+	c.sched = embedded.NewScheduler(host, sched.NewPool(cfg.Resources), int(cfg.Resources.Get("CPU")))
 	c.actors = embedded.NewActors(c.sched, embedded.ActorHooks{
-		Changed: c.actorChanged, Settle: c.Settle, Busy: c.actorBusy, Kill: host.kill, Released: c.unuse,
-		Forgotten: c.forgetCallers})
+		Changed: c.actorChanged, Settle: c.Settle, Busy: c.actorBusy, Kill: host.Kill, Released: c.unuse,
+		Died: c.actorDied, Forgotten: c.forgetCallers})
 	return c
 }
 

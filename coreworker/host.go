@@ -32,7 +32,14 @@ func (h *host) core() *Core { return (*Core)(h) }
 func (h *host) Now() time.Duration                             { return h.core().Now() }
 func (h *host) After(d time.Duration, fn func()) (stop func()) { return h.core().After(d, fn) }
 func (h *host) Report(err error)                               { h.core().report(err) }
-func (h *host) kill(w *embedded.Worker)                        { childOf(w).Kill() }
+func (h *host) Kill(w *embedded.Worker)                        { childOf(w).Kill() }
+
+// Warn implements embedded.Host.
+func (h *host) Warn(text string) {
+	if h.cfg.Warn != nil {
+		h.cfg.Warn(text)
+	}
+}
 
 // Owes implements embedded.Host.
 func (h *host) Owes(w *embedded.Worker) bool {
@@ -107,6 +114,9 @@ func (c *Core) workerGone(p *Process, o Obituary) {
 		reason = "no worker process could be started: " + o.Text
 	}
 	w.Exec.Recall() // what it had not begun is known as such from here on
+	if doom := w.Doom(); doom != "" {
+		o.Text = doom + ": " + o.Text
+	}
 	text := o.tell(w.Exec.Begun())
 	c.sched.Gone(w, reason)
 	reply := peer.Reply{End: task.Died, Text: text}

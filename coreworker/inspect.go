@@ -39,24 +39,29 @@ func (c *Core) Counts() Counts {
 	return out
 }
 
-// Info is what cluster_resources() and its like tell.
+// Info is what cluster_resources() and its like tell. What placement groups have stands beside what the machine has,
+// under names of its own.
 type Info struct {
-	Total, Available      sched.Resources
-	StoreBytes, StoreUsed uint64
+	Total, Available             sched.Resources
+	GroupsTotal, GroupsAvailable sched.Resources
+	Labels                       sched.Labels
+	StoreBytes, StoreUsed        uint64
 }
 
 // Info reads it.
 func (c *Core) Info() Info {
 	arena := c.arena.Stats()
-	n := c.sched.Node()
-	return Info{Total: n.Total(), Available: n.Available(), StoreBytes: arena.Total, StoreUsed: arena.Used}
+	n := c.sched.Machine().Node()
+	total, available := c.sched.GroupResources()
+	return Info{Total: n.Total(), Available: n.Available(), GroupsTotal: total, GroupsAvailable: available, Labels: c.labels,
+		StoreBytes: arena.Total, StoreUsed: arena.Used}
 }
 
 // Validate checks the invariants of every room. For tests: it looks at everything.
 func (c *Core) Validate() error {
 	var errs []error
 	for name, err := range map[string]error{"tasks": c.tasks.Validate(), "refs": c.refs.Validate(),
-		"arena": c.arena.Validate(), "resources": c.sched.Node().Validate()} {
+		"arena": c.arena.Validate(), "resources": c.sched.ValidateResources()} {
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", name, err))
 		}

@@ -59,6 +59,7 @@ type sim struct {
 	lines []string
 	tasks []string
 	acts  []string
+	group string          // the placement group that was made last, if it was not removed
 	leafs map[string]bool // tasks that need nothing and wait for nothing: waiting for them always ends
 	n     int
 }
@@ -188,11 +189,13 @@ func (s *sim) step() {
 		s.do("sleep ms=%d", 1+s.rng.IntN(4)*s.rng.IntN(8))
 	case p < 90:
 		s.drop()
-	case p < 92:
+	case p < 91:
+		s.pgroup()
+	case p < 93:
 		if a, ok := one(s, s.acts); ok {
 			s.do("kill %s%s", a, s.opt(50, "restart"))
 		}
-	case p < 95:
+	case p < 96:
 		if k, ok := one(s, s.alive(func(k *fakeWorker) bool { return k.killed || k.leaving || s.chance(30) })); ok {
 			never := ""
 			if k.proc == nil && s.chance(20) {
@@ -200,7 +203,7 @@ func (s *sim) step() {
 			}
 			s.do("die %s%s", k.name, never)
 		}
-	case p < 96:
+	case p < 97:
 		if k, ok := one(s, s.alive(func(k *fakeWorker) bool { return !k.killed && len(k.lanes) > 0 })); ok && s.chance(30) {
 			if n := s.rng.IntN(len(k.lanes)); !k.lanes[n].gone {
 				s.do("detach %s lane=%d", k.name, n)
@@ -229,7 +232,11 @@ func (s *sim) submit() {
 	if s.leafs[name] {
 		cpus = min(cpus, 1)
 	}
-	s.do("submit %s cpus=%d retries=%d%s%s", name, cpus, s.rng.IntN(3), needs, s.parent())
+	place := ""
+	if s.group != "" && !s.leafs[name] {
+		place = s.opt(30, "pg="+s.group)
+	}
+	s.do("submit %s cpus=%d retries=%d%s%s%s", name, cpus, s.rng.IntN(3), needs, s.parent(), place)
 	s.tasks = append(s.tasks, name)
 }
 
@@ -241,11 +248,30 @@ func (s *sim) actor() {
 	if len(s.acts) == 0 {
 		cpus = 1 // one of them keeps what it takes; the rest must always find room
 	}
-	s.do("actor %s%s restarts=%d cpus=%d placement=%d%s%s%s", name, kind, s.rng.IntN(3), cpus, s.rng.IntN(3), s.needs(20),
-		s.parent(), s.opt(15, fmt.Sprintf("named=n%d%s", s.rng.IntN(2), s.opt(50, "detached"))))
+	place := ""
+	if s.group != "" && cpus == 0 {
+		place = s.opt(20, "pg="+s.group)
+	}
+	s.do("actor %s%s restarts=%d cpus=%d placement=%d%s%s%s%s", name, kind, s.rng.IntN(3), cpus, s.rng.IntN(3), s.needs(20),
+		s.parent(), place, s.opt(15, fmt.Sprintf("named=n%d%s", s.rng.IntN(2), s.opt(50, "detached"))))
 	if s.w.actors[name] == s.w.tasks[name].Actor() {
 		s.acts = append(s.acts, name)
 	}
+}
+
+// pgroup makes a placement group or removes the one that is there: two at once could take all that leafs need.
+func (s *sim) pgroup() {
+	if s.group != "" {
+		s.do("ungroup %s", s.group)
+		s.group = ""
+		return
+	}
+	s.n++
+	s.group = fmt.Sprintf("G%d", s.n)
+	bundles := [...]string{"1", "0.5+0.5", "5", "1 strategy=STRICT_SPREAD", "0.5+0.5 strategy=STRICT_SPREAD"}[s.rng.IntN(5)]
+	s.do("pgroup %s bundles=%s", s.group, bundles)
+	s.do("ready r%d pg=%s", s.n, s.group)
+	s.tasks = append(s.tasks, fmt.Sprintf("r%d", s.n))
 }
 
 func (s *sim) call() {
@@ -366,6 +392,9 @@ func (s *sim) drop() {
 
 // finish brings everything to rest and looks at what is left.
 func (s *sim) finish() {
+	if s.group != "" {
+		s.pgroup() // what waits in it would wait for ever where the machine can never hold it
+	}
 	s.drive()
 	var pending []string
 	s.w.core.Do(func() {
@@ -393,7 +422,7 @@ func (s *sim) finish() {
 				s.fail(fmt.Errorf("at the end there are %d %s: %+v", n, what, c))
 			}
 		}
-		if !core.sched.Node().Idle() {
+		if !core.sched.Machine().Node().Idle() {
 			s.fail(fmt.Errorf("resources are missing: %s of %s", core.Info().Available, core.Info().Total))
 		}
 	})

@@ -10,6 +10,7 @@ import (
 	"github.com/mobula/mobula/coreworker/ids"
 	"github.com/mobula/mobula/coreworker/objects"
 	"github.com/mobula/mobula/coreworker/peer"
+	"github.com/mobula/mobula/coreworker/sched"
 	"github.com/mobula/mobula/coreworker/submit"
 	"github.com/mobula/mobula/coreworker/task"
 )
@@ -18,6 +19,7 @@ import (
 // anything is sent. An id that is known already is ignored.
 func (p *Process) Submit(s *task.Spec) {
 	c := p.core
+	s.Place.Nowhere = !sched.AnyFits(s.Labels, c.labels)
 	e, fresh := c.tasks.Add(s, p.ID)
 	if !fresh {
 		return

@@ -22,6 +22,7 @@ var verbs = logged(map[string]verb{
 	"init": verbInit, "attach": verbAttach, "detach": verbDetach, "submit": verbSubmit, "actor": verbActor, "call": verbCall,
 	"begin": verbBegin, "end": verbEnd, "cancel": verbCancel, "die": verbDie, "get": verbGet, "state": verbState,
 	"kill": verbKill, "block": verbBlock, "wait": verbWait, "abandon": verbAbandon, "drop": verbDrop, "sleep": verbSleep,
+	"pgroup": verbGroup, "ungroup": verbUngroup, "ready": verbReady, "groups": verbGroups,
 	"release": verbRelease, "lookup": verbLookup, "settled": verbSettled, "ask": verbAsk,
 })
 
@@ -116,7 +117,8 @@ func away(c *golden.Call) []byte {
 	return nil
 }
 
-// submit T [cpus=N] [gpu_tenths=N] [away] [needs=A+B] [parent=T] [retries=N] [env=E] [calls=N]: with calls, of one function
+// submit T [cpus=N] [gpu_tenths=N] [away] [needs=A+B] [parent=T] [retries=N] [env=E] [calls=N] [pg=G] [bundle=N]
+// [labels=K:V]: with calls, of one function
 // that has this limit; with away, it has to run on a node that is not there.
 func verbSubmit(w *world, c *golden.Call) error {
 	name, parent := c.Word(), c.Opt("parent", "")
@@ -129,11 +131,11 @@ func verbSubmit(w *world, c *golden.Call) error {
 		s.Function[0] = 1
 	}
 	s.Node = away(c)
-	return errors.Join(err, w.dependencies(c, s), w.submit(s, parent))
+	return errors.Join(err, w.place(c, s), w.dependencies(c, s), w.submit(s, parent))
 }
 
 // actor A [threads=N] [group=NAME] [async] [in_order] [restarts=N] [parent=T] [cpus=N] [placement=N] [needs=A]
-// [named=N] [get_if_exists] [detached]
+// [named=N] [get_if_exists] [detached] [pg=G] [bundle=N] [labels=K:V]
 func verbActor(w *world, c *golden.Call) error {
 	name, parent := c.Word(), c.Opt("parent", "")
 	s := w.spec(name, task.ActorCreation, parent)
@@ -152,7 +154,7 @@ func verbActor(w *world, c *golden.Call) error {
 	}
 	existing := c.Flag("get_if_exists")
 	p, err := w.submitter(parent)
-	if err = errors.Join(err, w.dependencies(c, s)); err != nil {
+	if err = errors.Join(err, w.place(c, s), w.dependencies(c, s)); err != nil {
 		return err
 	}
 	w.core.Do(func() {

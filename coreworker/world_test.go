@@ -16,18 +16,20 @@ import (
 
 // world is a core with worker processes that do what a script says. Every effect of the core is a line of its log.
 type world struct {
-	core     *Core
-	driver   *Process
-	job      ids.JobID
-	tasks    map[string]ids.TaskID
-	names    map[ids.TaskID]string
-	actors   map[string]ids.ActorID
-	workers  []*fakeWorker
-	waits    map[string]*fakeWait
-	held     map[*Process]map[ids.ObjectID]int // handles
-	log      []string
-	reported []error
-	n        uint64
+	core       *Core
+	driver     *Process
+	job        ids.JobID
+	tasks      map[string]ids.TaskID
+	names      map[ids.TaskID]string
+	groupNames map[ids.GroupID]string
+	actors     map[string]ids.ActorID
+	groups     map[string]ids.GroupID
+	workers    []*fakeWorker
+	waits      map[string]*fakeWait
+	held       map[*Process]map[ids.ObjectID]int // handles
+	log        []string
+	reported   []error
+	n          uint64
 
 	// What a run must never do, whatever the script is.
 	began    map[string]bool   // task and attempt
@@ -43,7 +45,7 @@ type fakeWait struct {
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{tasks: map[string]ids.TaskID{}, names: map[ids.TaskID]string{}, actors: map[string]ids.ActorID{},
+	w := &world{groups: map[string]ids.GroupID{}, groupNames: map[ids.GroupID]string{}, tasks: map[string]ids.TaskID{}, names: map[ids.TaskID]string{}, actors: map[string]ids.ActorID{},
 		waits: map[string]*fakeWait{}, held: map[*Process]map[ids.ObjectID]int{}, began: map[string]bool{}, outcomes: map[string]string{}}
 	t.Cleanup(func() {
 		if w.core != nil {
@@ -58,7 +60,8 @@ func (w *world) start(cpus, gpus int) {
 	if err != nil {
 		w.broken = append(w.broken, err)
 	}
-	w.core = New(Config{Resources: total, ArenaBytes: 1 << 20, Processes: w,
+	w.core = New(Config{Resources: total, Labels: map[string]string{"zone": "a"},
+		Warn: func(text string) { w.say("warning: %s", w.named(text)) }, ArenaBytes: 1 << 20, Processes: w,
 		Reserve: func(uint64, uint64) error { return nil },
 		Report:  func(err error) { w.reported = append(w.reported, err) }})
 	w.job = w.core.Job
@@ -200,6 +203,7 @@ var errorNames = map[objects.ErrorType]string{
 	objects.WorkerDiedType: "WorkerCrashedError", objects.ActorDiedType: "ActorDiedError",
 	objects.TaskCancelledType: "TaskCancelledError", objects.TaskExecutionExceptionType: "user's exception",
 	objects.TaskUnschedulableType: "TaskUnschedulableError", objects.ActorUnschedulableType: "ActorUnschedulableError",
+	objects.TaskGroupRemovedType: "TaskPlacementGroupRemoved", objects.ActorGroupRemovedType: "ActorPlacementGroupRemoved",
 	objects.OwnerDiedType: "OwnerDiedError", objects.OutOfMemoryType: "OutOfMemoryError", objects.ObjectFreedType: "ObjectFreedError",
 }
 

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -41,6 +42,8 @@ type ActorHooks struct {
 	Kill func(*Worker)
 	// Released is called when a dead actor needs its creation arguments no more.
 	Released func(*task.Spec)
+	// Died is called when an actor is dead for good.
+	Died func(ids.ActorID)
 	// Forgotten is called when nothing is left that could ask about a dead actor.
 	Forgotten func(ids.ActorID)
 }
@@ -111,11 +114,15 @@ func (d *Actors) place(a *actor) {
 	if a.spec.Creation.HasPlacement {
 		res = a.spec.Creation.Placement
 	}
-	a.wish = &wish{res: res, env: a.spec.Env, owner: a.owner,
+	a.wish = &wish{res: res, place: a.spec.Place, env: a.spec.Env, owner: a.owner,
 		granted: func(w *Worker) { d.settle(a, w) },
-		failed: func(reason string) {
+		failed: func(r peer.Reply) {
 			a.wish = nil
-			d.die(a, d.deathOf(a, reason, objects.DeathOfWorker, 0, true), task.FailDead, peer.Reply{End: task.Died, Text: reason})
+			death := r.Error
+			if death.Metadata == nil {
+				death = d.deathOf(a, r.Text, objects.DeathOfWorker, 0, true)
+			}
+			d.die(a, death, task.FailDead, r)
 		}}
 	d.sched.add(a.wish)
 }
@@ -162,9 +169,10 @@ func (d *Actors) constructed(a *actor, w *Worker, r peer.Reply) {
 
 // rehold changes what the worker holds from what placing the actor took to what it keeps while it lives.
 func (d *Actors) rehold(w *Worker, keep sched.Resources) {
+	pool := w.pool
 	d.sched.letGo(w)
-	if gpus, ok := d.sched.acquire(keep); ok {
-		w.held, w.gpus, w.holding = keep, gpus, true
+	if gpus, ok := pool.Take(keep); ok {
+		w.pool, w.held, w.gpus, w.holding = pool, keep, gpus, true
 	}
 	d.sched.schedule()
 }
@@ -241,6 +249,7 @@ func (d *Actors) die(a *actor, death objects.Value, v task.Verdict, r peer.Reply
 	d.hooks.Changed(a.id)
 	d.reap(a)
 	d.sched.Settled(a.owner)
+	d.hooks.Died(a.id)
 }
 
 func (d *Actors) unname(a *actor) {
@@ -407,6 +416,30 @@ func (d *Actors) OwnerGone(id ids.ActorID, text string) {
 	if w != nil {
 		w.retiring = true
 		d.hooks.Kill(w)
+	}
+}
+
+// GroupRemoved ends the actors that live in a placement group or were to: it was removed, and they go with it, whatever
+// restarts they have left.
+func (d *Actors) GroupRemoved(id ids.GroupID, why string) {
+	var members []*actor // in order, so that the same history always ends the same way
+	for _, a := range d.all {
+		if a.spec.Place.Group == id && a.state != submit.Dead {
+			members = append(members, a)
+		}
+	}
+	slices.SortFunc(members, func(a, b *actor) int { return bytes.Compare(a.id[:], b.id[:]) })
+	for _, a := range members {
+		w := a.worker
+		death := objects.ActorGroupRemoved(why)
+		if w != nil {
+			death = d.deathOf(a, why, objects.DeathOfWorker, w.PID, a.made == 0)
+		}
+		d.die(a, death, task.FailDead, peer.Reply{End: task.Died, Text: why, Error: death})
+		if w != nil {
+			w.retiring = true
+			d.hooks.Kill(w)
+		}
 	}
 }
 

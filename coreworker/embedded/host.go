@@ -15,6 +15,10 @@ type Host interface {
 	Spawn(*Worker)
 	// Owes says whether the process still waits for tasks it submitted or has living actors: both would end with it.
 	Owes(*Worker) bool
+	// Kill ends the worker's process.
+	Kill(*Worker)
+	// Warn tells the driver, in a sentence, what nothing but a change of its program or its machine will end.
+	Warn(string)
 	Now() time.Duration
 	After(d time.Duration, fn func()) (stop func())
 	// Report is told of a broken invariant: a bug, not a condition. The work goes on.
@@ -29,10 +33,13 @@ type Worker struct {
 	// Env is the environment that it was started with (task.Spec.Env). It never changes: a process cannot be cleaned.
 	Env string
 
+	born     uint64 // its number among all workers there ever were
 	attached bool
 	gone     bool
 	retiring bool
 	leaving  string          // why it is to leave, until it was told
+	doom     string          // why the core killed it, where what it ran is to be told
+	pool     *sched.Pool     // that held is of
 	held     sched.Resources // acquired for what it runs
 	gpus     []int           // of held: which ones
 	holding  bool
@@ -44,6 +51,17 @@ type Worker struct {
 
 // Leased says whether a submitter or an actor has this worker.
 func (w *Worker) Leased() bool { return w.lease != nil || w.actor != nil }
+
+// Doom is why the core killed the process, where that is its own doing and not a user's; "" otherwise.
+func (w *Worker) Doom() string { return w.doom }
+
+// DetachedActor is the detached actor that lives in the worker.
+func (w *Worker) DetachedActor() (id ids.ActorID, ok bool) {
+	if w.actor == nil || !w.actor.spec.Creation.Detached {
+		return ids.ActorID{}, false
+	}
+	return w.actor.id, true
+}
 
 // GPUs are the numbers of the GPUs that the worker's task or actor has.
 func (w *Worker) GPUs() []int { return w.gpus }

@@ -5,8 +5,11 @@ import (
 	"time"
 
 	"github.com/mobula/mobula/coreworker/ids"
+	"github.com/mobula/mobula/coreworker/objects"
+	"github.com/mobula/mobula/coreworker/peer"
 	"github.com/mobula/mobula/coreworker/sched"
 	"github.com/mobula/mobula/coreworker/submit"
+	"github.com/mobula/mobula/coreworker/task"
 )
 
 // spareFor is how long a worker beyond the number of processors may stay idle.
@@ -16,15 +19,17 @@ const spareFor = time.Second
 // does not fit now holds back nobody behind it that does.
 type Scheduler struct {
 	host     Host
-	node     *sched.Node
-	gpus     *sched.GPUs
-	keep     int // idle workers that stay
+	machine  *sched.Pool
+	groups   groups
+	warned   map[string]struct{} // what was said already
+	keep     int                 // idle workers that stay
 	idle     []*Worker
 	workers  map[ids.WorkerID]*Worker
 	wishes   []*wish        // without resources yet
 	placed   []*wish        // resources acquired, no worker yet
 	starting map[string]int // workers on their way, by environment
 	leases   map[*lease]struct{}
+	spawned  uint64 // workers there ever were
 	trimming bool
 	closed   bool
 }
@@ -32,11 +37,13 @@ type Scheduler struct {
 // wish is somebody's want of a worker: a submitter's lease or an actor's home.
 type wish struct {
 	res     sched.Resources
-	gpus    []int // of res, once it is placed
+	place   sched.Place
+	pool    *sched.Pool // that res is of, once it is placed
+	gpus    []int       // of res, once it is placed
 	env     string
 	owner   ids.WorkerID
 	granted func(*Worker)
-	failed  func(reason string)
+	failed  func(peer.Reply)
 	req     *submit.Request
 	dropped bool
 }
@@ -47,11 +54,10 @@ type lease struct {
 	worker *Worker
 }
 
-// NewScheduler makes the scheduler of a node; keep is how many idle workers are never retired.
-func NewScheduler(host Host, node *sched.Node, keep int) *Scheduler {
-	return &Scheduler{host: host, node: node,
-		gpus: sched.NewGPUs(int(node.Total().Get(sched.GPU))), keep: max(keep, 1), workers: map[ids.WorkerID]*Worker{},
-		leases: map[*lease]struct{}{}, starting: map[string]int{}}
+// NewScheduler makes the scheduler of a machine; keep is how many idle workers are never retired.
+func NewScheduler(host Host, machine *sched.Pool, keep int) *Scheduler {
+	return &Scheduler{host: host, machine: machine, groups: newGroups(), warned: map[string]struct{}{}, keep: max(keep, 1),
+		workers: map[ids.WorkerID]*Worker{}, leases: map[*lease]struct{}{}, starting: map[string]int{}}
 }
 
 // Prestart starts n workers that nobody has asked for yet.
@@ -62,7 +68,8 @@ func (s *Scheduler) Prestart(n int) {
 }
 
 func (s *Scheduler) spawn(env string) {
-	w := &Worker{ID: ids.NewWorkerID(), Env: env}
+	s.spawned++
+	w := &Worker{ID: ids.NewWorkerID(), Env: env, born: s.spawned}
 	s.workers[w.ID] = w
 	s.starting[env]++
 	s.host.Spawn(w)
@@ -70,7 +77,7 @@ func (s *Scheduler) spawn(env string) {
 
 // Request implements submit.Leaser.
 func (s *Scheduler) Request(r *submit.Request) {
-	w := &wish{res: r.Resources, env: r.Env, owner: r.Owner, failed: r.Failed, req: r}
+	w := &wish{res: r.Resources, place: r.Place, env: r.Env, owner: r.Owner, failed: r.Failed, req: r}
 	w.granted = func(worker *Worker) {
 		if worker.calls == nil {
 			worker.calls = map[ids.FunctionID]int{}
@@ -85,6 +92,11 @@ func (s *Scheduler) Request(r *submit.Request) {
 }
 
 func (s *Scheduler) add(w *wish) {
+	if why := s.refusal(w); why != "" {
+		w.fail(why)
+		return
+	}
+	s.warnOf(w)
 	s.wishes = append(s.wishes, w)
 	s.schedule()
 }
@@ -106,7 +118,7 @@ func (s *Scheduler) drop(w *wish) {
 	}
 	if i := slices.Index(s.placed, w); i >= 0 {
 		s.placed = slices.Delete(s.placed, i, i+1)
-		s.release(w.res, w.gpus)
+		s.giveBack(w)
 		s.schedule()
 	}
 }
@@ -133,28 +145,39 @@ func (s *Scheduler) letGo(w *Worker) {
 		return
 	}
 	if w.blocked {
-		s.check(s.node.Unblock(w.held))
+		s.check(w.pool.Node().Unblock(w.held))
 		w.blocked = false
 	}
-	s.release(w.held, w.gpus)
-	w.held, w.gpus, w.holding = sched.Resources{}, nil, false
+	s.check(w.pool.Give(w.held, w.gpus))
+	w.pool, w.held, w.gpus, w.holding = nil, sched.Resources{}, nil, false
 }
 
-// acquire takes the resources, and says which GPUs are among them. The node may have enough of a GPU and no single GPU
-// that has it: then nothing is taken.
-func (s *Scheduler) acquire(req sched.Resources) (gpus []int, ok bool) {
-	if !s.node.Acquire(req) {
-		return nil, false
+// take gives the wish what it asks for, from wherever it may run.
+func (s *Scheduler) take(w *wish) (ok bool) {
+	switch {
+	case w.place.Nowhere:
+		return false
+	case w.place.InGroup():
+		w.pool, w.gpus, ok = s.groups.all[w.place.Group].Take(w.place.Bundle, w.res)
+	default:
+		w.pool = s.machine
+		w.gpus, ok = s.machine.Take(w.res)
 	}
-	if gpus, ok = s.gpus.Assign(req); !ok {
-		s.check(s.node.Release(req))
-	}
-	return gpus, ok
+	return ok
 }
 
-func (s *Scheduler) release(req sched.Resources, gpus []int) {
-	s.check(s.node.Release(req))
-	s.check(s.gpus.Free(req, gpus))
+// giveBack undoes take.
+func (s *Scheduler) giveBack(w *wish) { s.check(w.pool.Give(w.res, w.gpus)) }
+
+// fail ends a wish that is in no list any more.
+func (w *wish) fail(why string) { w.failed(peer.Reply{End: task.Died, Text: why, Error: w.gone(why)}) }
+
+// gone is the error of work whose placement group is gone.
+func (w *wish) gone(why string) objects.Value {
+	if w.req == nil {
+		return objects.ActorGroupRemoved(why)
+	}
+	return objects.TaskGroupRemoved(why)
 }
 
 // rest makes a worker idle.
@@ -206,21 +229,20 @@ func (s *Scheduler) schedule() {
 	if s.closed {
 		return
 	}
+	s.sweep()
 	for again := true; again; {
-		again = false
+		again = s.reserve()
 		for i := 0; i < len(s.wishes); i++ {
 			w := s.wishes[i]
-			gpus, ok := s.acquire(w.res)
-			if !ok {
+			if !s.take(w) {
 				continue
 			}
-			w.gpus = gpus
 			s.wishes = slices.Delete(s.wishes, i, i+1)
 			s.placed = append(s.placed, w)
 			i--
 		}
 		if w, worker := s.match(); w != nil {
-			worker.held, worker.gpus, worker.holding = w.res, w.gpus, true
+			worker.pool, worker.held, worker.gpus, worker.holding = w.pool, w.res, w.gpus, true
 			w.granted(worker)
 			again = true
 		}
@@ -259,12 +281,24 @@ func (s *Scheduler) arrived(w *Worker) {
 // markWanted tells leases that somebody else waits for resources.
 func (s *Scheduler) markWanted() {
 	for l := range s.leases {
-		l.Wanted = slices.ContainsFunc(s.wishes, func(w *wish) bool {
+		pool := l.worker.pool
+		l.Wanted = pool == s.machine && s.groups.wait() || slices.ContainsFunc(s.wishes, func(w *wish) bool {
 			// The wish of the same submitter for the same is one for more of what it has.
 			same := w.req != nil && w.owner == l.owner && w.env == l.worker.Env && w.res.Equal(l.worker.held)
-			return !same && s.node.Feasible(w.res)
+			return !same && s.couldUse(w, pool) && pool.Feasible(w.res)
 		})
 	}
+}
+
+// couldUse says whether the wish may have what is of the pool.
+func (s *Scheduler) couldUse(w *wish, p *sched.Pool) bool {
+	switch {
+	case w.place.Nowhere:
+		return false
+	case w.place.InGroup():
+		return s.groups.all[w.place.Group].Has(w.place.Bundle, p)
+	}
+	return p == s.machine
 }
 
 // Attached is called when the worker's first lane is there.
@@ -286,7 +320,7 @@ func (s *Scheduler) Blocked(w *Worker) {
 	}
 	if w.holding && !w.blocked {
 		w.blocked = true
-		s.check(s.node.Block(w.held))
+		s.check(w.pool.Node().Block(w.held))
 		s.schedule()
 	}
 }
@@ -298,7 +332,7 @@ func (s *Scheduler) Unblocked(w *Worker) {
 	}
 	if w.holding && w.blocked {
 		w.blocked = false
-		s.check(s.node.Unblock(w.held))
+		s.check(w.pool.Node().Unblock(w.held))
 	}
 }
 
@@ -324,8 +358,8 @@ func (s *Scheduler) Gone(w *Worker, reason string) {
 		if i := slices.IndexFunc(s.placed, func(p *wish) bool { return p.env == w.Env }); reason != "" && i >= 0 {
 			first := s.placed[i]
 			s.placed = slices.Delete(s.placed, i, i+1)
-			s.release(first.res, first.gpus)
-			first.failed(reason)
+			s.giveBack(first)
+			first.failed(peer.Reply{End: task.Died, Text: reason})
 		}
 	}
 	s.schedule()
@@ -340,7 +374,7 @@ func (s *Scheduler) check(err error) {
 // Close stops granting and starting.
 func (s *Scheduler) Close() {
 	s.closed = true
-	s.wishes, s.placed = nil, nil
+	s.wishes, s.placed, s.groups.pending = nil, nil, nil
 }
 
 // Counts for the state API: alive workers, idle ones, leases.
@@ -348,5 +382,5 @@ func (s *Scheduler) Counts() (workers, idle, leases int) {
 	return len(s.workers), len(s.idle), len(s.leases)
 }
 
-// Node is the machine's resources.
-func (s *Scheduler) Node() *sched.Node { return s.node }
+// Machine is the resources of the machine. What placement groups reserve is held of it.
+func (s *Scheduler) Machine() *sched.Pool { return s.machine }

@@ -150,6 +150,13 @@ func TaskUnschedulable(why string) Value { return withText(TaskUnschedulableType
 // ActorUnschedulable is what the calls of an actor leave that no machine can ever hold (ActorUnschedulableError).
 func ActorUnschedulable(why string) Value { return withText(ActorUnschedulableType, why) }
 
+// TaskGroupRemoved is what a task leaves whose placement group was removed before it ran (TaskPlacementGroupRemoved).
+func TaskGroupRemoved(which string) Value { return withText(TaskGroupRemovedType, which) }
+
+// ActorGroupRemoved is what the calls of an actor leave whose placement group was removed before it had a process
+// (ActorPlacementGroupRemoved).
+func ActorGroupRemoved(which string) Value { return withText(ActorGroupRemovedType, which) }
+
 // WorkerStartupFailed is what a task leaves for which no worker process could be started (RaySystemError).
 func WorkerStartupFailed(how string) Value { return withText(WorkerStartupFailedType, how) }
 

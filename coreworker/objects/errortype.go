@@ -24,6 +24,8 @@ const (
 	DependencyFailedType       ErrorType = 11
 	ObjectFetchTimedOutType    ErrorType = 14
 	LocalRayletDiedType        ErrorType = 15
+	TaskGroupRemovedType       ErrorType = 16
+	ActorGroupRemovedType      ErrorType = 17
 	TaskUnschedulableType      ErrorType = 18
 	ActorUnschedulableType     ErrorType = 19
 	OutOfDiskType              ErrorType = 20

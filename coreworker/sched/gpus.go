@@ -36,6 +36,9 @@ func withCap(parts []int64) *GPUs { return &GPUs{free: slices.Clone(parts), cap:
 
 // feasible says whether Assign would find the GPUs if all were free.
 func (g *GPUs) feasible(req Resources) bool {
+	if req.get(GPU) == 0 {
+		return true
+	}
 	_, ok := withCap(g.cap).Assign(req)
 	return ok
 }

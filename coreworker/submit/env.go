@@ -34,10 +34,11 @@ type Leaser interface {
 // Request is a wish for a worker.
 type Request struct {
 	Resources sched.Resources
+	Place     sched.Place
 	Env       string // task.Spec.Env
 	Owner     ids.WorkerID
 	Granted   func(*Lease)
-	Failed    func(reason string)
+	Failed    func(peer.Reply)
 }
 
 // Lease is a worker that this submitter may use until it returns it.

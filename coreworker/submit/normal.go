@@ -52,19 +52,20 @@ type item struct {
 // function each): a lease of theirs brings nothing that is not counted.
 type classKey struct {
 	resources sched.Key
+	place     sched.Place
 	env       string
 	counted   ids.FunctionID // zero: any function without a limit
 }
 
 func keyOf(s *task.Spec) classKey {
-	key := classKey{resources: s.Resources.Key(), env: s.Env}
+	key := classKey{resources: s.Resources.Key(), place: s.Place, env: s.Env}
 	if s.MaxCalls > 0 {
 		key.counted = s.Function
 	}
 	return key
 }
 
-// class is the tasks that may run on the same leases: same resources, same environment.
+// class is the tasks that may run on the same leases: same resources, same place, same environment.
 type class struct {
 	n        *Normal
 	proto    *task.Spec
@@ -175,7 +176,7 @@ func (c *class) round() {
 }
 
 func (c *class) request() {
-	r := &Request{Resources: c.proto.Resources, Env: c.proto.Env, Owner: c.n.owner}
+	r := &Request{Resources: c.proto.Resources, Place: c.proto.Place, Env: c.proto.Env, Owner: c.n.owner}
 	forget := func() { c.requests = slices.DeleteFunc(c.requests, func(o *Request) bool { return o == r }) }
 	r.Granted = func(l *Lease) {
 		forget()
@@ -188,13 +189,13 @@ func (c *class) request() {
 		}
 		c.pump()
 	}
-	r.Failed = func(reason string) {
+	r.Failed = func(why peer.Reply) {
 		forget()
 		for e := c.queue.Front(); e != nil; e = c.queue.Front() {
 			c.queue.Remove(e)
 			it := e.Value.(*item)
 			it.elem = nil
-			c.n.settle(it, task.FailDead, peer.Reply{End: task.Died, Text: reason})
+			c.n.settle(it, task.FailDead, why)
 		}
 		c.pump() // the other requests have nothing to ask for any more
 	}

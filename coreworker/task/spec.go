@@ -70,6 +70,9 @@ type Spec struct {
 	// Node is where the task has to run, whatever bytes the user gave; empty for anywhere. A soft wish is not kept here: there
 	// is one machine, and where it cannot be granted it asks for nothing.
 	Node []byte
+	// Place is where it may run; Labels, of which one must fit the machine, become Place.Nowhere when it is submitted.
+	Place  sched.Place
+	Labels []sched.Selector
 	// Wire is the carrier's own encoding of this spec. The core never looks inside: it hands it to the carrier that
 	// brings the task to its executor, so that a spec is not encoded twice.
 	Wire any
