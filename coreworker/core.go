@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mobula/mobula/coreworker/embedded"
+	"github.com/mobula/mobula/coreworker/events"
 	"github.com/mobula/mobula/coreworker/ids"
 	"github.com/mobula/mobula/coreworker/objects"
 	"github.com/mobula/mobula/coreworker/refs"
@@ -53,6 +54,7 @@ type Core struct {
 	callers map[ids.ActorID]map[*submit.Actor]*Process
 	timers  map[*timer]struct{}
 	streams map[ids.TaskID]*stream
+	events  *events.Log
 	closed  bool
 }
 
@@ -61,7 +63,8 @@ func New(cfg Config) *Core {
 	c := &Core{Job: ids.JobFromInt(1), Node: ids.NewNodeID(), cfg: cfg, began: time.Now(),
 		procs: map[ids.WorkerID]*Process{}, tasks: task.NewManager(), refs: refs.New(), store: objects.NewStore(),
 		arena: objects.NewArena(cfg.ArenaBytes, cfg.Reserve), kv: embedded.NewKV(),
-		callers: map[ids.ActorID]map[*submit.Actor]*Process{}, timers: map[*timer]struct{}{}, streams: map[ids.TaskID]*stream{}}
+		callers: map[ids.ActorID]map[*submit.Actor]*Process{}, timers: map[*timer]struct{}{}, streams: map[ids.TaskID]*stream{},
+		events: events.NewLog(keptAttempts)}
 	c.labels = sched.Labels{nodeIDLabel: c.Node.String()}
 	maps.Copy(c.labels, cfg.Labels)
 	host := (*host)(c)

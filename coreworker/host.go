@@ -55,6 +55,7 @@ func (h *host) Spawn(w *embedded.Worker) {
 	p := c.addProcess(w.ID, Worker)
 	p.worker = w
 	w.Exec.CancelChildren = c.cancelChildren
+	w.Exec.Witness = &witness{c, w}
 	c.cfg.Processes.Spawn(w.ID, w.Env,
 		func(real Child) {
 			c.Do(func() {

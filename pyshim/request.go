@@ -117,6 +117,9 @@ func (l *lane) decodeRequest(q *pb.Request) (func(), error) {
 		}, nil
 	case *pb.Request_ClusterInfo:
 		return func() { l.answer(id, encodeInfo(core.Info())) }, nil
+	case *pb.Request_TaskEvents:
+		from := k.TaskEvents.From
+		return func() { l.answer(id, encodeHappened(core.Happened(from, eventsPage))) }, nil
 	case *pb.Request_TaskPending:
 		obj, err := ids.Object(k.TaskPending.ObjectId)
 		if err != nil {

@@ -21,6 +21,9 @@ type Executor struct {
 	// Idle is told when nothing is queued or running here any more.
 	Idle func()
 
+	// Witness may be nil.
+	Witness Witness
+
 	worker Worker
 	groups map[string]*group
 	lanes  map[*Lane]struct{}
@@ -126,8 +129,12 @@ func (x *Executor) Finished(id ids.TaskID, attempt int, reply peer.Reply) {
 	if r == nil || r.lane == nil || r.Attempt != attempt {
 		return // taken back, of another attempt, or the same result again after a lane was lost
 	}
-	r.lane.remove(r)
+	l := r.lane
+	l.remove(r)
 	x.end(r, reply)
+	if l.kind == Main && len(l.pushed) > 0 {
+		x.begins(l.pushed[0])
+	}
 	x.pump(r.group)
 	x.idle()
 }
@@ -136,7 +143,16 @@ func (x *Executor) Finished(id ids.TaskID, attempt int, reply peer.Reply) {
 func (x *Executor) end(r *Run, reply peer.Reply) {
 	delete(x.runs, r.Spec.ID)
 	x.Canceled.Remove(r.Spec.ID)
+	if x.Witness != nil && reply.End != task.NotStarted {
+		x.Witness.Ended(r, reply)
+	}
 	r.Done(reply)
+}
+
+func (x *Executor) begins(r *Run) {
+	if x.Witness != nil {
+		x.Witness.Begins(r)
+	}
 }
 
 func (x *Executor) idle() {

@@ -70,6 +70,9 @@ func (l *Lane) push(x *Executor, r *Run, ticketed bool) {
 	l.epoch++
 	r.lane, r.Epoch, r.Generation, r.Ticketed = l, l.epoch, l.generation, ticketed
 	l.pushed = append(l.pushed, r)
+	if l.kind != Main || len(l.pushed) == 1 {
+		x.begins(r)
+	}
 	if ticketed {
 		x.worker.Grant(1)
 	}
@@ -102,7 +105,7 @@ func (x *Executor) takeBack() []*Run {
 	}
 	x.main.awaitDrop = true
 	for _, r := range back {
-		r.lane, r.Epoch = nil, 0
+		r.lane, r.Epoch, r.Begun = nil, 0, 0
 	}
 	return back
 }

@@ -1,6 +1,8 @@
 package execute
 
 import (
+	"time"
+
 	"github.com/mobula/mobula/coreworker/ids"
 	"github.com/mobula/mobula/coreworker/peer"
 )
@@ -24,9 +26,18 @@ type Run struct {
 	lane       *Lane
 	group      *group
 	number     uint64 // in the order they came here
+	// Begun is for the witness to keep when the run began.
+	Begun time.Duration
 
 	before, behind *Run // in the group's queue, while queued
 	queued         bool
+}
+
+// Witness is told when a run may have begun and when it ended: it began as soon as its lane had nothing before it, and what
+// was taken back before it began never ends. It must not call back.
+type Witness interface {
+	Begins(*Run)
+	Ended(*Run, peer.Reply)
 }
 
 // Port is the way to one lane of the process. None of its methods may block.

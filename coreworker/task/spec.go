@@ -71,8 +71,9 @@ type Spec struct {
 	// is one machine, and where it cannot be granted it asks for nothing.
 	Node []byte
 	// Place is where it may run; Labels, of which one must fit the machine, become Place.Nowhere when it is submitted.
-	Place  sched.Place
-	Labels []sched.Selector
+	Place    sched.Place
+	Labels   []sched.Selector
+	NoEvents bool // enable_task_events=False: nothing is remembered of it once it has ended
 	// Wire is the carrier's own encoding of this spec. The core never looks inside: it hands it to the carrier that
 	// brings the task to its executor, so that a spec is not encoded twice.
 	Wire any

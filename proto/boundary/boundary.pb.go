@@ -254,6 +254,61 @@ func (ErrorKind) EnumDescriptor() ([]byte, []int) {
 	return file_boundary_proto_rawDescGZIP(), []int{3}
 }
 
+type TaskEnd int32
+
+const (
+	TaskEnd_TASK_END_FINISHED     TaskEnd = 0
+	TaskEnd_TASK_END_FAILED       TaskEnd = 1
+	TaskEnd_TASK_END_CANCELED     TaskEnd = 2
+	TaskEnd_TASK_END_WORKER_DIED  TaskEnd = 3
+	TaskEnd_TASK_END_ACTOR_EXITED TaskEnd = 4
+)
+
+// Enum value maps for TaskEnd.
+var (
+	TaskEnd_name = map[int32]string{
+		0: "TASK_END_FINISHED",
+		1: "TASK_END_FAILED",
+		2: "TASK_END_CANCELED",
+		3: "TASK_END_WORKER_DIED",
+		4: "TASK_END_ACTOR_EXITED",
+	}
+	TaskEnd_value = map[string]int32{
+		"TASK_END_FINISHED":     0,
+		"TASK_END_FAILED":       1,
+		"TASK_END_CANCELED":     2,
+		"TASK_END_WORKER_DIED":  3,
+		"TASK_END_ACTOR_EXITED": 4,
+	}
+)
+
+func (x TaskEnd) Enum() *TaskEnd {
+	p := new(TaskEnd)
+	*p = x
+	return p
+}
+
+func (x TaskEnd) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (TaskEnd) Descriptor() protoreflect.EnumDescriptor {
+	return file_boundary_proto_enumTypes[4].Descriptor()
+}
+
+func (TaskEnd) Type() protoreflect.EnumType {
+	return &file_boundary_proto_enumTypes[4]
+}
+
+func (x TaskEnd) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use TaskEnd.Descriptor instead.
+func (TaskEnd) EnumDescriptor() ([]byte, []int) {
+	return file_boundary_proto_rawDescGZIP(), []int{4}
+}
+
 type Outcome int32
 
 const (
@@ -290,11 +345,11 @@ func (x Outcome) String() string {
 }
 
 func (Outcome) Descriptor() protoreflect.EnumDescriptor {
-	return file_boundary_proto_enumTypes[4].Descriptor()
+	return file_boundary_proto_enumTypes[5].Descriptor()
 }
 
 func (Outcome) Type() protoreflect.EnumType {
-	return &file_boundary_proto_enumTypes[4]
+	return &file_boundary_proto_enumTypes[5]
 }
 
 func (x Outcome) Number() protoreflect.EnumNumber {
@@ -303,7 +358,7 @@ func (x Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Outcome.Descriptor instead.
 func (Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{4}
+	return file_boundary_proto_rawDescGZIP(), []int{5}
 }
 
 type FromShim struct {
@@ -1650,6 +1705,7 @@ type TaskSpec struct {
 	Depth            uint32                 `protobuf:"varint,16,opt,name=depth,proto3" json:"depth,omitempty"`
 	RuntimeEnv       []byte                 `protobuf:"bytes,17,opt,name=runtime_env,json=runtimeEnv,proto3" json:"runtime_env,omitempty"` // serialized JSON, empty = none
 	Placement        []byte                 `protobuf:"bytes,18,opt,name=placement,proto3" json:"placement,omitempty"`                     // scheduling strategy, opaque here; empty = default
+	NoEvents         bool                   `protobuf:"varint,60,opt,name=no_events,json=noEvents,proto3" json:"no_events,omitempty"`      // enable_task_events=False: nothing is remembered of it
 	Node             []byte                 `protobuf:"bytes,40,opt,name=node,proto3" json:"node,omitempty"`                               // NodeAffinitySchedulingStrategy: run on this node; empty = anywhere
 	NodeSoft         bool                   `protobuf:"varint,41,opt,name=node_soft,json=nodeSoft,proto3" json:"node_soft,omitempty"`      // elsewhere when `node` is not there; else the task fails
 	MaxCalls         uint32                 `protobuf:"varint,50,opt,name=max_calls,json=maxCalls,proto3" json:"max_calls,omitempty"`      // normal tasks: a worker leaves after so many calls of this function; 0 = it stays
@@ -1816,6 +1872,13 @@ func (x *TaskSpec) GetPlacement() []byte {
 		return x.Placement
 	}
 	return nil
+}
+
+func (x *TaskSpec) GetNoEvents() bool {
+	if x != nil {
+		return x.NoEvents
+	}
+	return false
 }
 
 func (x *TaskSpec) GetNode() []byte {
@@ -2062,6 +2125,7 @@ type Request struct {
 	//	*Request_Sync
 	//	*Request_NextItems
 	//	*Request_Demand
+	//	*Request_TaskEvents
 	Kind          isRequest_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2228,6 +2292,15 @@ func (x *Request) GetDemand() *Demand {
 	return nil
 }
 
+func (x *Request) GetTaskEvents() *TaskEvents {
+	if x != nil {
+		if x, ok := x.Kind.(*Request_TaskEvents); ok {
+			return x.TaskEvents
+		}
+	}
+	return nil
+}
+
 type isRequest_Kind interface {
 	isRequest_Kind()
 }
@@ -2284,6 +2357,10 @@ type Request_Demand struct {
 	Demand *Demand `protobuf:"bytes,31,opt,name=demand,proto3,oneof"`
 }
 
+type Request_TaskEvents struct {
+	TaskEvents *TaskEvents `protobuf:"bytes,60,opt,name=task_events,json=taskEvents,proto3,oneof"`
+}
+
 func (*Request_Get) isRequest_Kind() {}
 
 func (*Request_Wait) isRequest_Kind() {}
@@ -2310,6 +2387,8 @@ func (*Request_NextItems) isRequest_Kind() {}
 
 func (*Request_Demand) isRequest_Kind() {}
 
+func (*Request_TaskEvents) isRequest_Kind() {}
+
 type Reply struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Id        uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -2326,6 +2405,7 @@ type Reply struct {
 	//	*Reply_TaskPending
 	//	*Reply_NamedActors
 	//	*Reply_Items
+	//	*Reply_TaskEvents
 	Kind          isReply_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2470,6 +2550,15 @@ func (x *Reply) GetItems() *ItemsReply {
 	return nil
 }
 
+func (x *Reply) GetTaskEvents() *TaskEventsReply {
+	if x != nil {
+		if x, ok := x.Kind.(*Reply_TaskEvents); ok {
+			return x.TaskEvents
+		}
+	}
+	return nil
+}
+
 type isReply_Kind interface {
 	isReply_Kind()
 }
@@ -2510,6 +2599,10 @@ type Reply_Items struct {
 	Items *ItemsReply `protobuf:"bytes,30,opt,name=items,proto3,oneof"`
 }
 
+type Reply_TaskEvents struct {
+	TaskEvents *TaskEventsReply `protobuf:"bytes,60,opt,name=task_events,json=taskEvents,proto3,oneof"`
+}
+
 func (*Reply_Get) isReply_Kind() {}
 
 func (*Reply_Wait) isReply_Kind() {}
@@ -2527,6 +2620,8 @@ func (*Reply_TaskPending) isReply_Kind() {}
 func (*Reply_NamedActors) isReply_Kind() {}
 
 func (*Reply_Items) isReply_Kind() {}
+
+func (*Reply_TaskEvents) isReply_Kind() {}
 
 // Blocks until every object is there, one of them is an error, the time is over, or the asking task is canceled.
 type Get struct {
@@ -3488,6 +3583,252 @@ func (x *ClusterInfoReply) GetObjectStoreUsed() uint64 {
 	return 0
 }
 
+// What has happened, a page at a time, from a number on.
+type TaskEvents struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	From          uint64                 `protobuf:"varint,1,opt,name=from,proto3" json:"from,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TaskEvents) Reset() {
+	*x = TaskEvents{}
+	mi := &file_boundary_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TaskEvents) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TaskEvents) ProtoMessage() {}
+
+func (x *TaskEvents) ProtoReflect() protoreflect.Message {
+	mi := &file_boundary_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TaskEvents.ProtoReflect.Descriptor instead.
+func (*TaskEvents) Descriptor() ([]byte, []int) {
+	return file_boundary_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *TaskEvents) GetFrom() uint64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+type TaskEventsReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Events        []*TaskEvent           `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	First         uint64                 `protobuf:"varint,2,opt,name=first,proto3" json:"first,omitempty"` // number of events[0]; higher than asked for when those before it were dropped
+	Next          uint64                 `protobuf:"varint,3,opt,name=next,proto3" json:"next,omitempty"`   // what to ask for next; equal to `first` when there is no more
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TaskEventsReply) Reset() {
+	*x = TaskEventsReply{}
+	mi := &file_boundary_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TaskEventsReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TaskEventsReply) ProtoMessage() {}
+
+func (x *TaskEventsReply) ProtoReflect() protoreflect.Message {
+	mi := &file_boundary_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TaskEventsReply.ProtoReflect.Descriptor instead.
+func (*TaskEventsReply) Descriptor() ([]byte, []int) {
+	return file_boundary_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *TaskEventsReply) GetEvents() []*TaskEvent {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+func (x *TaskEventsReply) GetFirst() uint64 {
+	if x != nil {
+		return x.First
+	}
+	return 0
+}
+
+func (x *TaskEventsReply) GetNext() uint64 {
+	if x != nil {
+		return x.Next
+	}
+	return 0
+}
+
+// One attempt of a task that ended.
+type TaskEvent struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	TaskId        []byte                 `protobuf:"bytes,1,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
+	Attempt       uint32                 `protobuf:"varint,2,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	Type          TaskType               `protobuf:"varint,3,opt,name=type,proto3,enum=mobula.boundary.v1.TaskType" json:"type,omitempty"`
+	Name          string                 `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`
+	Method        string                 `protobuf:"bytes,5,opt,name=method,proto3" json:"method,omitempty"`
+	FunctionId    []byte                 `protobuf:"bytes,6,opt,name=function_id,json=functionId,proto3" json:"function_id,omitempty"` // of normal tasks and actor creations
+	ActorName     string                 `protobuf:"bytes,7,opt,name=actor_name,json=actorName,proto3" json:"actor_name,omitempty"`    // of the creation of a named actor
+	WorkerId      []byte                 `protobuf:"bytes,8,opt,name=worker_id,json=workerId,proto3" json:"worker_id,omitempty"`
+	Pid           uint32                 `protobuf:"varint,9,opt,name=pid,proto3" json:"pid,omitempty"`
+	StartedNs     int64                  `protobuf:"varint,10,opt,name=started_ns,json=startedNs,proto3" json:"started_ns,omitempty"` // since 1970, by the core's clock
+	EndedNs       int64                  `protobuf:"varint,11,opt,name=ended_ns,json=endedNs,proto3" json:"ended_ns,omitempty"`
+	End           TaskEnd                `protobuf:"varint,12,opt,name=end,proto3,enum=mobula.boundary.v1.TaskEnd" json:"end,omitempty"`
+	ErrorText     string                 `protobuf:"bytes,13,opt,name=error_text,json=errorText,proto3" json:"error_text,omitempty"` // one line
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TaskEvent) Reset() {
+	*x = TaskEvent{}
+	mi := &file_boundary_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TaskEvent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TaskEvent) ProtoMessage() {}
+
+func (x *TaskEvent) ProtoReflect() protoreflect.Message {
+	mi := &file_boundary_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TaskEvent.ProtoReflect.Descriptor instead.
+func (*TaskEvent) Descriptor() ([]byte, []int) {
+	return file_boundary_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *TaskEvent) GetTaskId() []byte {
+	if x != nil {
+		return x.TaskId
+	}
+	return nil
+}
+
+func (x *TaskEvent) GetAttempt() uint32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
+func (x *TaskEvent) GetType() TaskType {
+	if x != nil {
+		return x.Type
+	}
+	return TaskType_NORMAL_TASK
+}
+
+func (x *TaskEvent) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *TaskEvent) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
+}
+
+func (x *TaskEvent) GetFunctionId() []byte {
+	if x != nil {
+		return x.FunctionId
+	}
+	return nil
+}
+
+func (x *TaskEvent) GetActorName() string {
+	if x != nil {
+		return x.ActorName
+	}
+	return ""
+}
+
+func (x *TaskEvent) GetWorkerId() []byte {
+	if x != nil {
+		return x.WorkerId
+	}
+	return nil
+}
+
+func (x *TaskEvent) GetPid() uint32 {
+	if x != nil {
+		return x.Pid
+	}
+	return 0
+}
+
+func (x *TaskEvent) GetStartedNs() int64 {
+	if x != nil {
+		return x.StartedNs
+	}
+	return 0
+}
+
+func (x *TaskEvent) GetEndedNs() int64 {
+	if x != nil {
+		return x.EndedNs
+	}
+	return 0
+}
+
+func (x *TaskEvent) GetEnd() TaskEnd {
+	if x != nil {
+		return x.End
+	}
+	return TaskEnd_TASK_END_FINISHED
+}
+
+func (x *TaskEvent) GetErrorText() string {
+	if x != nil {
+		return x.ErrorText
+	}
+	return ""
+}
+
 type TaskPending struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	ObjectId      []byte                 `protobuf:"bytes,1,opt,name=object_id,json=objectId,proto3" json:"object_id,omitempty"`
@@ -3497,7 +3838,7 @@ type TaskPending struct {
 
 func (x *TaskPending) Reset() {
 	*x = TaskPending{}
-	mi := &file_boundary_proto_msgTypes[39]
+	mi := &file_boundary_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3509,7 +3850,7 @@ func (x *TaskPending) String() string {
 func (*TaskPending) ProtoMessage() {}
 
 func (x *TaskPending) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[39]
+	mi := &file_boundary_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3522,7 +3863,7 @@ func (x *TaskPending) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskPending.ProtoReflect.Descriptor instead.
 func (*TaskPending) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{39}
+	return file_boundary_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *TaskPending) GetObjectId() []byte {
@@ -3541,7 +3882,7 @@ type Abandon struct {
 
 func (x *Abandon) Reset() {
 	*x = Abandon{}
-	mi := &file_boundary_proto_msgTypes[40]
+	mi := &file_boundary_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3553,7 +3894,7 @@ func (x *Abandon) String() string {
 func (*Abandon) ProtoMessage() {}
 
 func (x *Abandon) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[40]
+	mi := &file_boundary_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3566,7 +3907,7 @@ func (x *Abandon) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Abandon.ProtoReflect.Descriptor instead.
 func (*Abandon) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{40}
+	return file_boundary_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Abandon) GetId() uint64 {
@@ -3584,7 +3925,7 @@ type Sync struct {
 
 func (x *Sync) Reset() {
 	*x = Sync{}
-	mi := &file_boundary_proto_msgTypes[41]
+	mi := &file_boundary_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3596,7 +3937,7 @@ func (x *Sync) String() string {
 func (*Sync) ProtoMessage() {}
 
 func (x *Sync) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[41]
+	mi := &file_boundary_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3609,7 +3950,7 @@ func (x *Sync) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sync.ProtoReflect.Descriptor instead.
 func (*Sync) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{41}
+	return file_boundary_proto_rawDescGZIP(), []int{44}
 }
 
 // A task for this lane. Tasks of one lane run in the order they came, one at a time (an event-loop lane: all at
@@ -3631,7 +3972,7 @@ type RunTask struct {
 
 func (x *RunTask) Reset() {
 	*x = RunTask{}
-	mi := &file_boundary_proto_msgTypes[42]
+	mi := &file_boundary_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3643,7 +3984,7 @@ func (x *RunTask) String() string {
 func (*RunTask) ProtoMessage() {}
 
 func (x *RunTask) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[42]
+	mi := &file_boundary_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3656,7 +3997,7 @@ func (x *RunTask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunTask.ProtoReflect.Descriptor instead.
 func (*RunTask) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{42}
+	return file_boundary_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *RunTask) GetSpec() *TaskSpec {
@@ -3724,7 +4065,7 @@ type CancelRun struct {
 
 func (x *CancelRun) Reset() {
 	*x = CancelRun{}
-	mi := &file_boundary_proto_msgTypes[43]
+	mi := &file_boundary_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3736,7 +4077,7 @@ func (x *CancelRun) String() string {
 func (*CancelRun) ProtoMessage() {}
 
 func (x *CancelRun) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[43]
+	mi := &file_boundary_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3749,7 +4090,7 @@ func (x *CancelRun) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRun.ProtoReflect.Descriptor instead.
 func (*CancelRun) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{43}
+	return file_boundary_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *CancelRun) GetTaskId() []byte {
@@ -3770,7 +4111,7 @@ type OpenLane struct {
 
 func (x *OpenLane) Reset() {
 	*x = OpenLane{}
-	mi := &file_boundary_proto_msgTypes[44]
+	mi := &file_boundary_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3782,7 +4123,7 @@ func (x *OpenLane) String() string {
 func (*OpenLane) ProtoMessage() {}
 
 func (x *OpenLane) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[44]
+	mi := &file_boundary_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3795,7 +4136,7 @@ func (x *OpenLane) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenLane.ProtoReflect.Descriptor instead.
 func (*OpenLane) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{44}
+	return file_boundary_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *OpenLane) GetOpening() uint64 {
@@ -3822,7 +4163,7 @@ type Exit struct {
 
 func (x *Exit) Reset() {
 	*x = Exit{}
-	mi := &file_boundary_proto_msgTypes[45]
+	mi := &file_boundary_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3834,7 +4175,7 @@ func (x *Exit) String() string {
 func (*Exit) ProtoMessage() {}
 
 func (x *Exit) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[45]
+	mi := &file_boundary_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3847,7 +4188,7 @@ func (x *Exit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Exit.ProtoReflect.Descriptor instead.
 func (*Exit) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{45}
+	return file_boundary_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Exit) GetNow() bool {
@@ -3880,7 +4221,7 @@ type TaskDone struct {
 
 func (x *TaskDone) Reset() {
 	*x = TaskDone{}
-	mi := &file_boundary_proto_msgTypes[46]
+	mi := &file_boundary_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3892,7 +4233,7 @@ func (x *TaskDone) String() string {
 func (*TaskDone) ProtoMessage() {}
 
 func (x *TaskDone) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[46]
+	mi := &file_boundary_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3905,7 +4246,7 @@ func (x *TaskDone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskDone.ProtoReflect.Descriptor instead.
 func (*TaskDone) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{46}
+	return file_boundary_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *TaskDone) GetTaskId() []byte {
@@ -3975,7 +4316,7 @@ type RunDropped struct {
 
 func (x *RunDropped) Reset() {
 	*x = RunDropped{}
-	mi := &file_boundary_proto_msgTypes[47]
+	mi := &file_boundary_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3987,7 +4328,7 @@ func (x *RunDropped) String() string {
 func (*RunDropped) ProtoMessage() {}
 
 func (x *RunDropped) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[47]
+	mi := &file_boundary_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4000,7 +4341,7 @@ func (x *RunDropped) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunDropped.ProtoReflect.Descriptor instead.
 func (*RunDropped) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{47}
+	return file_boundary_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *RunDropped) GetGeneration() uint64 {
@@ -4022,7 +4363,7 @@ type LogLine struct {
 
 func (x *LogLine) Reset() {
 	*x = LogLine{}
-	mi := &file_boundary_proto_msgTypes[48]
+	mi := &file_boundary_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4034,7 +4375,7 @@ func (x *LogLine) String() string {
 func (*LogLine) ProtoMessage() {}
 
 func (x *LogLine) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[48]
+	mi := &file_boundary_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4047,7 +4388,7 @@ func (x *LogLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogLine.ProtoReflect.Descriptor instead.
 func (*LogLine) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{48}
+	return file_boundary_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *LogLine) GetPid() uint32 {
@@ -4088,7 +4429,7 @@ type IsTaskCanceledRequest struct {
 
 func (x *IsTaskCanceledRequest) Reset() {
 	*x = IsTaskCanceledRequest{}
-	mi := &file_boundary_proto_msgTypes[49]
+	mi := &file_boundary_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4100,7 +4441,7 @@ func (x *IsTaskCanceledRequest) String() string {
 func (*IsTaskCanceledRequest) ProtoMessage() {}
 
 func (x *IsTaskCanceledRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[49]
+	mi := &file_boundary_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4113,7 +4454,7 @@ func (x *IsTaskCanceledRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IsTaskCanceledRequest.ProtoReflect.Descriptor instead.
 func (*IsTaskCanceledRequest) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{49}
+	return file_boundary_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *IsTaskCanceledRequest) GetWorkerId() []byte {
@@ -4139,7 +4480,7 @@ type IsTaskCanceledReply struct {
 
 func (x *IsTaskCanceledReply) Reset() {
 	*x = IsTaskCanceledReply{}
-	mi := &file_boundary_proto_msgTypes[50]
+	mi := &file_boundary_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4151,7 +4492,7 @@ func (x *IsTaskCanceledReply) String() string {
 func (*IsTaskCanceledReply) ProtoMessage() {}
 
 func (x *IsTaskCanceledReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[50]
+	mi := &file_boundary_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4164,7 +4505,7 @@ func (x *IsTaskCanceledReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IsTaskCanceledReply.ProtoReflect.Descriptor instead.
 func (*IsTaskCanceledReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{50}
+	return file_boundary_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *IsTaskCanceledReply) GetCanceled() bool {
@@ -4182,7 +4523,7 @@ type InspectRequest struct {
 
 func (x *InspectRequest) Reset() {
 	*x = InspectRequest{}
-	mi := &file_boundary_proto_msgTypes[51]
+	mi := &file_boundary_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4194,7 +4535,7 @@ func (x *InspectRequest) String() string {
 func (*InspectRequest) ProtoMessage() {}
 
 func (x *InspectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[51]
+	mi := &file_boundary_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4207,7 +4548,7 @@ func (x *InspectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectRequest.ProtoReflect.Descriptor instead.
 func (*InspectRequest) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{51}
+	return file_boundary_proto_rawDescGZIP(), []int{54}
 }
 
 type InspectReply struct {
@@ -4236,7 +4577,7 @@ type InspectReply struct {
 
 func (x *InspectReply) Reset() {
 	*x = InspectReply{}
-	mi := &file_boundary_proto_msgTypes[52]
+	mi := &file_boundary_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4248,7 +4589,7 @@ func (x *InspectReply) String() string {
 func (*InspectReply) ProtoMessage() {}
 
 func (x *InspectReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[52]
+	mi := &file_boundary_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4261,7 +4602,7 @@ func (x *InspectReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectReply.ProtoReflect.Descriptor instead.
 func (*InspectReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{52}
+	return file_boundary_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *InspectReply) GetProcesses() uint32 {
@@ -4490,7 +4831,7 @@ const file_boundary_proto_rawDesc = "" +
 	"no_restart\x18\x02 \x01(\bR\tnoRestart\"6\n" +
 	"\bResource\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
-	"\x06amount\x18\x02 \x01(\x01R\x06amount\"\xc7\x06\n" +
+	"\x06amount\x18\x02 \x01(\x01R\x06amount\"\xe4\x06\n" +
 	"\bTaskSpec\x120\n" +
 	"\x04type\x18\x01 \x01(\x0e2\x1c.mobula.boundary.v1.TaskTypeR\x04type\x12\x17\n" +
 	"\atask_id\x18\x02 \x01(\fR\x06taskId\x12$\n" +
@@ -4514,7 +4855,8 @@ const file_boundary_proto_rawDesc = "" +
 	"\x05depth\x18\x10 \x01(\rR\x05depth\x12\x1f\n" +
 	"\vruntime_env\x18\x11 \x01(\fR\n" +
 	"runtimeEnv\x12\x1c\n" +
-	"\tplacement\x18\x12 \x01(\fR\tplacement\x12\x12\n" +
+	"\tplacement\x18\x12 \x01(\fR\tplacement\x12\x1b\n" +
+	"\tno_events\x18< \x01(\bR\bnoEvents\x12\x12\n" +
 	"\x04node\x18( \x01(\fR\x04node\x12\x1b\n" +
 	"\tnode_soft\x18) \x01(\bR\bnodeSoft\x12\x1b\n" +
 	"\tmax_calls\x182 \x01(\rR\bmaxCalls\x12\x1c\n" +
@@ -4540,7 +4882,7 @@ const file_boundary_proto_rawDesc = "" +
 	" \x01(\tR\tclassName\x12M\n" +
 	"\x13placement_resources\x18\v \x03(\v2\x1c.mobula.boundary.v1.ResourceR\x12placementResources\x12 \n" +
 	"\fout_of_order\x18\f \x01(\bR\n" +
-	"outOfOrder\"\xbe\x06\n" +
+	"outOfOrder\"\x81\a\n" +
 	"\aRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12+\n" +
 	"\x03get\x18\x02 \x01(\v2\x17.mobula.boundary.v1.GetH\x00R\x03get\x12.\n" +
@@ -4557,8 +4899,10 @@ const file_boundary_proto_rawDesc = "" +
 	"\x04sync\x18\f \x01(\v2\x18.mobula.boundary.v1.SyncH\x00R\x04sync\x12>\n" +
 	"\n" +
 	"next_items\x18\x1e \x01(\v2\x1d.mobula.boundary.v1.NextItemsH\x00R\tnextItems\x124\n" +
-	"\x06demand\x18\x1f \x01(\v2\x1a.mobula.boundary.v1.DemandH\x00R\x06demandB\x06\n" +
-	"\x04kind\"\xe7\x04\n" +
+	"\x06demand\x18\x1f \x01(\v2\x1a.mobula.boundary.v1.DemandH\x00R\x06demand\x12A\n" +
+	"\vtask_events\x18< \x01(\v2\x1e.mobula.boundary.v1.TaskEventsH\x00R\n" +
+	"taskEventsB\x06\n" +
+	"\x04kind\"\xaf\x05\n" +
 	"\x05Reply\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x14\n" +
 	"\x05error\x18\x02 \x01(\tR\x05error\x12<\n" +
@@ -4573,7 +4917,9 @@ const file_boundary_proto_rawDesc = "" +
 	"\ftask_pending\x18\n" +
 	" \x01(\bH\x00R\vtaskPending\x12D\n" +
 	"\fnamed_actors\x18\v \x01(\v2\x1f.mobula.boundary.v1.NamedActorsH\x00R\vnamedActors\x126\n" +
-	"\x05items\x18\x1e \x01(\v2\x1e.mobula.boundary.v1.ItemsReplyH\x00R\x05itemsB\x06\n" +
+	"\x05items\x18\x1e \x01(\v2\x1e.mobula.boundary.v1.ItemsReplyH\x00R\x05items\x12F\n" +
+	"\vtask_events\x18< \x01(\v2#.mobula.boundary.v1.TaskEventsReplyH\x00R\n" +
+	"taskEventsB\x06\n" +
 	"\x04kind\"\\\n" +
 	"\x03Get\x12\x1d\n" +
 	"\n" +
@@ -4643,7 +4989,33 @@ const file_boundary_proto_rawDesc = "" +
 	"\x05total\x18\x01 \x03(\v2\x1c.mobula.boundary.v1.ResourceR\x05total\x12:\n" +
 	"\tavailable\x18\x02 \x03(\v2\x1c.mobula.boundary.v1.ResourceR\tavailable\x12,\n" +
 	"\x12object_store_bytes\x18\x03 \x01(\x04R\x10objectStoreBytes\x12*\n" +
-	"\x11object_store_used\x18\x04 \x01(\x04R\x0fobjectStoreUsed\"*\n" +
+	"\x11object_store_used\x18\x04 \x01(\x04R\x0fobjectStoreUsed\" \n" +
+	"\n" +
+	"TaskEvents\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\x04R\x04from\"r\n" +
+	"\x0fTaskEventsReply\x125\n" +
+	"\x06events\x18\x01 \x03(\v2\x1d.mobula.boundary.v1.TaskEventR\x06events\x12\x14\n" +
+	"\x05first\x18\x02 \x01(\x04R\x05first\x12\x12\n" +
+	"\x04next\x18\x03 \x01(\x04R\x04next\"\x93\x03\n" +
+	"\tTaskEvent\x12\x17\n" +
+	"\atask_id\x18\x01 \x01(\fR\x06taskId\x12\x18\n" +
+	"\aattempt\x18\x02 \x01(\rR\aattempt\x120\n" +
+	"\x04type\x18\x03 \x01(\x0e2\x1c.mobula.boundary.v1.TaskTypeR\x04type\x12\x12\n" +
+	"\x04name\x18\x04 \x01(\tR\x04name\x12\x16\n" +
+	"\x06method\x18\x05 \x01(\tR\x06method\x12\x1f\n" +
+	"\vfunction_id\x18\x06 \x01(\fR\n" +
+	"functionId\x12\x1d\n" +
+	"\n" +
+	"actor_name\x18\a \x01(\tR\tactorName\x12\x1b\n" +
+	"\tworker_id\x18\b \x01(\fR\bworkerId\x12\x10\n" +
+	"\x03pid\x18\t \x01(\rR\x03pid\x12\x1d\n" +
+	"\n" +
+	"started_ns\x18\n" +
+	" \x01(\x03R\tstartedNs\x12\x19\n" +
+	"\bended_ns\x18\v \x01(\x03R\aendedNs\x12-\n" +
+	"\x03end\x18\f \x01(\x0e2\x1b.mobula.boundary.v1.TaskEndR\x03end\x12\x1d\n" +
+	"\n" +
+	"error_text\x18\r \x01(\tR\terrorText\"*\n" +
 	"\vTaskPending\x12\x1b\n" +
 	"\tobject_id\x18\x01 \x01(\fR\bobjectId\"\x19\n" +
 	"\aAbandon\x12\x0e\n" +
@@ -4742,7 +5114,13 @@ const file_boundary_proto_rawDesc = "" +
 	"\x0fERROR_NOT_FOUND\x10\x04\x12\x14\n" +
 	"\x10ERROR_NAME_TAKEN\x10\x05\x12\x12\n" +
 	"\x0eERROR_CANCELED\x10\x06\x12\x12\n" +
-	"\x0eERROR_INTERNAL\x10\a*Z\n" +
+	"\x0eERROR_INTERNAL\x10\a*\x81\x01\n" +
+	"\aTaskEnd\x12\x15\n" +
+	"\x11TASK_END_FINISHED\x10\x00\x12\x13\n" +
+	"\x0fTASK_END_FAILED\x10\x01\x12\x15\n" +
+	"\x11TASK_END_CANCELED\x10\x02\x12\x18\n" +
+	"\x14TASK_END_WORKER_DIED\x10\x03\x12\x19\n" +
+	"\x15TASK_END_ACTOR_EXITED\x10\x04*Z\n" +
 	"\aOutcome\x12\x0e\n" +
 	"\n" +
 	"OUTCOME_OK\x10\x00\x12\x11\n" +
@@ -4766,145 +5144,154 @@ func file_boundary_proto_rawDescGZIP() []byte {
 	return file_boundary_proto_rawDescData
 }
 
-var file_boundary_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_boundary_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
+var file_boundary_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
+var file_boundary_proto_msgTypes = make([]protoimpl.MessageInfo, 56)
 var file_boundary_proto_goTypes = []any{
 	(Role)(0),                     // 0: mobula.boundary.v1.Role
 	(LaneKind)(0),                 // 1: mobula.boundary.v1.LaneKind
 	(TaskType)(0),                 // 2: mobula.boundary.v1.TaskType
 	(ErrorKind)(0),                // 3: mobula.boundary.v1.ErrorKind
-	(Outcome)(0),                  // 4: mobula.boundary.v1.Outcome
-	(*FromShim)(nil),              // 5: mobula.boundary.v1.FromShim
-	(*ToShim)(nil),                // 6: mobula.boundary.v1.ToShim
-	(*Attach)(nil),                // 7: mobula.boundary.v1.Attach
-	(*Attached)(nil),              // 8: mobula.boundary.v1.Attached
-	(*Value)(nil),                 // 9: mobula.boundary.v1.Value
-	(*Block)(nil),                 // 10: mobula.boundary.v1.Block
-	(*Arg)(nil),                   // 11: mobula.boundary.v1.Arg
-	(*Mutation)(nil),              // 12: mobula.boundary.v1.Mutation
-	(*Put)(nil),                   // 13: mobula.boundary.v1.Put
-	(*GeneratorItem)(nil),         // 14: mobula.boundary.v1.GeneratorItem
-	(*StreamConsumed)(nil),        // 15: mobula.boundary.v1.StreamConsumed
-	(*Refs)(nil),                  // 16: mobula.boundary.v1.Refs
-	(*ActorHandles)(nil),          // 17: mobula.boundary.v1.ActorHandles
-	(*Cancel)(nil),                // 18: mobula.boundary.v1.Cancel
-	(*Export)(nil),                // 19: mobula.boundary.v1.Export
-	(*KillActor)(nil),             // 20: mobula.boundary.v1.KillActor
-	(*Resource)(nil),              // 21: mobula.boundary.v1.Resource
-	(*TaskSpec)(nil),              // 22: mobula.boundary.v1.TaskSpec
-	(*ConcurrencyGroup)(nil),      // 23: mobula.boundary.v1.ConcurrencyGroup
-	(*ActorCreation)(nil),         // 24: mobula.boundary.v1.ActorCreation
-	(*Request)(nil),               // 25: mobula.boundary.v1.Request
-	(*Reply)(nil),                 // 26: mobula.boundary.v1.Reply
-	(*Get)(nil),                   // 27: mobula.boundary.v1.Get
-	(*GetReply)(nil),              // 28: mobula.boundary.v1.GetReply
-	(*Wait)(nil),                  // 29: mobula.boundary.v1.Wait
-	(*WaitReply)(nil),             // 30: mobula.boundary.v1.WaitReply
-	(*NextItems)(nil),             // 31: mobula.boundary.v1.NextItems
-	(*ItemsReply)(nil),            // 32: mobula.boundary.v1.ItemsReply
-	(*Demand)(nil),                // 33: mobula.boundary.v1.Demand
-	(*Allocate)(nil),              // 34: mobula.boundary.v1.Allocate
-	(*RegisterActor)(nil),         // 35: mobula.boundary.v1.RegisterActor
-	(*LookupActor)(nil),           // 36: mobula.boundary.v1.LookupActor
-	(*ActorInfo)(nil),             // 37: mobula.boundary.v1.ActorInfo
-	(*ListNamedActors)(nil),       // 38: mobula.boundary.v1.ListNamedActors
-	(*NamedActors)(nil),           // 39: mobula.boundary.v1.NamedActors
-	(*KvGet)(nil),                 // 40: mobula.boundary.v1.KvGet
-	(*KvValue)(nil),               // 41: mobula.boundary.v1.KvValue
-	(*ClusterInfo)(nil),           // 42: mobula.boundary.v1.ClusterInfo
-	(*ClusterInfoReply)(nil),      // 43: mobula.boundary.v1.ClusterInfoReply
-	(*TaskPending)(nil),           // 44: mobula.boundary.v1.TaskPending
-	(*Abandon)(nil),               // 45: mobula.boundary.v1.Abandon
-	(*Sync)(nil),                  // 46: mobula.boundary.v1.Sync
-	(*RunTask)(nil),               // 47: mobula.boundary.v1.RunTask
-	(*CancelRun)(nil),             // 48: mobula.boundary.v1.CancelRun
-	(*OpenLane)(nil),              // 49: mobula.boundary.v1.OpenLane
-	(*Exit)(nil),                  // 50: mobula.boundary.v1.Exit
-	(*TaskDone)(nil),              // 51: mobula.boundary.v1.TaskDone
-	(*RunDropped)(nil),            // 52: mobula.boundary.v1.RunDropped
-	(*LogLine)(nil),               // 53: mobula.boundary.v1.LogLine
-	(*IsTaskCanceledRequest)(nil), // 54: mobula.boundary.v1.IsTaskCanceledRequest
-	(*IsTaskCanceledReply)(nil),   // 55: mobula.boundary.v1.IsTaskCanceledReply
-	(*InspectRequest)(nil),        // 56: mobula.boundary.v1.InspectRequest
-	(*InspectReply)(nil),          // 57: mobula.boundary.v1.InspectReply
+	(TaskEnd)(0),                  // 4: mobula.boundary.v1.TaskEnd
+	(Outcome)(0),                  // 5: mobula.boundary.v1.Outcome
+	(*FromShim)(nil),              // 6: mobula.boundary.v1.FromShim
+	(*ToShim)(nil),                // 7: mobula.boundary.v1.ToShim
+	(*Attach)(nil),                // 8: mobula.boundary.v1.Attach
+	(*Attached)(nil),              // 9: mobula.boundary.v1.Attached
+	(*Value)(nil),                 // 10: mobula.boundary.v1.Value
+	(*Block)(nil),                 // 11: mobula.boundary.v1.Block
+	(*Arg)(nil),                   // 12: mobula.boundary.v1.Arg
+	(*Mutation)(nil),              // 13: mobula.boundary.v1.Mutation
+	(*Put)(nil),                   // 14: mobula.boundary.v1.Put
+	(*GeneratorItem)(nil),         // 15: mobula.boundary.v1.GeneratorItem
+	(*StreamConsumed)(nil),        // 16: mobula.boundary.v1.StreamConsumed
+	(*Refs)(nil),                  // 17: mobula.boundary.v1.Refs
+	(*ActorHandles)(nil),          // 18: mobula.boundary.v1.ActorHandles
+	(*Cancel)(nil),                // 19: mobula.boundary.v1.Cancel
+	(*Export)(nil),                // 20: mobula.boundary.v1.Export
+	(*KillActor)(nil),             // 21: mobula.boundary.v1.KillActor
+	(*Resource)(nil),              // 22: mobula.boundary.v1.Resource
+	(*TaskSpec)(nil),              // 23: mobula.boundary.v1.TaskSpec
+	(*ConcurrencyGroup)(nil),      // 24: mobula.boundary.v1.ConcurrencyGroup
+	(*ActorCreation)(nil),         // 25: mobula.boundary.v1.ActorCreation
+	(*Request)(nil),               // 26: mobula.boundary.v1.Request
+	(*Reply)(nil),                 // 27: mobula.boundary.v1.Reply
+	(*Get)(nil),                   // 28: mobula.boundary.v1.Get
+	(*GetReply)(nil),              // 29: mobula.boundary.v1.GetReply
+	(*Wait)(nil),                  // 30: mobula.boundary.v1.Wait
+	(*WaitReply)(nil),             // 31: mobula.boundary.v1.WaitReply
+	(*NextItems)(nil),             // 32: mobula.boundary.v1.NextItems
+	(*ItemsReply)(nil),            // 33: mobula.boundary.v1.ItemsReply
+	(*Demand)(nil),                // 34: mobula.boundary.v1.Demand
+	(*Allocate)(nil),              // 35: mobula.boundary.v1.Allocate
+	(*RegisterActor)(nil),         // 36: mobula.boundary.v1.RegisterActor
+	(*LookupActor)(nil),           // 37: mobula.boundary.v1.LookupActor
+	(*ActorInfo)(nil),             // 38: mobula.boundary.v1.ActorInfo
+	(*ListNamedActors)(nil),       // 39: mobula.boundary.v1.ListNamedActors
+	(*NamedActors)(nil),           // 40: mobula.boundary.v1.NamedActors
+	(*KvGet)(nil),                 // 41: mobula.boundary.v1.KvGet
+	(*KvValue)(nil),               // 42: mobula.boundary.v1.KvValue
+	(*ClusterInfo)(nil),           // 43: mobula.boundary.v1.ClusterInfo
+	(*ClusterInfoReply)(nil),      // 44: mobula.boundary.v1.ClusterInfoReply
+	(*TaskEvents)(nil),            // 45: mobula.boundary.v1.TaskEvents
+	(*TaskEventsReply)(nil),       // 46: mobula.boundary.v1.TaskEventsReply
+	(*TaskEvent)(nil),             // 47: mobula.boundary.v1.TaskEvent
+	(*TaskPending)(nil),           // 48: mobula.boundary.v1.TaskPending
+	(*Abandon)(nil),               // 49: mobula.boundary.v1.Abandon
+	(*Sync)(nil),                  // 50: mobula.boundary.v1.Sync
+	(*RunTask)(nil),               // 51: mobula.boundary.v1.RunTask
+	(*CancelRun)(nil),             // 52: mobula.boundary.v1.CancelRun
+	(*OpenLane)(nil),              // 53: mobula.boundary.v1.OpenLane
+	(*Exit)(nil),                  // 54: mobula.boundary.v1.Exit
+	(*TaskDone)(nil),              // 55: mobula.boundary.v1.TaskDone
+	(*RunDropped)(nil),            // 56: mobula.boundary.v1.RunDropped
+	(*LogLine)(nil),               // 57: mobula.boundary.v1.LogLine
+	(*IsTaskCanceledRequest)(nil), // 58: mobula.boundary.v1.IsTaskCanceledRequest
+	(*IsTaskCanceledReply)(nil),   // 59: mobula.boundary.v1.IsTaskCanceledReply
+	(*InspectRequest)(nil),        // 60: mobula.boundary.v1.InspectRequest
+	(*InspectReply)(nil),          // 61: mobula.boundary.v1.InspectReply
 }
 var file_boundary_proto_depIdxs = []int32{
-	7,  // 0: mobula.boundary.v1.FromShim.attach:type_name -> mobula.boundary.v1.Attach
-	12, // 1: mobula.boundary.v1.FromShim.mutations:type_name -> mobula.boundary.v1.Mutation
-	25, // 2: mobula.boundary.v1.FromShim.request:type_name -> mobula.boundary.v1.Request
-	52, // 3: mobula.boundary.v1.FromShim.dropped:type_name -> mobula.boundary.v1.RunDropped
-	8,  // 4: mobula.boundary.v1.ToShim.attached:type_name -> mobula.boundary.v1.Attached
-	26, // 5: mobula.boundary.v1.ToShim.reply:type_name -> mobula.boundary.v1.Reply
-	47, // 6: mobula.boundary.v1.ToShim.run:type_name -> mobula.boundary.v1.RunTask
-	48, // 7: mobula.boundary.v1.ToShim.cancel:type_name -> mobula.boundary.v1.CancelRun
-	49, // 8: mobula.boundary.v1.ToShim.open_lane:type_name -> mobula.boundary.v1.OpenLane
-	50, // 9: mobula.boundary.v1.ToShim.exit:type_name -> mobula.boundary.v1.Exit
-	53, // 10: mobula.boundary.v1.ToShim.logs:type_name -> mobula.boundary.v1.LogLine
+	8,  // 0: mobula.boundary.v1.FromShim.attach:type_name -> mobula.boundary.v1.Attach
+	13, // 1: mobula.boundary.v1.FromShim.mutations:type_name -> mobula.boundary.v1.Mutation
+	26, // 2: mobula.boundary.v1.FromShim.request:type_name -> mobula.boundary.v1.Request
+	56, // 3: mobula.boundary.v1.FromShim.dropped:type_name -> mobula.boundary.v1.RunDropped
+	9,  // 4: mobula.boundary.v1.ToShim.attached:type_name -> mobula.boundary.v1.Attached
+	27, // 5: mobula.boundary.v1.ToShim.reply:type_name -> mobula.boundary.v1.Reply
+	51, // 6: mobula.boundary.v1.ToShim.run:type_name -> mobula.boundary.v1.RunTask
+	52, // 7: mobula.boundary.v1.ToShim.cancel:type_name -> mobula.boundary.v1.CancelRun
+	53, // 8: mobula.boundary.v1.ToShim.open_lane:type_name -> mobula.boundary.v1.OpenLane
+	54, // 9: mobula.boundary.v1.ToShim.exit:type_name -> mobula.boundary.v1.Exit
+	57, // 10: mobula.boundary.v1.ToShim.logs:type_name -> mobula.boundary.v1.LogLine
 	0,  // 11: mobula.boundary.v1.Attach.role:type_name -> mobula.boundary.v1.Role
 	1,  // 12: mobula.boundary.v1.Attach.kind:type_name -> mobula.boundary.v1.LaneKind
-	10, // 13: mobula.boundary.v1.Value.block:type_name -> mobula.boundary.v1.Block
-	9,  // 14: mobula.boundary.v1.Arg.value:type_name -> mobula.boundary.v1.Value
-	22, // 15: mobula.boundary.v1.Mutation.submit:type_name -> mobula.boundary.v1.TaskSpec
-	13, // 16: mobula.boundary.v1.Mutation.put:type_name -> mobula.boundary.v1.Put
-	16, // 17: mobula.boundary.v1.Mutation.refs:type_name -> mobula.boundary.v1.Refs
-	18, // 18: mobula.boundary.v1.Mutation.cancel:type_name -> mobula.boundary.v1.Cancel
-	19, // 19: mobula.boundary.v1.Mutation.export:type_name -> mobula.boundary.v1.Export
-	20, // 20: mobula.boundary.v1.Mutation.kill_actor:type_name -> mobula.boundary.v1.KillActor
-	17, // 21: mobula.boundary.v1.Mutation.actor_handles:type_name -> mobula.boundary.v1.ActorHandles
-	51, // 22: mobula.boundary.v1.Mutation.done:type_name -> mobula.boundary.v1.TaskDone
-	14, // 23: mobula.boundary.v1.Mutation.item:type_name -> mobula.boundary.v1.GeneratorItem
-	15, // 24: mobula.boundary.v1.Mutation.consumed:type_name -> mobula.boundary.v1.StreamConsumed
-	9,  // 25: mobula.boundary.v1.Put.value:type_name -> mobula.boundary.v1.Value
-	9,  // 26: mobula.boundary.v1.GeneratorItem.value:type_name -> mobula.boundary.v1.Value
+	11, // 13: mobula.boundary.v1.Value.block:type_name -> mobula.boundary.v1.Block
+	10, // 14: mobula.boundary.v1.Arg.value:type_name -> mobula.boundary.v1.Value
+	23, // 15: mobula.boundary.v1.Mutation.submit:type_name -> mobula.boundary.v1.TaskSpec
+	14, // 16: mobula.boundary.v1.Mutation.put:type_name -> mobula.boundary.v1.Put
+	17, // 17: mobula.boundary.v1.Mutation.refs:type_name -> mobula.boundary.v1.Refs
+	19, // 18: mobula.boundary.v1.Mutation.cancel:type_name -> mobula.boundary.v1.Cancel
+	20, // 19: mobula.boundary.v1.Mutation.export:type_name -> mobula.boundary.v1.Export
+	21, // 20: mobula.boundary.v1.Mutation.kill_actor:type_name -> mobula.boundary.v1.KillActor
+	18, // 21: mobula.boundary.v1.Mutation.actor_handles:type_name -> mobula.boundary.v1.ActorHandles
+	55, // 22: mobula.boundary.v1.Mutation.done:type_name -> mobula.boundary.v1.TaskDone
+	15, // 23: mobula.boundary.v1.Mutation.item:type_name -> mobula.boundary.v1.GeneratorItem
+	16, // 24: mobula.boundary.v1.Mutation.consumed:type_name -> mobula.boundary.v1.StreamConsumed
+	10, // 25: mobula.boundary.v1.Put.value:type_name -> mobula.boundary.v1.Value
+	10, // 26: mobula.boundary.v1.GeneratorItem.value:type_name -> mobula.boundary.v1.Value
 	2,  // 27: mobula.boundary.v1.TaskSpec.type:type_name -> mobula.boundary.v1.TaskType
-	11, // 28: mobula.boundary.v1.TaskSpec.args:type_name -> mobula.boundary.v1.Arg
-	21, // 29: mobula.boundary.v1.TaskSpec.resources:type_name -> mobula.boundary.v1.Resource
-	24, // 30: mobula.boundary.v1.TaskSpec.actor:type_name -> mobula.boundary.v1.ActorCreation
-	23, // 31: mobula.boundary.v1.ActorCreation.groups:type_name -> mobula.boundary.v1.ConcurrencyGroup
-	21, // 32: mobula.boundary.v1.ActorCreation.placement_resources:type_name -> mobula.boundary.v1.Resource
-	27, // 33: mobula.boundary.v1.Request.get:type_name -> mobula.boundary.v1.Get
-	29, // 34: mobula.boundary.v1.Request.wait:type_name -> mobula.boundary.v1.Wait
-	34, // 35: mobula.boundary.v1.Request.allocate:type_name -> mobula.boundary.v1.Allocate
-	35, // 36: mobula.boundary.v1.Request.register_actor:type_name -> mobula.boundary.v1.RegisterActor
-	36, // 37: mobula.boundary.v1.Request.lookup_actor:type_name -> mobula.boundary.v1.LookupActor
-	40, // 38: mobula.boundary.v1.Request.kv_get:type_name -> mobula.boundary.v1.KvGet
-	42, // 39: mobula.boundary.v1.Request.cluster_info:type_name -> mobula.boundary.v1.ClusterInfo
-	44, // 40: mobula.boundary.v1.Request.task_pending:type_name -> mobula.boundary.v1.TaskPending
-	45, // 41: mobula.boundary.v1.Request.abandon:type_name -> mobula.boundary.v1.Abandon
-	38, // 42: mobula.boundary.v1.Request.list_named_actors:type_name -> mobula.boundary.v1.ListNamedActors
-	46, // 43: mobula.boundary.v1.Request.sync:type_name -> mobula.boundary.v1.Sync
-	31, // 44: mobula.boundary.v1.Request.next_items:type_name -> mobula.boundary.v1.NextItems
-	33, // 45: mobula.boundary.v1.Request.demand:type_name -> mobula.boundary.v1.Demand
-	3,  // 46: mobula.boundary.v1.Reply.error_kind:type_name -> mobula.boundary.v1.ErrorKind
-	28, // 47: mobula.boundary.v1.Reply.get:type_name -> mobula.boundary.v1.GetReply
-	30, // 48: mobula.boundary.v1.Reply.wait:type_name -> mobula.boundary.v1.WaitReply
-	10, // 49: mobula.boundary.v1.Reply.allocate:type_name -> mobula.boundary.v1.Block
-	37, // 50: mobula.boundary.v1.Reply.actor:type_name -> mobula.boundary.v1.ActorInfo
-	41, // 51: mobula.boundary.v1.Reply.kv:type_name -> mobula.boundary.v1.KvValue
-	43, // 52: mobula.boundary.v1.Reply.cluster_info:type_name -> mobula.boundary.v1.ClusterInfoReply
-	39, // 53: mobula.boundary.v1.Reply.named_actors:type_name -> mobula.boundary.v1.NamedActors
-	32, // 54: mobula.boundary.v1.Reply.items:type_name -> mobula.boundary.v1.ItemsReply
-	9,  // 55: mobula.boundary.v1.GetReply.values:type_name -> mobula.boundary.v1.Value
-	9,  // 56: mobula.boundary.v1.ItemsReply.values:type_name -> mobula.boundary.v1.Value
-	22, // 57: mobula.boundary.v1.RegisterActor.spec:type_name -> mobula.boundary.v1.TaskSpec
-	21, // 58: mobula.boundary.v1.ClusterInfoReply.total:type_name -> mobula.boundary.v1.Resource
-	21, // 59: mobula.boundary.v1.ClusterInfoReply.available:type_name -> mobula.boundary.v1.Resource
-	22, // 60: mobula.boundary.v1.RunTask.spec:type_name -> mobula.boundary.v1.TaskSpec
-	9,  // 61: mobula.boundary.v1.RunTask.function:type_name -> mobula.boundary.v1.Value
-	4,  // 62: mobula.boundary.v1.TaskDone.outcome:type_name -> mobula.boundary.v1.Outcome
-	9,  // 63: mobula.boundary.v1.TaskDone.returns:type_name -> mobula.boundary.v1.Value
-	9,  // 64: mobula.boundary.v1.TaskDone.error:type_name -> mobula.boundary.v1.Value
-	5,  // 65: mobula.boundary.v1.Boundary.Lane:input_type -> mobula.boundary.v1.FromShim
-	54, // 66: mobula.boundary.v1.Boundary.IsTaskCanceled:input_type -> mobula.boundary.v1.IsTaskCanceledRequest
-	56, // 67: mobula.boundary.v1.Boundary.Inspect:input_type -> mobula.boundary.v1.InspectRequest
-	6,  // 68: mobula.boundary.v1.Boundary.Lane:output_type -> mobula.boundary.v1.ToShim
-	55, // 69: mobula.boundary.v1.Boundary.IsTaskCanceled:output_type -> mobula.boundary.v1.IsTaskCanceledReply
-	57, // 70: mobula.boundary.v1.Boundary.Inspect:output_type -> mobula.boundary.v1.InspectReply
-	68, // [68:71] is the sub-list for method output_type
-	65, // [65:68] is the sub-list for method input_type
-	65, // [65:65] is the sub-list for extension type_name
-	65, // [65:65] is the sub-list for extension extendee
-	0,  // [0:65] is the sub-list for field type_name
+	12, // 28: mobula.boundary.v1.TaskSpec.args:type_name -> mobula.boundary.v1.Arg
+	22, // 29: mobula.boundary.v1.TaskSpec.resources:type_name -> mobula.boundary.v1.Resource
+	25, // 30: mobula.boundary.v1.TaskSpec.actor:type_name -> mobula.boundary.v1.ActorCreation
+	24, // 31: mobula.boundary.v1.ActorCreation.groups:type_name -> mobula.boundary.v1.ConcurrencyGroup
+	22, // 32: mobula.boundary.v1.ActorCreation.placement_resources:type_name -> mobula.boundary.v1.Resource
+	28, // 33: mobula.boundary.v1.Request.get:type_name -> mobula.boundary.v1.Get
+	30, // 34: mobula.boundary.v1.Request.wait:type_name -> mobula.boundary.v1.Wait
+	35, // 35: mobula.boundary.v1.Request.allocate:type_name -> mobula.boundary.v1.Allocate
+	36, // 36: mobula.boundary.v1.Request.register_actor:type_name -> mobula.boundary.v1.RegisterActor
+	37, // 37: mobula.boundary.v1.Request.lookup_actor:type_name -> mobula.boundary.v1.LookupActor
+	41, // 38: mobula.boundary.v1.Request.kv_get:type_name -> mobula.boundary.v1.KvGet
+	43, // 39: mobula.boundary.v1.Request.cluster_info:type_name -> mobula.boundary.v1.ClusterInfo
+	48, // 40: mobula.boundary.v1.Request.task_pending:type_name -> mobula.boundary.v1.TaskPending
+	49, // 41: mobula.boundary.v1.Request.abandon:type_name -> mobula.boundary.v1.Abandon
+	39, // 42: mobula.boundary.v1.Request.list_named_actors:type_name -> mobula.boundary.v1.ListNamedActors
+	50, // 43: mobula.boundary.v1.Request.sync:type_name -> mobula.boundary.v1.Sync
+	32, // 44: mobula.boundary.v1.Request.next_items:type_name -> mobula.boundary.v1.NextItems
+	34, // 45: mobula.boundary.v1.Request.demand:type_name -> mobula.boundary.v1.Demand
+	45, // 46: mobula.boundary.v1.Request.task_events:type_name -> mobula.boundary.v1.TaskEvents
+	3,  // 47: mobula.boundary.v1.Reply.error_kind:type_name -> mobula.boundary.v1.ErrorKind
+	29, // 48: mobula.boundary.v1.Reply.get:type_name -> mobula.boundary.v1.GetReply
+	31, // 49: mobula.boundary.v1.Reply.wait:type_name -> mobula.boundary.v1.WaitReply
+	11, // 50: mobula.boundary.v1.Reply.allocate:type_name -> mobula.boundary.v1.Block
+	38, // 51: mobula.boundary.v1.Reply.actor:type_name -> mobula.boundary.v1.ActorInfo
+	42, // 52: mobula.boundary.v1.Reply.kv:type_name -> mobula.boundary.v1.KvValue
+	44, // 53: mobula.boundary.v1.Reply.cluster_info:type_name -> mobula.boundary.v1.ClusterInfoReply
+	40, // 54: mobula.boundary.v1.Reply.named_actors:type_name -> mobula.boundary.v1.NamedActors
+	33, // 55: mobula.boundary.v1.Reply.items:type_name -> mobula.boundary.v1.ItemsReply
+	46, // 56: mobula.boundary.v1.Reply.task_events:type_name -> mobula.boundary.v1.TaskEventsReply
+	10, // 57: mobula.boundary.v1.GetReply.values:type_name -> mobula.boundary.v1.Value
+	10, // 58: mobula.boundary.v1.ItemsReply.values:type_name -> mobula.boundary.v1.Value
+	23, // 59: mobula.boundary.v1.RegisterActor.spec:type_name -> mobula.boundary.v1.TaskSpec
+	22, // 60: mobula.boundary.v1.ClusterInfoReply.total:type_name -> mobula.boundary.v1.Resource
+	22, // 61: mobula.boundary.v1.ClusterInfoReply.available:type_name -> mobula.boundary.v1.Resource
+	47, // 62: mobula.boundary.v1.TaskEventsReply.events:type_name -> mobula.boundary.v1.TaskEvent
+	2,  // 63: mobula.boundary.v1.TaskEvent.type:type_name -> mobula.boundary.v1.TaskType
+	4,  // 64: mobula.boundary.v1.TaskEvent.end:type_name -> mobula.boundary.v1.TaskEnd
+	23, // 65: mobula.boundary.v1.RunTask.spec:type_name -> mobula.boundary.v1.TaskSpec
+	10, // 66: mobula.boundary.v1.RunTask.function:type_name -> mobula.boundary.v1.Value
+	5,  // 67: mobula.boundary.v1.TaskDone.outcome:type_name -> mobula.boundary.v1.Outcome
+	10, // 68: mobula.boundary.v1.TaskDone.returns:type_name -> mobula.boundary.v1.Value
+	10, // 69: mobula.boundary.v1.TaskDone.error:type_name -> mobula.boundary.v1.Value
+	6,  // 70: mobula.boundary.v1.Boundary.Lane:input_type -> mobula.boundary.v1.FromShim
+	58, // 71: mobula.boundary.v1.Boundary.IsTaskCanceled:input_type -> mobula.boundary.v1.IsTaskCanceledRequest
+	60, // 72: mobula.boundary.v1.Boundary.Inspect:input_type -> mobula.boundary.v1.InspectRequest
+	7,  // 73: mobula.boundary.v1.Boundary.Lane:output_type -> mobula.boundary.v1.ToShim
+	59, // 74: mobula.boundary.v1.Boundary.IsTaskCanceled:output_type -> mobula.boundary.v1.IsTaskCanceledReply
+	61, // 75: mobula.boundary.v1.Boundary.Inspect:output_type -> mobula.boundary.v1.InspectReply
+	73, // [73:76] is the sub-list for method output_type
+	70, // [70:73] is the sub-list for method input_type
+	70, // [70:70] is the sub-list for extension type_name
+	70, // [70:70] is the sub-list for extension extendee
+	0,  // [0:70] is the sub-list for field type_name
 }
 
 func init() { file_boundary_proto_init() }
@@ -4941,6 +5328,7 @@ func file_boundary_proto_init() {
 		(*Request_Sync)(nil),
 		(*Request_NextItems)(nil),
 		(*Request_Demand)(nil),
+		(*Request_TaskEvents)(nil),
 	}
 	file_boundary_proto_msgTypes[21].OneofWrappers = []any{
 		(*Reply_Get)(nil),
@@ -4952,14 +5340,15 @@ func file_boundary_proto_init() {
 		(*Reply_TaskPending)(nil),
 		(*Reply_NamedActors)(nil),
 		(*Reply_Items)(nil),
+		(*Reply_TaskEvents)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_boundary_proto_rawDesc), len(file_boundary_proto_rawDesc)),
-			NumEnums:      5,
-			NumMessages:   53,
+			NumEnums:      6,
+			NumMessages:   56,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -216,6 +216,7 @@ class Creation:
             max_task_retries=retries(options, keyword="max_task_retries", default=0),
             max_pending_calls=pending or -1,
             groups=tuple(self.groups),
+            events=options.get("enable_task_events") is not False,
         )
 
     def encode(self, process: Process, function_id: bytes, actor_id: bytes) -> bytes:
@@ -233,6 +234,7 @@ class Creation:
             depth=1,
             runtime_env=runtime_env.encode(options.get("runtime_env")),
             **spec_fields(options.get("scheduling_strategy")),
+            no_events=not description.events,
             actor=pb.ActorCreation(
                 max_restarts=retries(options, keyword="max_restarts", default=0),
                 max_concurrency=self.concurrency,

@@ -213,6 +213,9 @@ def _template(handle: ActorHandle[Any], name: str, options: dict[str, Any]) -> t
         method.backpressure if backpressure is None else backpressure,
         is_generator=method.is_generator,
     )
+    events = options.get("enable_task_events")
+    if events is None:
+        events = description.events if method.events is None else method.events
     spec = pb.TaskSpec(
         type=pb.ACTOR_TASK,
         name=options.get("name") or f"{description.class_name}.{name}",
@@ -224,6 +227,7 @@ def _template(handle: ActorHandle[Any], name: str, options: dict[str, Any]) -> t
         actor_id=handle._actor,
         concurrency_group=options.get("concurrency_group") or method.concurrency_group,
         depth=1,
+        no_events=not events,
     )
     return spec.SerializeToString(), returns
 

@@ -5,6 +5,7 @@ Owns the checks of arguments, with Ray's exception types; what is right goes to 
 
 from __future__ import annotations
 
+import json
 import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, overload
@@ -193,6 +194,8 @@ def nodes() -> list[dict[str, Any]]:
             "ObjectStoreSocketName": "",
             "RayletSocketName": process.session.socket_path,
             "MetricsExportPort": -1,
+            "MetricsAgentPort": -1,
+            "DashboardAgentListenPort": -1,
             "NodeName": (mine.settings.node_name if mine is not None else "") or resources.NODE_ADDRESS,
             "RuntimeEnvAgentPort": 0,
             "DeathReason": 0,
@@ -209,11 +212,23 @@ def get_gpu_ids() -> list[Any]:
     return gpu_ids() if session.is_initialized() else []
 
 
-def timeline(filename: str | None = None) -> Any:
-    """Refused: events are not recorded yet. Raises RuntimeError where no session runs, else NotImplementedError."""
-    if not session.is_initialized():
+def timeline(filename: str | None = None) -> list[dict[str, Any]] | None:
+    """What ran when, as events of Chrome's trace viewer (chrome://tracing, ui.perfetto.dev): one for each attempt of a task that
+    has ended, the last 100,000 of them. Without those of `enable_task_events=False`.
+
+    With a `filename` it is written there as JSON, and the result is None. Raises RuntimeError where no session runs.
+    """
+    process = session.current()
+    if process is None:
         raise RuntimeError("mobula has not been started: timeline() tells what happened in a session, call mobula.init() first")
-    raise NotImplementedError("timeline() is not built into mobula yet")
+    from mobula import events
+
+    trace = events.chrome_trace(process)
+    if filename is None:
+        return trace
+    with open(filename, "w", encoding="utf-8") as out:
+        json.dump(trace, out)
+    return None
 
 
 def _cluster_info() -> Any:

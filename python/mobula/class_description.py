@@ -31,6 +31,7 @@ class Method(NamedTuple):
     retry_allowlist: bytes = b""
     is_generator: bool = False
     backpressure: int | None = None
+    events: bool | None = None  # None: as the actor has it
 
 
 # What every actor has beside its own methods, as in Ray.
@@ -48,6 +49,7 @@ class Description:
         "_encoded",
         "_fittings",
         "class_name",
+        "events",
         "groups",
         "is_async",
         "max_pending_calls",
@@ -65,6 +67,7 @@ class Description:
         max_task_retries: int = 0,
         max_pending_calls: int = -1,
         groups: tuple[str, ...] = (),
+        events: bool = True,
     ) -> None:
         self.class_name = class_name
         self.module = module
@@ -73,6 +76,7 @@ class Description:
         self.max_task_retries = max_task_retries
         self.max_pending_calls = max_pending_calls
         self.groups = groups
+        self.events = events
         self._fittings: dict[str, Fitting] = {}
         self._encoded: bytes | None = None
 
@@ -87,15 +91,15 @@ class Description:
         """Bytes that `decode` understands in every process."""
         if self._encoded is None:
             methods = {name: tuple(method) for name, method in self.methods.items()}
-            options = (self.max_task_retries, self.max_pending_calls, self.groups)
+            options = (self.max_task_retries, self.max_pending_calls, self.groups, self.events)
             state = (self.class_name, self.module, methods, self.is_async, *options)
             self._encoded = pickle.dumps(state, protocol=5)
         return self._encoded
 
-    def with_options(self, *, max_task_retries: int, max_pending_calls: int, groups: tuple[str, ...]) -> Description:
+    def with_options(self, *, max_task_retries: int, max_pending_calls: int, groups: tuple[str, ...], events: bool) -> Description:
         """The same class, created with these options."""
-        options = (max_task_retries, max_pending_calls, groups)
-        if options == (self.max_task_retries, self.max_pending_calls, self.groups):
+        options = (max_task_retries, max_pending_calls, groups, events)
+        if options == (self.max_task_retries, self.max_pending_calls, self.groups, self.events):
             return self
         return Description(self.class_name, self.module, self.methods, self.is_async, *options)
 
@@ -148,4 +152,5 @@ def _describe_method(cls: type, name: str, member: Any) -> Method:
         retry_allowlist=allowlist,
         is_generator=is_generator,
         backpressure=marks.get("_generator_backpressure_num_objects"),
+        events=marks.get("enable_task_events"),
     )

@@ -73,6 +73,7 @@ def task_template(options: Mapping[str, Any], *, name: str, function_id: bytes, 
         runtime_env=runtime_env.encode(options.get("runtime_env")),
         **spec_fields(options.get("scheduling_strategy")),
         max_calls=options.get("max_calls") or 0,
+        no_events=options.get("enable_task_events") is False,
     ).SerializeToString()
 
 

@@ -123,6 +123,8 @@ _PURE_ROOMS: dict[str, tuple[str, ...]] = {
     "sched": (),
     "refs": (),
     "cancel": (),
+    # An event names a type and an outcome of tasks.
+    "events": (f"{GO_MODULE}/coreworker/task",),
     # A task spec holds argument values and asks for resources: it needs those two types and nothing else of the rooms.
     "task": (f"{GO_MODULE}/coreworker/objects", f"{GO_MODULE}/coreworker/sched"),
 }
