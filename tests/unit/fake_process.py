@@ -17,6 +17,7 @@ from typing import Any
 
 from mobula import serialization
 from mobula._core.pb import boundary_pb2 as pb
+from mobula._core.runs import Run
 from mobula.serialization import deserialize, serialize
 
 
@@ -28,7 +29,7 @@ class FakeLane:
         self.group = group
         self.opening = opening
         self.event_loop = event_loop
-        self.runs: deque[pb.RunTask] = deque()
+        self.runs: deque[Run] = deque()
         self.cancels: deque[pb.CancelRun] = deque()
         self.openings: deque[pb.OpenLane] = deque()
         self.exit: pb.Exit | None = None
@@ -37,8 +38,8 @@ class FakeLane:
         self._sent: deque[pb.ToShim] = deque()
         self._fd = os.eventfd(0, os.EFD_NONBLOCK)
 
-    def feed(self, *runs: pb.RunTask, **fields: Any) -> None:
-        self._sent.append(pb.ToShim(run=runs, **fields))
+    def feed(self, *runs: Run, **fields: Any) -> None:
+        self._sent.append(pb.ToShim(run=[one.message for one in runs], **fields))
         os.eventfd_write(self._fd, 1)
 
     def lose(self) -> None:
@@ -58,7 +59,7 @@ class FakeLane:
             pass
         while self._sent:
             message = self._sent.popleft()
-            self.runs.extend(message.run)
+            self.runs.extend([Run.of(one) for one in message.run])
             self.cancels.extend(message.cancel)
             if message.HasField("open_lane"):
                 self.openings.append(message.open_lane)
@@ -103,9 +104,9 @@ class FakeProcess:
         self.lanes.put(lane)
         return lane
 
-    def finish(self, lane: FakeLane, dones: Sequence[pb.TaskDone]) -> None:
-        for done in dones:
-            self.done.put((lane, done))
+    def finish(self, lane: FakeLane, reports: Sequence[pb.TaskDone | bytes]) -> None:
+        for done in reports:
+            self.done.put((lane, pb.Mutation.FromString(done).done if isinstance(done, bytes) else done))
 
     def load_args(self, spec: pb.TaskSpec) -> tuple[list[Any], dict[str, Any]]:
         args: list[Any] = []
@@ -203,6 +204,16 @@ def _value(value: Any) -> pb.Value:
     return pb.Value(data=serialized.to_bytes(), metadata=serialized.metadata)
 
 
+def _run(**fields: Any) -> Run:
+    return Run.of(pb.RunTask(**fields))
+
+
+def without_function(run: Run) -> Run:
+    """The same run, as the core sends it to a process that has its function."""
+    run.message.ClearField("function")
+    return Run.of(run.message)
+
+
 def run_of(
     function: Callable[..., Any],
     *args: Any,
@@ -211,10 +222,10 @@ def run_of(
     ticket: bool = False,
     generation: int = 0,
     **spec: Any,
-) -> pb.RunTask:
+) -> Run:
     """A normal task that calls `function` with positional arguments; `spec` are further fields of the TaskSpec."""
     number = next(_ids)
-    return pb.RunTask(
+    return _run(
         spec=pb.TaskSpec(
             task_id=number.to_bytes(24, "big"),
             function_id=number.to_bytes(28, "big"),
@@ -233,9 +244,9 @@ def run_of(
 ACTOR_ID = bytes(range(16))
 
 
-def creation_of(cls: type, *args: Any, is_asyncio: bool = False, **spec: Any) -> pb.RunTask:
+def creation_of(cls: type, *args: Any, is_asyncio: bool = False, **spec: Any) -> Run:
     number = next(_ids)
-    return pb.RunTask(
+    return _run(
         spec=pb.TaskSpec(
             type=pb.ACTOR_CREATION_TASK,
             task_id=number.to_bytes(24, "big"),
@@ -251,9 +262,9 @@ def creation_of(cls: type, *args: Any, is_asyncio: bool = False, **spec: Any) ->
     )
 
 
-def method_of(name: str, *args: Any, epoch: int = 0, num_returns: int = 1, **kwargs: Any) -> pb.RunTask:
+def method_of(name: str, *args: Any, epoch: int = 0, num_returns: int = 1, **kwargs: Any) -> Run:
     number = next(_ids)
-    return pb.RunTask(
+    return _run(
         spec=pb.TaskSpec(
             type=pb.ACTOR_TASK,
             task_id=number.to_bytes(24, "big"),

@@ -50,6 +50,13 @@ def test_attach_and_done(value: bytes) -> None:
     assert pb.Mutation.FromString(wire.done(done.SerializeToString())) == pb.Mutation(done=done)
 
 
+@given(st.binary(min_size=24, max_size=24), st.integers(0, 2**32 - 1) | st.just(0), texts, st.binary(max_size=20))
+def test_the_report_of_one_value(task_id: bytes, attempt: int, data: bytes, metadata: bytes) -> None:
+    value = pb.Value(data=data, metadata=metadata)
+    done = pb.TaskDone(task_id=task_id, attempt=attempt, returns=[value])
+    assert pb.Mutation.FromString(wire.done_one(task_id, attempt, data, metadata)) == pb.Mutation(done=done)
+
+
 def test_a_resend_is_cut_into_chunks_of_consecutive_numbers() -> None:
     encoded = [pb.Mutation(unpin=bytes([n]) * 300_000).SerializeToString() for n in range(10)]
     entries = [(n + 7, one) for n, one in enumerate(encoded)]

@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from fake_process import creation_of, error_of, method_of, run_of, value_of
+from fake_process import creation_of, error_of, method_of, run_of, value_of, without_function
 from worker_rig import Rig, rigged, ticking
 
 import mobula
 from mobula._core.pb import boundary_pb2 as pb
+from mobula._core.runs import Run
 from mobula._worker.functions import Function
 from mobula._worker.interrupts import frame_may_raise
 
@@ -35,16 +36,16 @@ def shim(source: str, name: str, path: str = "_core/pretended.py", **names: Any)
     return names[name]  # type: ignore[no-any-return]
 
 
-def local(rig: Rig, function: Callable[..., Any], *args: Any, **options: Any) -> pb.RunTask:
+def local(rig: Rig, function: Callable[..., Any], *args: Any, **options: Any) -> Run:
     """A run of this very function object, not of a pickled copy: it may share state with the test."""
     run = run_of(len, *args, **options)
-    run.ClearField("function")
+    run = without_function(run)
     rig.worker.functions._functions[run.spec.function_id] = Function(function, "local")
     return run
 
 
-def do(rig: Rig, function: Callable[..., Any], **options: Any) -> pb.TaskDone:
-    rig.executor.run(local(rig, function, **options))
+def do(rig: Rig, function: Callable[..., Any], *args: Any, **options: Any) -> pb.TaskDone:
+    rig.executor.run(local(rig, function, *args, **options))
     return rig.process.next_done(0)
 
 
@@ -167,7 +168,7 @@ def test_loading_is_never_interrupted_and_the_code_not_entered(rig: Rig, monkeyp
 
     monkeypatch.setattr(rig.process, "load_args", load_args)
     with ticking(rig, 0.002):
-        assert do(rig, lambda: steps.append("ran"), epoch=5).outcome == pb.OUTCOME_CANCELED
+        assert do(rig, steps.append, "ran", epoch=5).outcome == pb.OUTCOME_CANCELED
     assert steps == ["load", "loaded"]
 
 

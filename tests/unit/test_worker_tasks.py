@@ -13,12 +13,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fake_process import error_of, function_export, run_of, value_of
+from fake_process import error_of, function_export, run_of, value_of, without_function
 from worker_rig import Rig, rigged
 
 from mobula import exceptions
 from mobula._core.context import current
 from mobula._core.pb import boundary_pb2 as pb
+from mobula._core.runs import Run
 from mobula.serialization import dumps
 
 
@@ -157,7 +158,7 @@ def test_a_missing_module_is_named(rig: Rig, tmp_path: Any, monkeypatch: pytest.
     assert "'vanishing_module_y' is not there" in str(error)
     # The bytes were kept: once the module is there, the same function runs.
     sys.path.insert(0, str(tmp_path))
-    run.ClearField("function")
+    run = without_function(run)
     rig.executor.run(run)
     assert rig.process.next_value() == 1
     sys.modules.pop("vanishing_module_y")
@@ -169,7 +170,7 @@ def test_a_function_is_loaded_once_and_found_in_the_table(rig: Rig) -> None:
 
     run = run_of(mark)
     rig.process.table[run.spec.function_id] = function_export(mark)
-    run.ClearField("function")
+    run = without_function(run)
     rig.executor.run(run)
     rig.process.table.clear()
     rig.executor.run(run)
@@ -178,7 +179,7 @@ def test_a_function_is_loaded_once_and_found_in_the_table(rig: Rig) -> None:
 
 def test_a_function_nobody_exported_is_an_error(rig: Rig) -> None:
     run = run_of(lambda: 1)
-    run.ClearField("function")
+    run = without_function(run)
     rig.executor.run(run)
     assert "never exported" in str(error_of(rig.process.next_done()))
 
@@ -209,6 +210,7 @@ def test_the_context_is_that_of_the_task(rig: Rig) -> None:
 
     run = run_of(look, epoch=77, resources=[pb.Resource(name="CPU", amount=2)])
     run.spec.name = "given"
+    run = Run.of(run.message)
     rig.executor.run(run)
     task_id, name, resources, function_name, actor_id, epoch = rig.process.next_value()
     assert (task_id, name, resources, actor_id, epoch) == (run.spec.task_id, "given", {"CPU": 2.0}, None, 77)
@@ -271,8 +273,8 @@ def test_a_task_that_needs_no_ticket_takes_none(rig: Rig) -> None:
 def test_function_bytes_of_a_dropped_task_are_kept(rig: Rig) -> None:
     run = run_of(lambda: "kept", ticket=True, generation=1)
     assert rig.serve(run) == []
-    run.ClearField("function")
-    run.generation = 2
+    run.message.generation = 2
+    run = without_function(run)
     rig.process.give_tickets(1)
     (done,) = rig.serve(run)
     assert value_of(done) == "kept"

@@ -12,6 +12,7 @@ from typing import Any
 from fake_process import FakeProcess, run_of
 
 from mobula._core.pb import boundary_pb2 as pb
+from mobula._core.runs import Run
 from mobula._worker.assembly import prepare
 from mobula._worker.interrupts import Interrupts
 
@@ -31,7 +32,7 @@ class Rig:
         self.executor.run(run_of(function, *args, **options))
         return self.process.next_done(0)
 
-    def serve(self, *runs: pb.RunTask) -> list[pb.TaskDone]:
+    def serve(self, *runs: Run) -> list[pb.TaskDone]:
         """Run what the lane brings: these runs, or drop them."""
         for run in runs:
             self.lane.feed(run)

@@ -6,36 +6,63 @@ it follows asyncio tasks and `contextvars.copy_context()`, and a plain thread ha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from itertools import count
+from types import MappingProxyType
+from typing import Final
+
+_NOTHING: Final[Mapping[str, float]] = MappingProxyType({})
 
 
-@dataclass(slots=True)
 class TaskContext:
     """The running task. `epoch` and `slot` name its word in the cancel page: (epoch << 1 | 1) once it is canceled."""
 
-    task_id: bytes
-    task_name: str = ""
-    actor_id: bytes | None = None
-    attempt: int = 0
-    slot: int = 0
-    epoch: int = 0
-    is_async: bool = False
-    function_name: str = ""
-    job_id: bytes = b""
-    resources: dict[str, float] = field(default_factory=dict)
-    put_counter: int = 0
-    placement: bytes = b""
-    canceled_word: int = field(init=False)
-    # Numbers of puts and of submitted tasks. Iterators, because threads that copied the context share them.
-    puts: Iterator[int] = field(init=False, repr=False)
-    children: Iterator[int] = field(init=False, repr=False)
+    __slots__ = (
+        "actor_id",
+        "attempt",
+        "canceled_word",
+        "children",
+        "epoch",
+        "function_name",
+        "is_async",
+        "job_id",
+        "placement",
+        "puts",
+        "resources",
+        "slot",
+        "task_id",
+        "task_name",
+    )
 
-    def __post_init__(self) -> None:
-        self.canceled_word = self.epoch << 1 | 1
-        self.puts = count(self.put_counter + 1)
+    def __init__(
+        self,
+        task_id: bytes,
+        task_name: str = "",
+        actor_id: bytes | None = None,
+        attempt: int = 0,
+        slot: int = 0,
+        epoch: int = 0,
+        is_async: bool = False,
+        function_name: str = "",
+        job_id: bytes = b"",
+        resources: Mapping[str, float] = _NOTHING,
+        placement: bytes = b"",
+    ) -> None:
+        self.task_id = task_id
+        self.task_name = task_name
+        self.actor_id = actor_id
+        self.attempt = attempt
+        self.slot = slot
+        self.epoch = epoch
+        self.is_async = is_async
+        self.function_name = function_name
+        self.job_id = job_id
+        self.resources = resources
+        self.placement = placement
+        self.canceled_word = epoch << 1 | 1
+        # Numbers of puts and of submitted tasks. Iterators, because threads that copied the context share them.
+        self.puts = count(1)
         self.children = count(1)
 
     def internal_id(self) -> bytes:

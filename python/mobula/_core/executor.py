@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from mobula._core.lanes import Lane
 from mobula._core.pb import boundary_pb2 as pb
+from mobula._core.runs import Run, read
 from mobula._core.session import Session
 from mobula._core.transport import LaneClosed, Stream
 
@@ -30,7 +31,7 @@ class ExecutorLane(Lane):
         super().__init__(session, session.attach_message(self.KIND, group, opening, event_loop))
         self.group = group
         self.event_loop = event_loop
-        self.runs: deque[pb.RunTask] = deque()
+        self.runs: deque[Run] = deque()
         self.cancels: deque[pb.CancelRun] = deque()
         self.openings: deque[pb.OpenLane] = deque()
         self.exit: pb.Exit | None = None
@@ -70,10 +71,18 @@ class ExecutorLane(Lane):
         if self._pushed != before and self.on_push is not None:
             self.on_push()
 
+    def _take(self, data: bytes) -> None:
+        runs = read(data)
+        if runs is None:
+            super()._take(data)
+        else:
+            self.runs.extend(runs)
+            self._pushed += 1
+
     def _file(self, message: pb.ToShim) -> None:
         super()._file(message)
         if message.run:
-            self.runs.extend(message.run)
+            self.runs.extend([Run.of(one) for one in message.run])
             self._pushed += 1
         if message.cancel:
             self.cancels.extend(message.cancel)

@@ -102,7 +102,7 @@ class Lane:
             self._busy = False
             self._stream = stream
             for data in messages[1:]:
-                self._file(pb.ToShim.FromString(data))
+                self._take(data)
         except BaseException:
             self._stream = None
             stream.close()
@@ -163,7 +163,7 @@ class Lane:
     def _read(self, stream: Stream) -> None:
         self._busy = True
         for data in stream.receive():
-            self._file(pb.ToShim.FromString(data))
+            self._take(data)
         self._busy = False
 
     def poll_quietly(self) -> None:
@@ -175,6 +175,10 @@ class Lane:
             self._read(stream)
         except LOST:
             self.drop(stream)
+
+    def _take(self, data: bytes) -> None:
+        """Files one message."""
+        self._file(pb.ToShim.FromString(data))
 
     def _file(self, message: pb.ToShim) -> None:
         if message.applied:

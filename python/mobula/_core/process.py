@@ -489,16 +489,19 @@ class Process:
         self._lanes.adopt(lane)
         return lane
 
-    def finish(self, lane: Lane, dones: Sequence[pb.TaskDone]) -> None:
+    def finish(self, lane: Lane, reports: Sequence[pb.TaskDone | bytes]) -> None:
         """Sends results: mutations like others, after every one of this process so far, noted refs included.
 
-        The returns keep what they contain from now on, so the hold that packing took (outcome.py) is given back.
+        A report in bytes is an encoded mutation, of a value that contains no refs. The returns of others keep what they
+        contain from now on, so the hold that packing took (outcome.py) is given back.
         """
-        self._log.write(lane, [wire.done(done.SerializeToString()) for done in dones], gather=self._helper.gather)
-        for done in dones:
-            for value in done.returns:
-                if value.contained:
-                    refcount.dropped.extend(ids.split_objects(value.contained))
+        encoded = [one if isinstance(one, bytes) else wire.done(one.SerializeToString()) for one in reports]
+        self._log.write(lane, encoded, gather=self._helper.gather if refcount.pending() else None)
+        for done in reports:
+            if not isinstance(done, bytes):
+                for value in done.returns:
+                    if value.contained:
+                        refcount.dropped.extend(ids.split_objects(value.contained))
 
     def report_item(self, task_id: bytes, index: int, value: pb.Value) -> None:
         """Sends an item of a running generator, as `finish` sends results."""

@@ -88,6 +88,18 @@ def done(encoded: bytes) -> bytes:
     return field(0x52, encoded)
 
 
+def done_one(task_id: bytes, attempt: int, data: bytes, metadata: bytes) -> bytes:
+    """Mutation{done} of a task that returned one inline value without refs; `task_id` has 24 bytes."""
+    size = len(data)
+    if size < 64 and len(metadata) < 16 and not attempt:
+        # Every length is one byte.
+        rest = size + len(metadata) + 4
+        return b"R%c\n\x18%b\"%c\n%c%b\x12%c%b" % (rest + 28, task_id, rest, size, data, len(metadata), metadata)
+    value = field(0x0A, data) + field(0x12, metadata)
+    number = b"\x10" + varint(attempt) if attempt else b""
+    return field(0x52, b"\x0a\x18%b%b%b" % (task_id, number, field(0x22, value)))
+
+
 # ---------------------------------------------------------------------------------------------- Request kinds
 
 

@@ -6,22 +6,28 @@ actor; only the main thread has `interrupts`. It refuses to know asyncio: `loop`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import copy_context
 from types import GeneratorType
-from typing import Any
+from typing import Any, Final
 
 from mobula._core import inherited
 from mobula._core.context import current, set_async_actor
 from mobula._core.pb import boundary_pb2 as pb
+from mobula._core.runs import Run
 from mobula._worker import actor as actors
 from mobula._worker import exiting, outcome, printing
 from mobula._worker.actor import Actor
 from mobula._worker.interrupts import Interrupts
-from mobula._worker.streaming import Items, refuse_other, streams_items
+from mobula._worker.outcome import Report
+from mobula._worker.streaming import Items, refuse_other
 from mobula._worker.tickets import Tickets
 from mobula._worker.trampoline import call_user, take_items
 from mobula._worker.worker import Lane, Worker
+
+_NORMAL: Final = pb.NORMAL_TASK
+_METHOD: Final = pb.ACTOR_TASK
+_NO_KEYWORDS: Final[Mapping[str, Any]] = {}
 
 
 class Executor:
@@ -52,74 +58,79 @@ class Executor:
             lane.wait()
             lane.poll()
 
-    def run(self, run: pb.RunTask) -> None:
+    def run(self, run: Run) -> None:
         """Run one task and report it, or drop it when the core has taken it back."""
+        if run.bare:
+            self._run(run)
+            return
+        if run.message.HasField("function"):
+            # Before the ticket is taken: the core sends these bytes once, also with a task that is dropped.
+            self._worker.functions.note(run.shape.function_id, run.message.function.data)
         try:
             self._run(run)
         finally:
             # Taken back, canceled or failed before they were loaded: large ones are pinned for this process all the same.
             self._process.drop_args(run.spec)
 
-    def _run(self, run: pb.RunTask) -> None:
-        spec = run.spec
-        if run.HasField("function"):
-            # Before the ticket is taken: the core sends these bytes once, also with a task that is dropped.
-            self._worker.functions.note(spec.function_id, run.function.data)
+    def _run(self, run: Run) -> None:
         if not self._tickets.admit(run.generation, run.ticket):
             return
-        if spec.type == pb.NORMAL_TASK:
-            done = self._normal(run, spec)
+        kind = run.shape.type
+        if kind == _METHOD:
+            self._method(run)
+        elif kind == _NORMAL:
+            done = self._normal(run)
             printing.task_ends()
             current.set(None)
             self._process.finish(self._lane, (done,))
-        elif spec.type == pb.ACTOR_TASK:
-            self._method(run, spec)
         else:
-            self._create(run, spec)
+            self._create(run)
+
+    def _arguments(self, run: Run) -> tuple[Sequence[Any], Mapping[str, Any]]:
+        return ((), _NO_KEYWORDS) if run.bare else self._process.load_args(run.spec)
 
     # ------------------------------------------------------------------------------------------ normal tasks
 
-    def _normal(self, run: pb.RunTask, spec: pb.TaskSpec) -> pb.TaskDone:
-        worker, interrupts = self._worker, self._interrupts
+    def _normal(self, run: Run) -> Report:
+        worker, interrupts, shape = self._worker, self._interrupts, run.shape
         assert interrupts is not None, "normal tasks run on the main thread"
-        interrupts.begin(run.epoch, spec.task_id)
-        printing.becomes(spec.name)
+        interrupts.begin(run.epoch, run.task_id)
+        printing.becomes(shape.name)
         try:
-            resources = {resource.name: resource.amount for resource in spec.resources}
-            worker.environment.apply(resources, run.gpus)
-            inherited.become(spec.runtime_env)
-            context = worker.task_context(run, self._slot, resources)
+            worker.environment.apply(shape.resources, run.gpus)
+            inherited.become(shape.runtime_env)
+            context = worker.task_context(run, self._slot, shape.resources)
             current.set(context)
-            function = worker.functions.function(spec.function_id)
+            function = worker.functions.function(shape.function_id)
             context.function_name = function.name
-            args, kwargs = self._process.load_args(spec)
+            args, kwargs = self._arguments(run)
             if not interrupts.enter():
-                return outcome.done_canceled(spec.task_id, run.attempt)
+                return outcome.done_canceled(run.task_id, run.attempt)
             # A copy: what one task sets in context variables is not for the next.
             own = copy_context()
             result = own.run(call_user, function.call, args, kwargs)
-            if streams_items(spec):
+            if shape.streams:
                 result = self._stream(run, result, own.run, interrupts.canceled)
-            elif type(result) is GeneratorType and spec.num_returns:
-                result = own.run(take_items, result, spec.num_returns)
-            return outcome.done_ok(self._process, spec.task_id, run.attempt, result, spec.num_returns)
+            elif type(result) is GeneratorType and shape.num_returns:
+                result = own.run(take_items, result, shape.num_returns)
+            return outcome.done_ok(self._process, run.task_id, run.attempt, result, shape.num_returns)
         except SystemExit as error:
             # No report: a task that ends its process has crashed it, and is tried again as such.
             exiting.leave(exiting.system_exit_code(error), process=self._process)
         except BaseException as error:  # noqa: BLE001 - user code: whatever it raises is its result
             if interrupts.canceled() and outcome.is_stop(error):
-                return outcome.done_canceled(spec.task_id, run.attempt)
-            return outcome.done_error(self._process, spec, run.attempt, error)
+                return outcome.done_canceled(run.task_id, run.attempt)
+            return outcome.done_error(self._process, run.spec, run.attempt, error)
         finally:
             interrupts.end()
 
     # ------------------------------------------------------------------------------------------ actors
 
-    def _create(self, run: pb.RunTask, spec: pb.TaskSpec) -> None:
+    def _create(self, run: Run) -> None:
         worker = self._worker
-        actor = Actor(run)
+        actor = Actor(run.message)
         worker.environment.apply(actor.resources, run.gpus)
-        inherited.become(spec.runtime_env)
+        inherited.become(run.shape.runtime_env)
         worker.actor = actor
         actors.become(actor)
         printing.becomes_actor(actor.class_name)
@@ -130,61 +141,66 @@ class Executor:
         else:
             current.set(context)
             actor.departure.start()
-            done = self._guarded(run, spec, lambda: construct(worker, actor, spec))
-        self._report(actor, spec, run, done)
+            done = self._guarded(run, actor, self._construct)
+        self._report(actor, run, done)
 
-    def _method(self, run: pb.RunTask, spec: pb.TaskSpec) -> None:
+    def _construct(self, actor: Actor, run: Run) -> None:
+        construct(self._worker, actor, run.spec)
+
+    def _method(self, run: Run) -> None:
         worker = self._worker
         actor = worker.actor
         assert actor is not None, "the core sends methods after the creation task"
         if not actor.departure.start():
             return  # the process leaves; the core fails what it has not reported
-        current.set(worker.task_context(run, self._slot, actor.resources, f"{actor.class_name}.{spec.method}"))
+        name = f"{actor.class_name}.{run.shape.method}"
+        current.set(worker.task_context(run, self._slot, actor.resources, name))
         if worker.is_canceled(self._slot, run.epoch):
-            done: pb.TaskDone | None = outcome.done_canceled(spec.task_id, run.attempt)
+            done: Report | None = outcome.done_canceled(run.task_id, run.attempt)
         else:
-            done = self._guarded(run, spec, lambda: self._call_method(actor, run, spec))
-        self._report(actor, spec, run, done)
+            done = self._guarded(run, actor, self._call_method)
+        self._report(actor, run, done)
 
-    def _call_method(self, actor: Actor, run: pb.RunTask, spec: pb.TaskSpec) -> Any:
-        args, kwargs = self._process.load_args(spec)
+    def _call_method(self, actor: Actor, run: Run) -> Any:
+        shape = run.shape
+        args, kwargs = self._arguments(run)
         # In the thread's own context, as in Ray: what __init__ set in context variables is there in methods.
-        result = call_user(actor.method(spec.method), args, kwargs)
-        if streams_items(spec):
+        result = call_user(actor.method(shape.method), args, kwargs)
+        if shape.streams:
             return self._stream(run, result, _enter, lambda: self._worker.ask_canceled(run, self._slot), actor)
-        if type(result) is GeneratorType and spec.num_returns:
-            return take_items(result, spec.num_returns)
+        if type(result) is GeneratorType and shape.num_returns:
+            return take_items(result, shape.num_returns)
         return result
 
     def _stream(
-        self, run: pb.RunTask, result: Any, enter: Callable[..., Any], is_canceled: Callable[[], bool], actor: Actor | None = None
+        self, run: Run, result: Any, enter: Callable[..., Any], is_canceled: Callable[[], bool], actor: Actor | None = None
     ) -> Any:
         """Run the generator that a call has returned."""
         if not isinstance(result, Iterator):
-            raise refuse_other(result, run.spec.name)
+            raise refuse_other(result, run.shape.name)
         return Items(self._process, run, actor, is_canceled).run(result, enter, watch=actor is not None)
 
-    def _guarded(self, run: pb.RunTask, spec: pb.TaskSpec, body: Any) -> pb.TaskDone | None:
+    def _guarded(self, run: Run, actor: Actor, body: Callable[[Actor, Run], Any]) -> Report | None:
         """The report of what `body` does; None when it is exit_actor()."""
         try:
-            return outcome.done_ok(self._process, spec.task_id, run.attempt, body(), spec.num_returns)
+            return outcome.done_ok(self._process, run.task_id, run.attempt, body(actor, run), run.shape.num_returns)
         except BaseException as error:  # noqa: BLE001 - user code: whatever it raises is its result
             if outcome.is_exit(error):
                 return None
             if isinstance(error, SystemExit):
-                exiting.leave(exiting.system_exit_code(error), process=self._process, actor=self._worker.instance())
+                exiting.leave(exiting.system_exit_code(error), process=self._process, actor=actor.instance)
             if self._worker.is_canceled(self._slot, run.epoch) and outcome.is_stop(error):
-                return outcome.done_canceled(spec.task_id, run.attempt)
-            return outcome.done_error(self._process, spec, run.attempt, error, self._worker.actor)
+                return outcome.done_canceled(run.task_id, run.attempt)
+            return outcome.done_error(self._process, run.spec, run.attempt, error, actor)
 
-    def _report(self, actor: Actor, spec: pb.TaskSpec, run: pb.RunTask, done: pb.TaskDone | None) -> None:
+    def _report(self, actor: Actor, run: Run, done: Report | None) -> None:
         """Send the report; after exit_actor() send that last and leave."""
         current.set(None)
         printing.task_ends()
-        if done is None or actor.departure.asked_by(spec.task_id):
-            actor.departure.ask(spec.task_id)
+        if done is None or actor.departure.asked_by(run.task_id):
+            actor.departure.ask(run.task_id)
             actor.departure.wait_until_quiet()
-            exiting.report_and_leave(self._process, self._lane, outcome.done_exit(spec.task_id, run.attempt), actor.instance)
+            exiting.report_and_leave(self._process, self._lane, outcome.done_exit(run.task_id, run.attempt), actor.instance)
         self._process.finish(self._lane, (done,))
         actor.departure.end()
 

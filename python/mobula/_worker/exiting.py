@@ -68,6 +68,8 @@ class Departure:
         """A method that `start` let in was reported."""
         with self._lock:
             self._running -= 1
+            if not self._waiting:
+                return
             ready = self._take_if_quiet()
         for call in ready:
             call()

@@ -21,10 +21,12 @@ from typing import Any
 
 from mobula._core.context import TaskContext, current
 from mobula._core.pb import boundary_pb2 as pb
+from mobula._core.runs import Run
 from mobula._worker import exiting, outcome, printing
 from mobula._worker.actor import Actor
 from mobula._worker.executor import construct
-from mobula._worker.streaming import Items, refuse_other, streams_items
+from mobula._worker.outcome import Report
+from mobula._worker.streaming import Items, refuse_other
 from mobula._worker.tickets import Tickets
 from mobula._worker.trampoline import call_user, take_items
 from mobula._worker.worker import Lane, Worker
@@ -61,7 +63,7 @@ class _Execution:
 
     __slots__ = ("canceled", "run", "started", "task")
 
-    def __init__(self, run: pb.RunTask) -> None:
+    def __init__(self, run: Run) -> None:
         self.run = run
         self.started = False
         self.canceled = False
@@ -86,9 +88,9 @@ class LoopThread:
 
     # ------------------------------------------------------------------------------------------ called by the main thread
 
-    def construct(self, run: pb.RunTask, context: TaskContext) -> pb.TaskDone | None:
+    def construct(self, run: Run, context: TaskContext) -> Report | None:
         """Run the actor's `__init__` on the loop; its report, or None when it called exit_actor()."""
-        done: Future[pb.TaskDone | None] = Future()
+        done: Future[Report | None] = Future()
 
         def start() -> None:
             self._start_in(context, self._construct(run, done))
@@ -171,16 +173,16 @@ class LoopThread:
         finally:
             current.reset(token)
 
-    def _start(self, run: pb.RunTask) -> None:
-        spec, actor, lane = run.spec, self._worker.actor, self._lane
+    def _start(self, run: Run) -> None:
+        actor, lane = self._worker.actor, self._lane
         assert actor is not None
         assert lane is not None
         assert self._tickets is not None
         if not self._tickets.admit(run.generation, run.ticket) or not actor.departure.start():
-            self._process.drop_args(spec)
+            self._drop_args(run)
             return
-        context = self._worker.task_context(run, lane.slot, actor.resources, f"{actor.class_name}.{spec.method}")
-        execution = self._executions[spec.task_id] = _Execution(run)
+        context = self._worker.task_context(run, lane.slot, actor.resources, f"{actor.class_name}.{run.shape.method}")
+        execution = self._executions[run.task_id] = _Execution(run)
         execution.task = self._start_in(context, self._execute(execution, actor))
 
     def _cancel(self, task_id: bytes) -> None:
@@ -195,23 +197,27 @@ class LoopThread:
 
     async def _execute(self, execution: _Execution, actor: Actor) -> None:
         run = execution.run
-        spec = run.spec
+        task_id = run.task_id
         execution.started = True
-        done: pb.TaskDone | None
+        done: Report | None
         if execution.canceled:
-            done = outcome.done_canceled(spec.task_id, run.attempt)
+            done = outcome.done_canceled(task_id, run.attempt)
         else:
             done = await self._guarded(run, actor, self._call(actor, execution))
-        self._process.drop_args(spec)  # of one that was canceled before they were loaded
-        del self._executions[spec.task_id]
-        if done is None or actor.departure.asked_by(spec.task_id):
-            actor.departure.ask(spec.task_id)
+        self._drop_args(run)  # of one that was canceled before they were loaded
+        del self._executions[task_id]
+        if done is None or actor.departure.asked_by(task_id):
+            actor.departure.ask(task_id)
             await self._until_quiet(actor)
-            exiting.report_and_leave(self._process, self._lane, outcome.done_exit(spec.task_id, run.attempt), actor.instance)
+            exiting.report_and_leave(self._process, self._lane, outcome.done_exit(task_id, run.attempt), actor.instance)
         self._send(done)
         actor.departure.end()
 
-    def _send(self, done: pb.TaskDone) -> None:
+    def _drop_args(self, run: Run) -> None:
+        if not run.bare:
+            self._process.drop_args(run.spec)
+
+    def _send(self, done: Report) -> None:
         printing.task_ends()
         try:
             self._process.finish(self._lane, (done,))
@@ -219,20 +225,21 @@ class LoopThread:
             exiting.leave_at_once(exiting.EXIT_CORE_LOST)
 
     async def _call(self, actor: Actor, execution: _Execution) -> Any:
-        spec = execution.run.spec
-        args, kwargs = self._process.load_args(spec)
-        result = call_user(actor.method(spec.method), args, kwargs)
-        if streams_items(spec):
+        run = execution.run
+        shape = run.shape
+        args, kwargs = ((), {}) if run.bare else self._process.load_args(run.spec)
+        result = call_user(actor.method(shape.method), args, kwargs)
+        if shape.streams:
             if not isinstance(result, (Iterator, AsyncGenerator)):
-                raise refuse_other(result, spec.name)
-            return await Items(self._process, execution.run, actor, lambda: execution.canceled).run_on_loop(result)
+                raise refuse_other(result, shape.name)
+            return await Items(self._process, run, actor, lambda: execution.canceled).run_on_loop(result)
         if asyncio.iscoroutine(result):
             return await result
-        if type(result) is GeneratorType and spec.num_returns:
-            return take_items(result, spec.num_returns)
+        if type(result) is GeneratorType and shape.num_returns:
+            return take_items(result, shape.num_returns)
         return result
 
-    async def _construct(self, run: pb.RunTask, done: Future[pb.TaskDone | None]) -> None:
+    async def _construct(self, run: Run, done: Future[Report | None]) -> None:
         actor = self._worker.actor
         assert actor is not None
         actor.departure.start()
@@ -241,19 +248,19 @@ class LoopThread:
     async def _make(self, actor: Actor, spec: pb.TaskSpec) -> None:
         construct(self._worker, actor, spec)
 
-    async def _guarded(self, run: pb.RunTask, actor: Actor, body: Any) -> pb.TaskDone | None:
+    async def _guarded(self, run: Run, actor: Actor, body: Any) -> Report | None:
         """The report of what `body` does; None when it is exit_actor()."""
-        spec = run.spec
+        shape = run.shape
         try:
-            return outcome.done_ok(self._process, spec.task_id, run.attempt, await body, spec.num_returns)
+            return outcome.done_ok(self._process, run.task_id, run.attempt, await body, shape.num_returns)
         except BaseException as error:  # noqa: BLE001 - user code: whatever it raises is its result
-            if isinstance(error, asyncio.CancelledError) and spec.type == pb.ACTOR_TASK:
-                return outcome.done_canceled(spec.task_id, run.attempt)
+            if isinstance(error, asyncio.CancelledError) and shape.type == pb.ACTOR_TASK:
+                return outcome.done_canceled(run.task_id, run.attempt)
             if outcome.is_exit(error):
                 return None
             if isinstance(error, SystemExit):
                 exiting.leave(exiting.system_exit_code(error), process=self._process, actor=actor.instance)
-            return outcome.done_error(self._process, spec, run.attempt, error, actor)
+            return outcome.done_error(self._process, run.spec, run.attempt, error, actor)
 
     async def _until_quiet(self, actor: Actor) -> None:
         quiet = asyncio.Event()

@@ -14,21 +14,26 @@ import pickle
 import traceback
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
-from mobula._core import refcount
+from mobula._core import refcount, wire
 from mobula._core.ids import TaskID, split_objects
 from mobula._core.pb import boundary_pb2 as pb
+from mobula._core.values import INLINE_BYTES
 from mobula._values import tracebacks
 from mobula._worker import printing
 from mobula._worker.actor import Actor
 from mobula._worker.exiting import ActorExit, AsyncActorExit
 from mobula._worker.trampoline import Taken
 from mobula.exceptions import TaskCancelledError
-from mobula.serialization import error_value, loads, serialize
+from mobula.serialization import Serialized, error_value, loads, serialize
 
 _PACKAGE: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _LINE_LIMIT: Final = 500  # characters of error_text
+
+
+Report: TypeAlias = pb.TaskDone | bytes
+"""What is told of a run. As bytes: the whole encoded mutation, of one small value that contains no refs."""
 
 
 class Store(Protocol):
@@ -53,10 +58,13 @@ def split_returns(result: Any, count: int) -> Sequence[Any]:
     return list(result)
 
 
-def done_ok(process: Store, task_id: bytes, attempt: int, result: Any, count: int) -> pb.TaskDone:
+def done_ok(process: Store, task_id: bytes, attempt: int, result: Any, count: int) -> Report:
     """The report of a run that returned. Raises what serializing or storing a value raises."""
     if count == 1 and not isinstance(result, Taken):
-        return pb.TaskDone(task_id=task_id, attempt=attempt, returns=(pack(process, result),))
+        serialized = _serialized(result)
+        if serialized.size <= INLINE_BYTES and not serialized.contained:
+            return wire.done_one(task_id, attempt, serialized.to_bytes(), serialized.metadata)
+        return pb.TaskDone(task_id=task_id, attempt=attempt, returns=(_packed(process, serialized),))
     values: list[pb.Value] = []
     try:
         for value in split_returns(result, count):
@@ -75,16 +83,23 @@ def pack(process: Store, value: Any) -> pb.Value:
     helper thread: tells the core that the ref is gone     <- nothing else refers to it yet
     this thread:   reports the value that contains it
     """
-    try:
-        serialized = serialize(value)
-    except (TypeError, pickle.PicklingError) as error:
-        kind = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
-        sentence = f"Could not serialize the returned value, a {kind}: {error}. Return what can be pickled"
-        raise type(error)(sentence) from None
+    return _packed(process, _serialized(value))
+
+
+def _packed(process: Store, serialized: Serialized) -> pb.Value:
     packed = process.store(serialized)
     if packed.contained:
         refcount.added.extend(split_objects(packed.contained))
     return packed
+
+
+def _serialized(value: Any) -> Serialized:
+    try:
+        return serialize(value)
+    except (TypeError, pickle.PicklingError) as error:
+        kind = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
+        sentence = f"Could not serialize the returned value, a {kind}: {error}. Return what can be pickled"
+        raise type(error)(sentence) from None
 
 
 def done_canceled(task_id: bytes, attempt: int) -> pb.TaskDone:

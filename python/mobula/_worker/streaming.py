@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from mobula._core import ids, streams
 from mobula._core.pb import boundary_pb2 as pb
+from mobula._core.runs import Run
 from mobula._worker import outcome
 from mobula._worker.actor import Actor
 from mobula._worker.trampoline import EXHAUSTED, call_user, next_item
@@ -29,15 +30,10 @@ class Carrier(Protocol):
     def report_item(self, task_id: bytes, index: int, value: pb.Value) -> None: ...
 
 
-def streams_items(spec: pb.TaskSpec) -> bool:
-    """Whether this task's items are objects of their own."""
-    return bool(spec.streaming or spec.dynamic)
-
-
 class Items:
     """The items of one run, on their way to the core."""
 
-    def __init__(self, process: Any, run: pb.RunTask, actor: Actor | None, is_canceled: Callable[[], bool]) -> None:
+    def __init__(self, process: Any, run: Run, actor: Actor | None, is_canceled: Callable[[], bool]) -> None:
         self._process = process
         self._spec = run.spec
         self._attempt = run.attempt

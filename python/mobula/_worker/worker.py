@@ -6,11 +6,12 @@ The protocols name everything this package needs of `_core`, so its tests run ag
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from mobula._core.context import TaskContext
 from mobula._core.pb import boundary_pb2 as pb
+from mobula._core.runs import Run
 from mobula._worker.actor import Actor
 from mobula._worker.environment import Environment
 from mobula._worker.functions import FunctionTable
@@ -20,7 +21,7 @@ class Lane(Protocol):
     """An executor lane, bound to the thread that opened it."""
 
     slot: int
-    runs: deque[pb.RunTask]
+    runs: deque[Run]
     cancels: deque[pb.CancelRun]
     openings: deque[pb.OpenLane]
     exit: pb.Exit | None
@@ -43,7 +44,7 @@ class Attachment(Protocol):
     def wake_helper(self) -> None: ...
     def ask_canceled(self, task_id: bytes) -> bool: ...
     def open_executor_lane(self, group: str = "", opening: int = 0, event_loop: bool = False) -> Lane: ...
-    def finish(self, lane: Any, dones: Sequence[pb.TaskDone]) -> None: ...
+    def finish(self, lane: Any, reports: Sequence[pb.TaskDone | bytes]) -> None: ...
     def load_args(self, spec: pb.TaskSpec) -> tuple[list[Any], dict[str, Any]]: ...
     def drop_args(self, spec: pb.TaskSpec) -> None: ...
     def store(self, serialized: Any) -> pb.Value: ...
@@ -63,7 +64,7 @@ class Worker:
         self.environment = Environment()
         self.actor: Actor | None = None
         self.open_lane: Callable[[pb.OpenLane], None] = _no_lanes
-        self.construct_async: Callable[[pb.RunTask, TaskContext], pb.TaskDone | None] | None = None
+        self.construct_async: Callable[[Run, TaskContext], pb.TaskDone | bytes | None] | None = None
 
     def instance(self) -> Any:
         """The user's object, once its constructor has returned."""
@@ -73,28 +74,29 @@ class Worker:
         """Whether this run is canceled, as far as the shared words tell."""
         return self.page is not None and self.page[slot] == epoch << 1 | 1
 
-    def ask_canceled(self, run: pb.RunTask, slot: int) -> bool:
+    def ask_canceled(self, run: Run, slot: int) -> bool:
         """Whether this run is canceled: by the shared word, or where there is none by asking the core."""
         if self.page is None:
-            return bool(self.process.ask_canceled(run.spec.task_id))
+            return bool(self.process.ask_canceled(run.task_id))
         return self.is_canceled(slot, run.epoch)
 
-    def task_context(self, run: pb.RunTask, slot: int, resources: dict[str, float], function_name: str = "") -> TaskContext:
+    def task_context(self, run: Run, slot: int, resources: Mapping[str, float], function_name: str = "") -> TaskContext:
         """What the runtime context says while this run is the current task."""
-        spec = run.spec
-        actor = self.actor
+        shape, actor = run.shape, self.actor
+        actor_id, is_async = (None, False) if actor is None else (actor.actor_id, actor.is_async)
+        # In the order of TaskContext's parameters: naming them costs as much as the rest of the call.
         return TaskContext(
-            task_id=spec.task_id,
-            task_name=spec.name,
-            actor_id=None if actor is None else actor.actor_id,
-            attempt=run.attempt,
-            slot=slot,
-            epoch=run.epoch,
-            is_async=actor is not None and actor.is_async,
-            function_name=function_name,
-            job_id=self.process.job_id,
-            resources=resources,
-            placement=spec.placement,
+            run.task_id,
+            shape.name,
+            actor_id,
+            run.attempt,
+            slot,
+            run.epoch,
+            is_async,
+            function_name,
+            self.process.job_id,
+            resources,
+            shape.placement,
         )
 
 
