@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mobula import resources
+from mobula._core.dedup import Rules
 from mobula.option_checks import amount_complaint
 from mobula.runtime_env import check_runtime_env, refuse_runtime_env
 
@@ -66,6 +67,7 @@ def read(given: Mapping[str, Any], private: Mapping[str, Any]) -> Settings:
         raise TypeError(f"init(runtime_env=): takes a dict, not {env!r}")
     check_runtime_env(env)
     _refuse_missing(given, private)
+    Rules.from_environment()  # wrong ones are said here, not when the first line comes
     refuse_runtime_env(env)
     level = given["logging_level"]
     if given["configure_logging"]:

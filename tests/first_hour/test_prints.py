@@ -187,3 +187,37 @@ def test_output_that_is_closed_hurts_nobody(tmp_path: Path) -> None:
     )
     assert done.code == 0, done.err
     assert done.out == "1\n"
+
+
+ALIKE = """
+    import time
+    ray.init(num_cpus=0)
+    @ray.remote(num_cpus=0)
+    class Actor:
+        def say(self, i): print("step", i)
+    actors = [Actor.remote() for _ in range(3)]
+    for actor in actors:
+        ray.get(actor.say.remote(1))
+    """
+
+
+def test_what_many_print_alike_is_shown_once_and_counted(tmp_path: Path) -> None:
+    done = program(tmp_path, ALIKE)
+    assert (done.code, done.err) == (0, "")
+    assert done.lines[0] == "(Actor pid=N) step 1"
+    assert done.lines[1].startswith("(Actor pid=N) step 1 [repeated 2x across cluster]")
+    assert len(done.lines) == 2
+
+
+def test_the_count_is_shown_when_its_window_is_over(tmp_path: Path) -> None:
+    """Also when nothing else is printed, where Ray waits for the next line."""
+    waits = ALIKE + "\n    import sys, select; select.select([], [], [], 1.5); print('the end', flush=True)\n"
+    done = program(tmp_path, waits, env={"RAY_DEDUP_LOGS_AGG_WINDOW_S": "0.2"})
+    assert (done.code, done.err) == (0, "")
+    assert "repeated" in done.lines[1]
+    assert done.lines[2:] == ["the end"]
+
+
+def test_every_line_is_shown_where_that_is_wanted(tmp_path: Path) -> None:
+    done = program(tmp_path, ALIKE, env={"RAY_DEDUP_LOGS": "0"})
+    assert (done.code, done.err, done.lines) == (0, "", ["(Actor pid=N) step 1"] * 3)

@@ -18,7 +18,7 @@ from core_kit import failure, inline, put, submit, submit_value
 from fake_core import FakeCore, Parked
 
 from mobula import exceptions
-from mobula._core import logs, transport
+from mobula._core import dedup, logs, transport
 from mobula._core.pb import boundary_pb2 as pb
 from mobula._core.process import Process
 
@@ -188,7 +188,7 @@ def test_prefixes(monkeypatch: pytest.MonkeyPatch, colour: str | None, begin: st
         monkeypatch.delenv("RAY_COLOR_PREFIX", raising=False)
     else:
         monkeypatch.setenv("RAY_COLOR_PREFIX", colour)
-    assert logs.render(pb.LogLine(pid=1, name="f", text=b"x")).startswith(begin)
+    assert logs.render(dedup.Shown(dedup.Line(1, "f", "x"))).startswith(begin)
 
 
 def test_a_driver_without_output_does_not_mind(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,7 +196,7 @@ def test_a_driver_without_output_does_not_mind(monkeypatch: pytest.MonkeyPatch) 
     closed.close()
     for stream in (None, closed):
         monkeypatch.setattr(sys, "stdout", stream)
-        logs.show([pb.LogLine(pid=1, text=b"x")])
+        logs.Printer().show([pb.LogLine(pid=1, text=b"x")])
 
 
 def test_tick_hooks_run(process: Process) -> None:

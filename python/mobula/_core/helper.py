@@ -17,7 +17,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
@@ -69,11 +69,11 @@ class NoticeLane(Lane):
 
     KIND = pb.LANE_NOTICES
 
-    def __init__(self, session: Session, show_logs: Callable[[Sequence[pb.LogLine]], None]) -> None:
+    def __init__(self, session: Session, printer: logs.Printer) -> None:
         super().__init__(session)
         self.answers: deque[pb.Reply] = deque()
         self.opened = 0
-        self._show_logs = show_logs
+        self._printer = printer
 
     def _open(self) -> Stream:
         stream = super()._open()
@@ -87,7 +87,7 @@ class NoticeLane(Lane):
     def _file(self, message: pb.ToShim) -> None:
         super()._file(message)
         if message.logs:
-            self._show_logs(message.logs)
+            self._printer.show(message.logs)
 
     def _stray(self, reply: pb.Reply) -> None:
         self.answers.append(reply)
@@ -102,7 +102,6 @@ class Helper:
         arena: Arena | None,
         *,
         on_core_gone: Callable[[str], None],
-        show_logs: Callable[[Sequence[pb.LogLine]], None] = logs.show,
     ) -> None:
         self.session = session
         #: Called at every tick; a true answer asks for the next tick in 10 ms.
@@ -110,7 +109,8 @@ class Helper:
         self._arena = arena
         self._on_core_gone = on_core_gone
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._lane = NoticeLane(session, show_logs)
+        self._printer = logs.Printer()
+        self._lane = NoticeLane(session, self._printer)
         self._asked: deque[Question] = deque()
         self._forgotten: deque[Question] = deque()
         self._open_questions: dict[int, Question] = {}
@@ -262,6 +262,7 @@ class Helper:
         finally:
             self._fail_questions()
             self._emptied.set()
+            self._printer.finish()
             ended = self.session.ended
             if ended is not None and not self._stopping:
                 self._on_core_gone(ended)
@@ -307,6 +308,7 @@ class Helper:
         worked = self._send_queued()
         self._retire()
         self._probe()
+        self._printer.tick()
         for hook in self.tick_hooks:
             if hook():
                 worked = True
