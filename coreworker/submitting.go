@@ -200,7 +200,7 @@ func (c *Core) deathValue(e *task.Entry, r peer.Reply) objects.Value {
 		if death, dead := c.actors.Death(e.Spec.Actor); dead {
 			return death
 		}
-		return c.actors.Describe(e.Spec.Actor, r.Text, 0)
+		return objects.ActorUnavailable(e.Spec.Actor, "it is restarted, because "+r.Text)
 	}
 	return objects.WorkerDied(r.Text)
 }

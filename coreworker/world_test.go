@@ -200,7 +200,7 @@ func (w *world) describe(v objects.Value) string {
 }
 
 var errorNames = map[objects.ErrorType]string{
-	objects.WorkerDiedType: "WorkerCrashedError", objects.ActorDiedType: "ActorDiedError",
+	objects.WorkerDiedType: "WorkerCrashedError", objects.ActorDiedType: "ActorDiedError", objects.ActorUnavailableType: "ActorUnavailableError",
 	objects.TaskCancelledType: "TaskCancelledError", objects.TaskExecutionExceptionType: "user's exception",
 	objects.TaskUnschedulableType: "TaskUnschedulableError", objects.ActorUnschedulableType: "ActorUnschedulableError",
 	objects.TaskGroupRemovedType: "TaskPlacementGroupRemoved", objects.ActorGroupRemovedType: "ActorPlacementGroupRemoved",

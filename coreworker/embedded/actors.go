@@ -451,14 +451,6 @@ func (d *Actors) Death(id ids.ActorID) (objects.Value, bool) {
 	return objects.Value{}, false
 }
 
-// Describe says what died, for a call that was lost while its actor restarts.
-func (d *Actors) Describe(id ids.ActorID, text string, pid int) objects.Value {
-	if a := d.all[id]; a != nil {
-		return d.deathOf(a, text, objects.DeathOfWorker, pid, false)
-	}
-	return objects.WorkerDied(text)
-}
-
 // Known says whether anything is known of the actor, dead or alive.
 func (d *Actors) Known(id ids.ActorID) bool { return d.all[id] != nil }
 
