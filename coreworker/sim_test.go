@@ -155,10 +155,18 @@ func (s *sim) needs(percent int) string {
 	return " needs=" + a
 }
 
+// told says at times that a run knows of its cancel, which it does not while the news is on its way.
+func (s *sim) told(r *fakeRun) string {
+	if r.told || r.lane.word == r.Epoch {
+		return s.opt(60, "told")
+	}
+	return ""
+}
+
 // parent is a running task, or the driver.
 func (s *sim) parent() string {
 	if r, ok := one(s, s.runs(func(r *fakeRun) bool { return r.waiting == 0 })); ok && s.chance(40) {
-		return " parent=" + s.name(r)
+		return " parent=" + s.name(r) + s.told(r)
 	}
 	return ""
 }
@@ -355,7 +363,7 @@ func (s *sim) block() {
 	}
 	leafs := slices.DeleteFunc(s.known(), func(name string) bool { return !s.leafs[name] })
 	if on, ok := one(s, leafs); ok {
-		s.do("block %s on=%s", s.name(r), on)
+		s.do("block %s on=%s%s", s.name(r), on, s.told(r))
 	}
 }
 

@@ -184,6 +184,10 @@ func (c *Core) Demand(a Asker, id ids.ObjectID, produced int, answer func(cancel
 		answer(false)
 		return func() {}
 	}
+	if a.unaware() {
+		answer(true)
+		return func() {}
+	}
 	q := &parked{asker: a}
 	q.tell = func(how end) { answer(how == byCancel) }
 	c.park(q, 0, false)

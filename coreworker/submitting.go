@@ -25,9 +25,12 @@ func (p *Process) Submit(s *task.Spec) {
 		return
 	}
 	p.pending++
+	late, force := c.submittedUnaware(s)
 	if s.Type == task.ActorCreation {
 		if err := p.create(e); err != nil {
 			c.Settle(e, task.FailWith, peer.Reply{End: task.Failed, Error: objects.ActorDied(objects.Death{Actor: s.Actor, Text: err.Error(), NeverStarted: true})})
+		} else if late {
+			c.cancelEntry(e, force, true)
 		}
 		return
 	}
@@ -40,6 +43,11 @@ func (p *Process) Submit(s *task.Spec) {
 		c.openStream(s.ID, p, s.Backpressure)
 	}
 	c.use(s)
+	if late {
+		e.Canceled = true
+		c.Settle(e, task.FailCancel, peer.Reply{End: task.NotStarted})
+		return
+	}
 	if s.Type == task.ActorMethod {
 		if _, ok := c.actors.Target(s.Actor); !ok {
 			c.Settle(e, task.FailWith, peer.Reply{End: task.Failed, Error: objects.ActorDied(objects.Death{Actor: s.Actor,
@@ -54,6 +62,25 @@ func (p *Process) Submit(s *task.Spec) {
 		return
 	}
 	p.normal.Submit(e)
+}
+
+// submittedUnaware says whether a recursive cancel of the parent came before this submission although the parent made it
+// without knowing: the two come on different connections.
+//
+//	parent:  .remote(), its flag is down          canceler:  cancel(parent, recursive=True)
+//	core:    the cancel, which finds no child
+//	core:    the submission
+//
+// In Ray the parent's own process carries the cancel out, and has the child by then.
+func (c *Core) submittedUnaware(s *task.Spec) (late, force bool) {
+	if s.Told || s.Parent.IsDriverTask() {
+		return false, false
+	}
+	parent := c.tasks.Get(s.Parent)
+	if parent == nil || !parent.Canceled || !parent.Recursive {
+		return false, false
+	}
+	return true, parent.Forced
 }
 
 // elsewhere says whether the task has to run on a machine that is not this one.
@@ -219,6 +246,7 @@ func (c *Core) cancelEntry(e *task.Entry, force, recursive bool) {
 	e.Canceling = true
 	defer func() { e.Canceling = false }()
 	e.Canceled = true // first: whatever reply comes from now on finds it so
+	e.Recursive = e.Recursive || recursive
 	if force && e.Spec.Type == task.Normal {
 		e.Forced = true
 	}
@@ -254,9 +282,6 @@ func (c *Core) cancelChildren(parent ids.TaskID, force bool) {
 		c.cancelEntry(child, force, true)
 	}
 }
-
-// Pending says whether the task that makes an object has no outcome yet.
-func (c *Core) Pending(id ids.ObjectID) bool { return !id.IsPut() && c.tasks.Get(id.Task()) != nil }
 
 // abandonTasks settles the tasks of a process that is gone and that no executor has. Those that run go on: others may
 // hold references to their results.

@@ -117,12 +117,13 @@ func away(c *golden.Call) []byte {
 	return nil
 }
 
-// submit T [cpus=N] [gpu_tenths=N] [away] [needs=A+B] [parent=T] [retries=N] [env=E] [calls=N] [pg=G] [bundle=N]
-// [labels=K:V]: with calls, of one function
-// that has this limit; with away, it has to run on a node that is not there.
+// submit T [cpus=N] [gpu_tenths=N] [away] [needs=A+B] [parent=T] [told] [retries=N] [env=E] [calls=N] [pg=G] [bundle=N]
+// [labels=K:V]: told, the parent knew of its cancel; with calls, of one function that has this limit; with away, it has to
+// run on a node that is not there.
 func verbSubmit(w *world, c *golden.Call) error {
 	name, parent := c.Word(), c.Opt("parent", "")
 	s := w.spec(name, task.Normal, parent)
+	s.Told = c.Flag("told")
 	var err error
 	s.Resources, err = processors(c, 1)
 	s.Env = c.Opt("env", "")
@@ -134,11 +135,12 @@ func verbSubmit(w *world, c *golden.Call) error {
 	return errors.Join(err, w.place(c, s), w.dependencies(c, s), w.submit(s, parent))
 }
 
-// actor A [threads=N] [group=NAME] [async] [in_order] [restarts=N] [parent=T] [cpus=N] [placement=N] [needs=A]
+// actor A [threads=N] [group=NAME] [async] [in_order] [restarts=N] [parent=T] [told] [cpus=N] [placement=N] [needs=A]
 // [named=N] [get_if_exists] [detached] [pg=G] [bundle=N] [labels=K:V]
 func verbActor(w *world, c *golden.Call) error {
 	name, parent := c.Word(), c.Opt("parent", "")
 	s := w.spec(name, task.ActorCreation, parent)
+	s.Told = c.Flag("told")
 	s.Actor = w.actorID(name)
 	s.ID = s.Actor.CreationTask()
 	w.tasks[name], w.names[s.ID] = s.ID, name
@@ -196,11 +198,12 @@ func verbLookup(w *world, c *golden.Call) error {
 	return nil
 }
 
-// call A.m [needs=T] [parent=T] [retries=N] [group=G]
+// call A.m [needs=T] [parent=T] [told] [retries=N] [group=G]
 func verbCall(w *world, c *golden.Call) error {
 	name, parent := c.Word(), c.Opt("parent", "")
 	actor, _, _ := strings.Cut(name, ".")
 	s := w.spec(name, task.ActorMethod, parent)
+	s.Told = c.Flag("told")
 	s.Actor = w.actors[actor]
 	copy(s.ID[8:], s.Actor[:])
 	w.tasks[name], w.names[s.ID] = s.ID, name
@@ -296,7 +299,7 @@ func (w *world) asker(c *golden.Call) (a Asker, run *fakeRun, err error) {
 		if run = w.running(by); run == nil {
 			return a, nil, fmt.Errorf("%s does not run", by)
 		}
-		a = Asker{Process: run.lane.k.proc, Lane: run.lane.lane, Task: run.Spec.ID, HasTask: true}
+		a = Asker{Process: run.lane.k.proc, Lane: run.lane.lane, Task: run.Spec.ID, HasTask: true, Told: c.Flag("told")}
 	}
 	return a, run, nil
 }
@@ -324,7 +327,7 @@ func limit(c *golden.Call) (time.Duration, bool) {
 	return time.Duration(ms) * time.Millisecond, ms >= 0
 }
 
-// ask G on=A+B [by=T] [ms=N]: a get that is named G.
+// ask G on=A+B [by=T [told]] [ms=N]: a get that is named G.
 func verbAsk(w *world, c *golden.Call) error {
 	name := c.Word()
 	objs, err := w.objects(c.Arg("on"))
@@ -354,7 +357,7 @@ func verbAsk(w *world, c *golden.Call) error {
 	return nil
 }
 
-// block T on=A+B: the running task T waits in get.
+// block T on=A+B [told]: the running task T waits in get.
 func verbBlock(w *world, c *golden.Call) error {
 	by := c.Word()
 	objs, err := w.objects(c.Arg("on"))
@@ -366,7 +369,7 @@ func verbBlock(w *world, c *golden.Call) error {
 		return err
 	}
 	on := c.Arg("on")
-	a := Asker{Process: run.lane.k.proc, Lane: run.lane.lane, Task: run.Spec.ID, HasTask: true}
+	a := Asker{Process: run.lane.k.proc, Lane: run.lane.lane, Task: run.Spec.ID, HasTask: true, Told: c.Flag("told")}
 	w.park(fmt.Sprintf("%s on %s", by, on), run, func(done func()) func() {
 		return w.core.Get(a, objs, 0, false, func(f Fetched) {
 			done()
@@ -376,7 +379,7 @@ func verbBlock(w *world, c *golden.Call) error {
 	return nil
 }
 
-// wait W on=A+B+C want=N [by=T] [ms=N]: a wait that is named W.
+// wait W on=A+B+C want=N [by=T [told]] [ms=N]: a wait that is named W.
 func verbWait(w *world, c *golden.Call) error {
 	name := c.Word()
 	objs, err := w.objects(c.Arg("on"))

@@ -14,6 +14,14 @@ type Asker struct {
 	Lane    *execute.Lane // nil where the thread brings no tasks
 	Task    ids.TaskID
 	HasTask bool
+	// Told says that the task could know that it is canceled when it began to wait.
+	Told bool
+}
+
+// unaware says whether the task that begins to wait was canceled and could not know: a cancel that overtook the request
+// found nothing to wake.
+func (a Asker) unaware() bool {
+	return a.HasTask && !a.Told && a.Process.worker != nil && a.Process.worker.Exec.WokeFor(a.Task)
 }
 
 // Fetched is the answer to Get.
@@ -107,6 +115,10 @@ func (c *Core) Get(a Asker, objs []ids.ObjectID, timeout time.Duration, limited 
 		answer(Fetched{TimedOut: true})
 		return func() {}
 	}
+	if a.unaware() {
+		answer(Fetched{Canceled: true})
+		return func() {}
+	}
 	q := &parked{asker: a}
 	q.tell = func(how end) {
 		switch how {
@@ -173,6 +185,12 @@ func (c *Core) Wait(a Asker, objs []ids.ObjectID, want int, timeout time.Duratio
 	}
 	if ready >= want || limited && timeout <= 0 {
 		answer(look())
+		return func() {}
+	}
+	if a.unaware() {
+		w := look()
+		w.Canceled = true
+		answer(w)
 		return func() {}
 	}
 	q := &parked{asker: a}

@@ -229,6 +229,7 @@ func decodeSpec(s *pb.TaskSpec) (*task.Spec, error) {
 			return nil, err
 		}
 	}
+	out.Told = s.Told
 	out.Streaming, out.Dynamic, out.Backpressure = s.Streaming, s.Dynamic, int(s.Backpressure)
 	if (out.Streaming || out.Dynamic) && (out.Type == task.ActorCreation || out.NumReturns != 1 || out.Streaming == out.Dynamic) {
 		return nil, fmt.Errorf("task %s: a generator is one return of a task or method, streaming or dynamic", id)

@@ -105,7 +105,6 @@ func seeds(job ids.JobID) []*pb.FromShim {
 		request(0, &pb.Request{Id: 4, Kind: &pb.Request_RegisterActor{RegisterActor: &pb.RegisterActor{Spec: creation, GetIfExists: true}}}),
 		request(0, &pb.Request{Id: 5, Kind: &pb.Request_LookupActor{LookupActor: &pb.LookupActor{Name: "n"}}}),
 		request(0, &pb.Request{Id: 6, Kind: &pb.Request_Abandon{Abandon: &pb.Abandon{Id: 1}}}),
-		request(0, &pb.Request{Id: 7, Kind: &pb.Request_TaskPending{TaskPending: &pb.TaskPending{ObjectId: obj}}}),
 		{Dropped: &pb.RunDropped{Generation: 1}},
 	}
 }

@@ -25,8 +25,8 @@ func (l *lane) answer(id uint64, r *pb.Reply) {
 	l.send(&pb.ToShim{Reply: r, Applied: n})
 }
 
-func (l *lane) asker(taskID []byte) (coreworker.Asker, error) {
-	a := coreworker.Asker{Process: l.process, Lane: l.exec}
+func (l *lane) asker(taskID []byte, told bool) (coreworker.Asker, error) {
+	a := coreworker.Asker{Process: l.process, Lane: l.exec, Told: told}
 	if len(taskID) > 0 {
 		id, err := ids.Task(taskID)
 		if err != nil {
@@ -55,7 +55,7 @@ func (l *lane) decodeRequest(q *pb.Request) (func(), error) {
 		if err != nil {
 			return nil, err
 		}
-		asker, err := l.asker(k.Get.TaskId)
+		asker, err := l.asker(k.Get.TaskId, k.Get.Told)
 		if err != nil {
 			return nil, err
 		}
@@ -70,7 +70,7 @@ func (l *lane) decodeRequest(q *pb.Request) (func(), error) {
 		if err != nil {
 			return nil, err
 		}
-		asker, err := l.asker(k.Wait.TaskId)
+		asker, err := l.asker(k.Wait.TaskId, k.Wait.Told)
 		if err != nil {
 			return nil, err
 		}
@@ -120,12 +120,6 @@ func (l *lane) decodeRequest(q *pb.Request) (func(), error) {
 	case *pb.Request_TaskEvents:
 		from := k.TaskEvents.From
 		return func() { l.answer(id, encodeHappened(core.Happened(from, eventsPage))) }, nil
-	case *pb.Request_TaskPending:
-		obj, err := ids.Object(k.TaskPending.ObjectId)
-		if err != nil {
-			return nil, err
-		}
-		return func() { l.answer(id, &pb.Reply{Kind: &pb.Reply_TaskPending{TaskPending: core.Pending(obj)}}) }, nil
 	case *pb.Request_Sync:
 		return func() { l.answer(id, &pb.Reply{}) }, nil
 	case *pb.Request_Abandon:

@@ -65,7 +65,7 @@ func (l *lane) decodeNextItems(id uint64, q *pb.NextItems) (func(), error) {
 	if obj.IsPut() || obj.Index() < 2 {
 		return nil, fmt.Errorf("%s is not an item of a generator", obj)
 	}
-	asker, err := l.asker(q.TaskId)
+	asker, err := l.asker(q.TaskId, q.Told)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +83,8 @@ func (l *lane) decodeDemand(id uint64, q *pb.Demand) (func(), error) {
 	if err != nil {
 		return nil, err
 	}
-	asker, err := l.asker(q.TaskId)
+	// A producer is not told between its items: whatever it knows, it has nothing to wait for any more.
+	asker, err := l.asker(q.TaskId, false)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package execute
 
 import (
+	"github.com/mobula/mobula/coreworker/ids"
 	"github.com/mobula/mobula/coreworker/peer"
 	"github.com/mobula/mobula/coreworker/task"
 )
@@ -53,6 +54,13 @@ func (x *Executor) CancelTask(q peer.CancelRequest) peer.CancelReply {
 		r.lane.port.Wake(q.Task)
 	}
 	return peer.CancelReply{Running: true, Succeeded: true}
+}
+
+// WokeFor says whether a cancel of this task has come and woke what it was blocked in: a running method of a plain or
+// threaded actor. What else is canceled is interrupted wherever it is.
+func (x *Executor) WokeFor(id ids.TaskID) bool {
+	r := x.runs[id]
+	return r != nil && r.lane != nil && r.lane.kind != Loop && r.Spec.Type != task.Normal && x.Canceled.Has(id)
 }
 
 // Recall takes back what has not started on the main lane and puts it at the front of the queue, in its old order.

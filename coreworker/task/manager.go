@@ -29,6 +29,8 @@ type Entry struct {
 	Retries  int // left; -1 = for ever
 	Canceled bool
 	Forced   bool // canceled with force
+	// Recursive says that what it submits is canceled too, as long as it cannot know that it is canceled.
+	Recursive bool
 	// Canceling is set while a cancel of it is carried out.
 	Canceling bool
 	// Seq is the entry's place among the calls of its owner to its actor.

@@ -67,6 +67,9 @@ type Spec struct {
 	Streaming    bool
 	Dynamic      bool
 	Backpressure int
+	// Told says that the parent could know that it is canceled when it made this call: a recursive cancel of it that came
+	// before does not reach this task.
+	Told bool
 	// Node is where the task has to run, whatever bytes the user gave; empty for anywhere. A soft wish is not kept here: there
 	// is one machine, and where it cannot be granted it asks for nothing.
 	Node []byte

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mobula import runtime_env
 from mobula._core.context import current as current_task
+from mobula._core.context import knows_canceled
 from mobula.strategies import spec_fields
 
 if TYPE_CHECKING:
@@ -87,5 +88,8 @@ def resource_list(amounts: Mapping[str, float]) -> list[pb.Resource]:
 def call_fields(process: Process, task_id: bytes) -> bytes:
     """The fields of TaskSpec that name a call: its own id and the task that makes it."""
     context = current_task.get()
-    parent = _NIL + process.job_id if context is None else context.task_id
-    return b"\x12\x18%b\x1a\x18%b" % (task_id, parent)
+    if context is None:
+        return b"\x12\x18%b\x1a\x18%b%b" % (task_id, _NIL, process.job_id)
+    # TaskSpec.told is field 61: a tag of two bytes. Read here, before the core can have seen anything of this call.
+    told = b"\xe8\x03\x01" if knows_canceled(context) else b""
+    return b"\x12\x18%b\x1a\x18%b%b" % (task_id, context.task_id, told)

@@ -258,7 +258,6 @@ def _random_message(choose: random.Random, number: int) -> pb.FromShim | bytes:
             pb.Request(id=2, allocate=pb.Allocate(size=choose.choice((0, 1, 1 << 20, 1 << 63)))),
             pb.Request(id=3, register_actor=pb.RegisterActor(spec=spec)),
             pb.Request(id=4, lookup_actor=pb.LookupActor(name="n")),
-            pb.Request(id=5, task_pending=pb.TaskPending(object_id=some_id(28))),
             pb.Request(abandon=pb.Abandon(id=1)),
         )
     )

@@ -19,17 +19,17 @@ def test_a_mutation(number: int, value: bytes) -> None:
     assert message == pb.FromShim(first_mutation=number, mutations=[mutation])
 
 
-@given(numbers, numbers, texts, texts, st.integers(-1, 2**53))
-def test_a_get(after: int, request_id: int, ids: bytes, task: bytes, timeout: int) -> None:
-    data = wire.after(after) + wire.request(request_id, wire.get_body(ids, timeout, task))
-    get = pb.Get(object_ids=ids, timeout_ms=timeout, task_id=task)
+@given(numbers, numbers, texts, texts, st.integers(-1, 2**53), st.booleans())
+def test_a_get(after: int, request_id: int, ids: bytes, task: bytes, timeout: int, told: bool) -> None:
+    data = wire.after(after) + wire.request(request_id, wire.get_body(ids, timeout, task, told))
+    get = pb.Get(object_ids=ids, timeout_ms=timeout, task_id=task, told=told)
     assert pb.FromShim.FromString(data) == pb.FromShim(after=after, request=pb.Request(id=request_id, get=get))
 
 
-@given(numbers, texts, st.integers(0, 2**32 - 1), texts, st.integers(-1, 2**53))
-def test_a_wait(request_id: int, ids: bytes, count: int, task: bytes, timeout: int) -> None:
-    wait = pb.Wait(object_ids=ids, num_returns=count, timeout_ms=timeout, task_id=task)
-    message = pb.FromShim.FromString(wire.request(request_id, wire.wait_body(ids, count, timeout, task)))
+@given(numbers, texts, st.integers(0, 2**32 - 1), texts, st.integers(-1, 2**53), st.booleans())
+def test_a_wait(request_id: int, ids: bytes, count: int, task: bytes, timeout: int, told: bool) -> None:
+    wait = pb.Wait(object_ids=ids, num_returns=count, timeout_ms=timeout, task_id=task, told=told)
+    message = pb.FromShim.FromString(wire.request(request_id, wire.wait_body(ids, count, timeout, task, told)))
     assert message == pb.FromShim(request=pb.Request(id=request_id, wait=wait))
 
 

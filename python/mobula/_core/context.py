@@ -33,6 +33,7 @@ class TaskContext:
         "slot",
         "task_id",
         "task_name",
+        "told",
     )
 
     def __init__(
@@ -60,6 +61,8 @@ class TaskContext:
         self.job_id = job_id
         self.resources = resources
         self.placement = placement
+        #: It was told of its cancel by other means than its flag; see `knows_canceled`.
+        self.told = False
         self.canceled_word = epoch << 1 | 1
         # Numbers of puts and of submitted tasks. Iterators, because threads that copied the context share them.
         self.puts = count(1)
@@ -94,6 +97,33 @@ def is_canceled() -> bool:
     return _words[context.slot] == context.canceled_word
 
 
+def knows_canceled(context: TaskContext) -> bool:
+    """Whether the task was told by now that it is canceled: by its flag, by an interrupt, in its loop, or by the core.
+
+    The core learns this with what the task submits and what it waits for, because a cancel may overtake both. The flag of a
+    normal task does not count: it goes up before the interrupt, and the call that is being made then is one that the
+    cancel has to reach.
+    """
+    if context.told:
+        return True
+    if context.actor_id is None or context.is_async or _words is None:
+        return False
+    return _words[context.slot] == context.canceled_word
+
+
+def asking() -> tuple[bytes, bool]:
+    """The task in whose name this code waits (empty in the driver and in plain threads), and whether it knows of its cancel."""
+    context = _get()
+    return (b"", False) if context is None else (context.task_id, knows_canceled(context))
+
+
+def note_canceled() -> None:
+    """The calling code is being told that its task is canceled."""
+    context = _get()
+    if context is not None:
+        context.told = True
+
+
 def _slowly(context: TaskContext | None) -> bool:
     if not _is_worker:
         raise RuntimeError("This method is only available when the process is a worker. Current mode: 0")
@@ -105,7 +135,9 @@ def _slowly(context: TaskContext | None) -> bool:
         return bool(_words[context.slot] == context.canceled_word)
     if _ask is None:
         raise RuntimeError("This method is only available while the process is attached to mobula-core")
-    return _ask(context)
+    if _ask(context):
+        context.told = True
+    return context.told
 
 
 def attach_page(words: memoryview | None, ask: Callable[[TaskContext], bool] | None, *, is_worker: bool) -> None:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from mobula._core import values, wire
+from mobula._core import context, values, wire
 from mobula._core.pb import boundary_pb2 as pb
 from mobula._core.replies import check
 from mobula.exceptions import GetTimeoutError
@@ -60,8 +60,8 @@ def _fetch(process: Process, refs: list[ObjectRef[Any]], deadline: float | None)
     """
     ids = list(dict.fromkeys([ref._id for ref in refs])) if len(refs) > 1 else [refs[0]._id]
     joined = b"".join(ids)
-    task_id = process.asking_task()
-    reply = process.call(lambda: wire.get_body(joined, remaining_ms(deadline), task_id))
+    task_id, told = context.asking()
+    reply = process.call(lambda: wire.get_body(joined, remaining_ms(deadline), task_id, told))
     got = check(reply).get
     if got.timed_out:
         raise GetTimeoutError(f"Get timed out: {len(ids)} object(s) were asked for and not all became ready in time.")
@@ -104,8 +104,8 @@ def wait(
     if all(ref._value is not None for ref in refs[:num_returns]):
         return list(refs[:num_returns]), list(refs[num_returns:])
     joined = b"".join([ref._id for ref in refs])
-    task_id = process.asking_task()
-    reply = process.call(lambda: wire.wait_body(joined, num_returns, remaining_ms(deadline), task_id))
+    task_id, told = context.asking()
+    reply = process.call(lambda: wire.wait_body(joined, num_returns, remaining_ms(deadline), task_id, told))
     flags = check(reply).wait.ready
     ready: list[ObjectRef[Any]] = []
     rest: list[ObjectRef[Any]] = []

@@ -302,11 +302,6 @@ class Process:
         found = self.request(pb.Request(kv_get=pb.KvGet(namespace=namespace, key=key))).kv
         return found.value if found.found else None
 
-    def asking_task(self) -> bytes:
-        """The task in whose name this code blocks; empty in the driver and in plain threads."""
-        task = current_task.get()
-        return task.task_id if task is not None else b""
-
     def unary(self, method: str, message: bytes) -> bytes:
         """One unary call of the Boundary service, on a connection of its own."""
         return call_unary(self.session, method, message)

@@ -6,6 +6,7 @@ Owns the table from ErrorKind to exception classes. It refuses to decide anythin
 from __future__ import annotations
 
 from mobula import exceptions
+from mobula._core.context import note_canceled
 from mobula._core.pb import boundary_pb2 as pb
 
 
@@ -16,6 +17,7 @@ def check(reply: pb.Reply) -> pb.Reply:
         return reply
     text = reply.error
     if kind == pb.ERROR_CANCELED:
+        note_canceled()
         raise exceptions._InterruptedByCancel(error_message=text)
     raise _CLASSES.get(kind, exceptions.RaySystemError)(text)
 

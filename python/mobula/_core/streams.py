@@ -8,7 +8,7 @@ from __future__ import annotations
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
-from mobula._core import gets, ids
+from mobula._core import context, gets, ids
 from mobula._core.pb import boundary_pb2 as pb
 from mobula._core.replies import check
 
@@ -25,15 +25,15 @@ def ask(process: Process, object_id: bytes, timeout: float | None) -> pb.ItemsRe
     Raises TaskCancelledError when the asking task is canceled meanwhile.
     """
     deadline = gets.deadline_of(timeout)
-    task_id = process.asking_task()
-    reply = process.call(lambda: _next_body(object_id, gets.remaining_ms(deadline), task_id))
+    task_id, told = context.asking()
+    reply = process.call(lambda: _next_body(object_id, gets.remaining_ms(deadline), task_id, told))
     return check(reply).items
 
 
-def _next_body(object_id: bytes, timeout_ms: int, task_id: bytes) -> bytes:
+def _next_body(object_id: bytes, timeout_ms: int, task_id: bytes, told: bool) -> bytes:
     # Request.next_items is field 30: a tag of two bytes.
-    one = pb.Request(next_items=pb.NextItems(object_id=object_id, timeout_ms=timeout_ms, task_id=task_id, most=AHEAD))
-    return one.SerializeToString()
+    wanted = pb.NextItems(object_id=object_id, timeout_ms=timeout_ms, task_id=task_id, most=AHEAD, told=told)
+    return pb.Request(next_items=wanted).SerializeToString()
 
 
 def tell_taken(process: Process, generator: bytes, taken: int) -> None:

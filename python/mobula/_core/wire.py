@@ -103,15 +103,16 @@ def done_one(task_id: bytes, attempt: int, data: bytes, metadata: bytes) -> byte
 # ---------------------------------------------------------------------------------------------- Request kinds
 
 
-def get_body(object_ids: bytes, timeout_ms: int, task_id: bytes) -> bytes:
+def get_body(object_ids: bytes, timeout_ms: int, task_id: bytes, told: bool = False) -> bytes:
     """Request{get}; timeout_ms is -1 for none."""
-    return field(0x12, _objects(object_ids) + b"\x10" + varint(timeout_ms & 0xFFFFFFFFFFFFFFFF) + _task(0x1A, task_id))
+    limit = b"\x10" + varint(timeout_ms & 0xFFFFFFFFFFFFFFFF)
+    return field(0x12, _objects(object_ids) + limit + _task(0x1A, task_id) + (b"\x20\x01" if told else b""))
 
 
-def wait_body(object_ids: bytes, num_returns: int, timeout_ms: int, task_id: bytes) -> bytes:
+def wait_body(object_ids: bytes, num_returns: int, timeout_ms: int, task_id: bytes, told: bool = False) -> bytes:
     """Request{wait}; timeout_ms is -1 for none."""
     limits = b"\x10%b\x18%b" % (varint(num_returns), varint(timeout_ms & 0xFFFFFFFFFFFFFFFF))
-    return field(0x1A, _objects(object_ids) + limits + _task(0x22, task_id))
+    return field(0x1A, _objects(object_ids) + limits + _task(0x22, task_id) + (b"\x28\x01" if told else b""))
 
 
 def allocate_body(size: int) -> bytes:

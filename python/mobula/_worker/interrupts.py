@@ -30,6 +30,7 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Final
 
+from mobula._core.context import note_canceled
 from mobula._worker import trampoline
 
 WAIT_FUNCTION: Final = "wait_readable"
@@ -154,6 +155,7 @@ class Interrupts:
         # Delivered first: a second signal between these lines must not raise as well.
         self._delivered = True
         self.pending = False
+        note_canceled()
         raise KeyboardInterrupt
 
     def _on_signal(self, signum: int, frame: FrameType | None) -> None:

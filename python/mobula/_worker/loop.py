@@ -61,10 +61,11 @@ def _has_filed(lane: Lane) -> bool:
 class _Execution:
     """One task on the loop."""
 
-    __slots__ = ("canceled", "run", "started", "task")
+    __slots__ = ("canceled", "context", "run", "started", "task")
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, context: TaskContext) -> None:
         self.run = run
+        self.context = context
         self.started = False
         self.canceled = False
         self.task: asyncio.Task[None] | None = None
@@ -182,14 +183,14 @@ class LoopThread:
             self._drop_args(run)
             return
         context = self._worker.task_context(run, lane.slot, actor.resources, f"{actor.class_name}.{run.shape.method}")
-        execution = self._executions[run.task_id] = _Execution(run)
+        execution = self._executions[run.task_id] = _Execution(run, context)
         execution.task = self._start_in(context, self._execute(execution, actor))
 
     def _cancel(self, task_id: bytes) -> None:
         execution = self._executions.get(task_id)
         if execution is None or execution.canceled:
             return  # it has ended, or it knows: a second cancel must not break its cleanup
-        execution.canceled = True
+        execution.canceled = execution.context.told = True
         # One that has not begun must not be canceled by asyncio: it would end without running a line of `_execute`,
         # which has to report it.
         if execution.started and execution.task is not None:

@@ -294,7 +294,7 @@ class Resource(_message.Message):
     def __init__(self, name: _Optional[str] = ..., amount: _Optional[float] = ...) -> None: ...
 
 class TaskSpec(_message.Message):
-    __slots__ = ("type", "task_id", "parent_task_id", "name", "function_id", "method", "args", "num_returns", "resources", "max_retries", "retry_exceptions", "retry_allowlist", "actor_id", "concurrency_group", "actor", "depth", "runtime_env", "placement", "no_events", "node", "node_soft", "max_calls", "streaming", "dynamic", "backpressure")
+    __slots__ = ("type", "task_id", "parent_task_id", "name", "function_id", "method", "args", "num_returns", "resources", "max_retries", "retry_exceptions", "retry_allowlist", "actor_id", "concurrency_group", "actor", "depth", "runtime_env", "placement", "no_events", "node", "node_soft", "max_calls", "streaming", "dynamic", "backpressure", "told")
     TYPE_FIELD_NUMBER: _ClassVar[int]
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     PARENT_TASK_ID_FIELD_NUMBER: _ClassVar[int]
@@ -320,6 +320,7 @@ class TaskSpec(_message.Message):
     STREAMING_FIELD_NUMBER: _ClassVar[int]
     DYNAMIC_FIELD_NUMBER: _ClassVar[int]
     BACKPRESSURE_FIELD_NUMBER: _ClassVar[int]
+    TOLD_FIELD_NUMBER: _ClassVar[int]
     type: TaskType
     task_id: bytes
     parent_task_id: bytes
@@ -345,7 +346,8 @@ class TaskSpec(_message.Message):
     streaming: bool
     dynamic: bool
     backpressure: int
-    def __init__(self, type: _Optional[_Union[TaskType, str]] = ..., task_id: _Optional[bytes] = ..., parent_task_id: _Optional[bytes] = ..., name: _Optional[str] = ..., function_id: _Optional[bytes] = ..., method: _Optional[str] = ..., args: _Optional[_Iterable[_Union[Arg, _Mapping]]] = ..., num_returns: _Optional[int] = ..., resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., max_retries: _Optional[int] = ..., retry_exceptions: bool = ..., retry_allowlist: _Optional[bytes] = ..., actor_id: _Optional[bytes] = ..., concurrency_group: _Optional[str] = ..., actor: _Optional[_Union[ActorCreation, _Mapping]] = ..., depth: _Optional[int] = ..., runtime_env: _Optional[bytes] = ..., placement: _Optional[bytes] = ..., no_events: bool = ..., node: _Optional[bytes] = ..., node_soft: bool = ..., max_calls: _Optional[int] = ..., streaming: bool = ..., dynamic: bool = ..., backpressure: _Optional[int] = ...) -> None: ...
+    told: bool
+    def __init__(self, type: _Optional[_Union[TaskType, str]] = ..., task_id: _Optional[bytes] = ..., parent_task_id: _Optional[bytes] = ..., name: _Optional[str] = ..., function_id: _Optional[bytes] = ..., method: _Optional[str] = ..., args: _Optional[_Iterable[_Union[Arg, _Mapping]]] = ..., num_returns: _Optional[int] = ..., resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., max_retries: _Optional[int] = ..., retry_exceptions: bool = ..., retry_allowlist: _Optional[bytes] = ..., actor_id: _Optional[bytes] = ..., concurrency_group: _Optional[str] = ..., actor: _Optional[_Union[ActorCreation, _Mapping]] = ..., depth: _Optional[int] = ..., runtime_env: _Optional[bytes] = ..., placement: _Optional[bytes] = ..., no_events: bool = ..., node: _Optional[bytes] = ..., node_soft: bool = ..., max_calls: _Optional[int] = ..., streaming: bool = ..., dynamic: bool = ..., backpressure: _Optional[int] = ..., told: bool = ...) -> None: ...
 
 class ConcurrencyGroup(_message.Message):
     __slots__ = ("name", "max_concurrency")
@@ -384,7 +386,7 @@ class ActorCreation(_message.Message):
     def __init__(self, max_restarts: _Optional[int] = ..., max_concurrency: _Optional[int] = ..., is_asyncio: bool = ..., groups: _Optional[_Iterable[_Union[ConcurrencyGroup, _Mapping]]] = ..., name: _Optional[str] = ..., namespace: _Optional[str] = ..., detached: bool = ..., max_pending_calls: _Optional[int] = ..., handle: _Optional[bytes] = ..., class_name: _Optional[str] = ..., placement_resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., out_of_order: bool = ...) -> None: ...
 
 class Request(_message.Message):
-    __slots__ = ("id", "get", "wait", "allocate", "register_actor", "lookup_actor", "kv_get", "cluster_info", "task_pending", "abandon", "list_named_actors", "sync", "next_items", "demand", "task_events")
+    __slots__ = ("id", "get", "wait", "allocate", "register_actor", "lookup_actor", "kv_get", "cluster_info", "abandon", "list_named_actors", "sync", "next_items", "demand", "task_events")
     ID_FIELD_NUMBER: _ClassVar[int]
     GET_FIELD_NUMBER: _ClassVar[int]
     WAIT_FIELD_NUMBER: _ClassVar[int]
@@ -393,7 +395,6 @@ class Request(_message.Message):
     LOOKUP_ACTOR_FIELD_NUMBER: _ClassVar[int]
     KV_GET_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_INFO_FIELD_NUMBER: _ClassVar[int]
-    TASK_PENDING_FIELD_NUMBER: _ClassVar[int]
     ABANDON_FIELD_NUMBER: _ClassVar[int]
     LIST_NAMED_ACTORS_FIELD_NUMBER: _ClassVar[int]
     SYNC_FIELD_NUMBER: _ClassVar[int]
@@ -408,17 +409,16 @@ class Request(_message.Message):
     lookup_actor: LookupActor
     kv_get: KvGet
     cluster_info: ClusterInfo
-    task_pending: TaskPending
     abandon: Abandon
     list_named_actors: ListNamedActors
     sync: Sync
     next_items: NextItems
     demand: Demand
     task_events: TaskEvents
-    def __init__(self, id: _Optional[int] = ..., get: _Optional[_Union[Get, _Mapping]] = ..., wait: _Optional[_Union[Wait, _Mapping]] = ..., allocate: _Optional[_Union[Allocate, _Mapping]] = ..., register_actor: _Optional[_Union[RegisterActor, _Mapping]] = ..., lookup_actor: _Optional[_Union[LookupActor, _Mapping]] = ..., kv_get: _Optional[_Union[KvGet, _Mapping]] = ..., cluster_info: _Optional[_Union[ClusterInfo, _Mapping]] = ..., task_pending: _Optional[_Union[TaskPending, _Mapping]] = ..., abandon: _Optional[_Union[Abandon, _Mapping]] = ..., list_named_actors: _Optional[_Union[ListNamedActors, _Mapping]] = ..., sync: _Optional[_Union[Sync, _Mapping]] = ..., next_items: _Optional[_Union[NextItems, _Mapping]] = ..., demand: _Optional[_Union[Demand, _Mapping]] = ..., task_events: _Optional[_Union[TaskEvents, _Mapping]] = ...) -> None: ...
+    def __init__(self, id: _Optional[int] = ..., get: _Optional[_Union[Get, _Mapping]] = ..., wait: _Optional[_Union[Wait, _Mapping]] = ..., allocate: _Optional[_Union[Allocate, _Mapping]] = ..., register_actor: _Optional[_Union[RegisterActor, _Mapping]] = ..., lookup_actor: _Optional[_Union[LookupActor, _Mapping]] = ..., kv_get: _Optional[_Union[KvGet, _Mapping]] = ..., cluster_info: _Optional[_Union[ClusterInfo, _Mapping]] = ..., abandon: _Optional[_Union[Abandon, _Mapping]] = ..., list_named_actors: _Optional[_Union[ListNamedActors, _Mapping]] = ..., sync: _Optional[_Union[Sync, _Mapping]] = ..., next_items: _Optional[_Union[NextItems, _Mapping]] = ..., demand: _Optional[_Union[Demand, _Mapping]] = ..., task_events: _Optional[_Union[TaskEvents, _Mapping]] = ...) -> None: ...
 
 class Reply(_message.Message):
-    __slots__ = ("id", "error", "error_kind", "get", "wait", "allocate", "actor", "kv", "cluster_info", "task_pending", "named_actors", "items", "task_events")
+    __slots__ = ("id", "error", "error_kind", "get", "wait", "allocate", "actor", "kv", "cluster_info", "named_actors", "items", "task_events")
     ID_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     ERROR_KIND_FIELD_NUMBER: _ClassVar[int]
@@ -428,7 +428,6 @@ class Reply(_message.Message):
     ACTOR_FIELD_NUMBER: _ClassVar[int]
     KV_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_INFO_FIELD_NUMBER: _ClassVar[int]
-    TASK_PENDING_FIELD_NUMBER: _ClassVar[int]
     NAMED_ACTORS_FIELD_NUMBER: _ClassVar[int]
     ITEMS_FIELD_NUMBER: _ClassVar[int]
     TASK_EVENTS_FIELD_NUMBER: _ClassVar[int]
@@ -441,21 +440,22 @@ class Reply(_message.Message):
     actor: ActorInfo
     kv: KvValue
     cluster_info: ClusterInfoReply
-    task_pending: bool
     named_actors: NamedActors
     items: ItemsReply
     task_events: TaskEventsReply
-    def __init__(self, id: _Optional[int] = ..., error: _Optional[str] = ..., error_kind: _Optional[_Union[ErrorKind, str]] = ..., get: _Optional[_Union[GetReply, _Mapping]] = ..., wait: _Optional[_Union[WaitReply, _Mapping]] = ..., allocate: _Optional[_Union[Block, _Mapping]] = ..., actor: _Optional[_Union[ActorInfo, _Mapping]] = ..., kv: _Optional[_Union[KvValue, _Mapping]] = ..., cluster_info: _Optional[_Union[ClusterInfoReply, _Mapping]] = ..., task_pending: bool = ..., named_actors: _Optional[_Union[NamedActors, _Mapping]] = ..., items: _Optional[_Union[ItemsReply, _Mapping]] = ..., task_events: _Optional[_Union[TaskEventsReply, _Mapping]] = ...) -> None: ...
+    def __init__(self, id: _Optional[int] = ..., error: _Optional[str] = ..., error_kind: _Optional[_Union[ErrorKind, str]] = ..., get: _Optional[_Union[GetReply, _Mapping]] = ..., wait: _Optional[_Union[WaitReply, _Mapping]] = ..., allocate: _Optional[_Union[Block, _Mapping]] = ..., actor: _Optional[_Union[ActorInfo, _Mapping]] = ..., kv: _Optional[_Union[KvValue, _Mapping]] = ..., cluster_info: _Optional[_Union[ClusterInfoReply, _Mapping]] = ..., named_actors: _Optional[_Union[NamedActors, _Mapping]] = ..., items: _Optional[_Union[ItemsReply, _Mapping]] = ..., task_events: _Optional[_Union[TaskEventsReply, _Mapping]] = ...) -> None: ...
 
 class Get(_message.Message):
-    __slots__ = ("object_ids", "timeout_ms", "task_id")
+    __slots__ = ("object_ids", "timeout_ms", "task_id", "told")
     OBJECT_IDS_FIELD_NUMBER: _ClassVar[int]
     TIMEOUT_MS_FIELD_NUMBER: _ClassVar[int]
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    TOLD_FIELD_NUMBER: _ClassVar[int]
     object_ids: bytes
     timeout_ms: int
     task_id: bytes
-    def __init__(self, object_ids: _Optional[bytes] = ..., timeout_ms: _Optional[int] = ..., task_id: _Optional[bytes] = ...) -> None: ...
+    told: bool
+    def __init__(self, object_ids: _Optional[bytes] = ..., timeout_ms: _Optional[int] = ..., task_id: _Optional[bytes] = ..., told: bool = ...) -> None: ...
 
 class GetReply(_message.Message):
     __slots__ = ("values", "timed_out", "failed", "failed_index")
@@ -470,16 +470,18 @@ class GetReply(_message.Message):
     def __init__(self, values: _Optional[_Iterable[_Union[Value, _Mapping]]] = ..., timed_out: bool = ..., failed: bool = ..., failed_index: _Optional[int] = ...) -> None: ...
 
 class Wait(_message.Message):
-    __slots__ = ("object_ids", "num_returns", "timeout_ms", "task_id")
+    __slots__ = ("object_ids", "num_returns", "timeout_ms", "task_id", "told")
     OBJECT_IDS_FIELD_NUMBER: _ClassVar[int]
     NUM_RETURNS_FIELD_NUMBER: _ClassVar[int]
     TIMEOUT_MS_FIELD_NUMBER: _ClassVar[int]
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    TOLD_FIELD_NUMBER: _ClassVar[int]
     object_ids: bytes
     num_returns: int
     timeout_ms: int
     task_id: bytes
-    def __init__(self, object_ids: _Optional[bytes] = ..., num_returns: _Optional[int] = ..., timeout_ms: _Optional[int] = ..., task_id: _Optional[bytes] = ...) -> None: ...
+    told: bool
+    def __init__(self, object_ids: _Optional[bytes] = ..., num_returns: _Optional[int] = ..., timeout_ms: _Optional[int] = ..., task_id: _Optional[bytes] = ..., told: bool = ...) -> None: ...
 
 class WaitReply(_message.Message):
     __slots__ = ("ready",)
@@ -488,16 +490,18 @@ class WaitReply(_message.Message):
     def __init__(self, ready: _Optional[bytes] = ...) -> None: ...
 
 class NextItems(_message.Message):
-    __slots__ = ("object_id", "timeout_ms", "task_id", "most")
+    __slots__ = ("object_id", "timeout_ms", "task_id", "most", "told")
     OBJECT_ID_FIELD_NUMBER: _ClassVar[int]
     TIMEOUT_MS_FIELD_NUMBER: _ClassVar[int]
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     MOST_FIELD_NUMBER: _ClassVar[int]
+    TOLD_FIELD_NUMBER: _ClassVar[int]
     object_id: bytes
     timeout_ms: int
     task_id: bytes
     most: int
-    def __init__(self, object_id: _Optional[bytes] = ..., timeout_ms: _Optional[int] = ..., task_id: _Optional[bytes] = ..., most: _Optional[int] = ...) -> None: ...
+    told: bool
+    def __init__(self, object_id: _Optional[bytes] = ..., timeout_ms: _Optional[int] = ..., task_id: _Optional[bytes] = ..., most: _Optional[int] = ..., told: bool = ...) -> None: ...
 
 class ItemsReply(_message.Message):
     __slots__ = ("values", "timed_out", "ended", "failed")
@@ -645,12 +649,6 @@ class TaskEvent(_message.Message):
     end: TaskEnd
     error_text: str
     def __init__(self, task_id: _Optional[bytes] = ..., attempt: _Optional[int] = ..., type: _Optional[_Union[TaskType, str]] = ..., name: _Optional[str] = ..., method: _Optional[str] = ..., function_id: _Optional[bytes] = ..., actor_name: _Optional[str] = ..., worker_id: _Optional[bytes] = ..., pid: _Optional[int] = ..., started_ns: _Optional[int] = ..., ended_ns: _Optional[int] = ..., end: _Optional[_Union[TaskEnd, str]] = ..., error_text: _Optional[str] = ...) -> None: ...
-
-class TaskPending(_message.Message):
-    __slots__ = ("object_id",)
-    OBJECT_ID_FIELD_NUMBER: _ClassVar[int]
-    object_id: bytes
-    def __init__(self, object_id: _Optional[bytes] = ...) -> None: ...
 
 class Abandon(_message.Message):
     __slots__ = ("id",)
