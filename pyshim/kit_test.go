@@ -118,7 +118,10 @@ func newKit(t *testing.T) *kit {
 }
 
 func (k *kit) dial(t *testing.T) pb.BoundaryClient {
+	// A window that does not grow: a client that does not read takes 64 KiB and no more.
+	const window = 1<<16 - 1
 	conn, err := grpc.NewClient("passthrough:///core", grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithInitialWindowSize(window), grpc.WithInitialConnWindowSize(window),
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return k.listener.DialContext(ctx) }))
 	if err != nil {
 		t.Fatal(err)

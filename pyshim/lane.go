@@ -2,6 +2,7 @@ package pyshim
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -40,6 +41,8 @@ type lane struct {
 
 	mu      sync.Mutex // guards what follows; the lowest of all locks
 	queue   []*pb.ToShim
+	taken   int          // messages that the writer took out of the queue last
+	sent    atomic.Int64 // of those: it was sent; written by the writer alone, without the lock
 	logs    int
 	lostLog int
 	stopped bool
@@ -130,7 +133,8 @@ func (l *lane) send(m *pb.ToShim) {
 		return
 	}
 	l.queue = append(l.queue, m)
-	full := len(l.queue) > maxQueued
+	// What the writer has taken waits as well, until it was sent: it takes all there is at once.
+	full := len(l.queue)+l.taken > maxQueued && len(l.queue)+l.taken-int(l.sent.Load()) > maxQueued
 	l.mu.Unlock()
 	if full {
 		l.stop(status.Errorf(codes.ResourceExhausted, "%d messages wait for a lane that does not read", maxQueued))
@@ -173,7 +177,8 @@ func (l *lane) write() {
 	for {
 		l.mu.Lock()
 		batch, ending, stopped := l.queue, l.ending, l.stopped
-		l.queue = nil
+		l.queue, l.taken = nil, len(batch)
+		l.sent.Store(0)
 		l.mu.Unlock()
 		if stopped {
 			return
@@ -194,6 +199,7 @@ func (l *lane) write() {
 				l.stop(err)
 				return
 			}
+			l.sent.Add(1)
 			if len(m.Logs) > 0 {
 				l.sentLogs(len(m.Logs))
 			}
