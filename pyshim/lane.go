@@ -134,10 +134,11 @@ func (l *lane) send(m *pb.ToShim) {
 	}
 	l.queue = append(l.queue, m)
 	// What the writer has taken waits as well, until it was sent: it takes all there is at once.
-	full := len(l.queue)+l.taken > maxQueued && len(l.queue)+l.taken-int(l.sent.Load()) > maxQueued
+	most := l.server.maxQueued
+	full := len(l.queue)+l.taken > most && len(l.queue)+l.taken-int(l.sent.Load()) > most
 	l.mu.Unlock()
 	if full {
-		l.stop(status.Errorf(codes.ResourceExhausted, "%d messages wait for a lane that does not read", maxQueued))
+		l.stop(status.Errorf(codes.ResourceExhausted, "%d messages wait for a lane that does not read", most))
 		return
 	}
 	l.rouse()

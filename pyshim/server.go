@@ -25,6 +25,7 @@ type Server struct {
 	page      *Page
 	version   string
 	namespace string
+	maxQueued int
 
 	mu      sync.Mutex // guards what follows; below the core's lock, never held across a call
 	lanes   map[*lane]struct{}
@@ -37,7 +38,7 @@ type Server struct {
 
 // NewServer makes the service. page may be nil: then is_canceled() is answered by RPC only.
 func NewServer(core *coreworker.Core, page *Page, version, namespace string) *Server {
-	return &Server{core: core, page: page, version: version, namespace: namespace, lanes: map[*lane]struct{}{}}
+	return &Server{core: core, page: page, version: version, namespace: namespace, maxQueued: maxQueued, lanes: map[*lane]struct{}{}}
 }
 
 // Lane implements the service's one stream.
