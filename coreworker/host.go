@@ -110,16 +110,12 @@ func (c *Core) workerGone(p *Process, o Obituary) {
 	if p.gone {
 		return
 	}
-	reason := ""
-	if o.NeverStarted {
-		reason = "no worker process could be started: " + o.Text
-	}
 	w.Exec.Recall() // what it had not begun is known as such from here on
 	if doom := w.Doom(); doom != "" {
 		o.Text = doom + ": " + o.Text
 	}
 	text := o.tell(w.Exec.Begun())
-	c.sched.Gone(w, reason)
+	c.sched.Gone(w, text, o.NeverStarted)
 	reply := peer.Reply{End: task.Died, Text: text}
 	if o.OOM {
 		reply.Error = objects.OutOfMemory(text)

@@ -18,20 +18,21 @@ const spareFor = time.Second
 // Scheduler gives workers to whoever wishes for one, in the order of the wishes, as far as resources allow. A wish that
 // does not fit now holds back nobody behind it that does.
 type Scheduler struct {
-	host     Host
-	machine  *sched.Pool
-	groups   groups
-	warned   map[string]struct{} // what was said already
-	keep     int                 // idle workers that stay
-	idle     []*Worker
-	workers  map[ids.WorkerID]*Worker
-	wishes   []*wish        // without resources yet
-	placed   []*wish        // resources acquired, no worker yet
-	starting map[string]int // workers on their way, by environment
-	leases   map[*lease]struct{}
-	spawned  uint64 // workers there ever were
-	trimming bool
-	closed   bool
+	host      Host
+	machine   *sched.Pool
+	groups    groups
+	warned    map[string]struct{} // what was said already
+	keep      int                 // idle workers that stay
+	idle      []*Worker
+	workers   map[ids.WorkerID]*Worker
+	wishes    []*wish        // without resources yet
+	placed    []*wish        // resources acquired, no worker yet
+	starting  map[string]int // workers on their way, by environment
+	stillborn map[string]int // workers that ended before they were ready since one was, by environment
+	leases    map[*lease]struct{}
+	spawned   uint64 // workers there ever were
+	trimming  bool
+	closed    bool
 }
 
 // wish is somebody's want of a worker: a submitter's lease or an actor's home.
@@ -57,7 +58,7 @@ type lease struct {
 // NewScheduler makes the scheduler of a machine; keep is how many idle workers are never retired.
 func NewScheduler(host Host, machine *sched.Pool, keep int) *Scheduler {
 	return &Scheduler{host: host, machine: machine, groups: newGroups(), warned: map[string]struct{}{}, keep: max(keep, 1),
-		workers: map[ids.WorkerID]*Worker{}, leases: map[*lease]struct{}{}, starting: map[string]int{}}
+		workers: map[ids.WorkerID]*Worker{}, leases: map[*lease]struct{}{}, starting: map[string]int{}, stillborn: map[string]int{}}
 }
 
 // Prestart starts n workers that nobody has asked for yet.
@@ -307,6 +308,7 @@ func (s *Scheduler) Attached(w *Worker) {
 		return
 	}
 	w.attached = true
+	delete(s.stillborn, w.Env)
 	s.arrived(w)
 	s.rest(w)
 	s.schedule()
@@ -336,9 +338,9 @@ func (s *Scheduler) Unblocked(w *Worker) {
 	}
 }
 
-// Gone is called when the worker's process ended or could not be started, before its executor answers for its tasks.
-// reason is set when it never ran: then those who wait for a worker are told, rather than starting one after the other.
-func (s *Scheduler) Gone(w *Worker, reason string) {
+// Gone is called when the worker's process ended (text tells how) or could not be started, before its executor answers for
+// its tasks.
+func (s *Scheduler) Gone(w *Worker, text string, neverStarted bool) {
 	if w.gone {
 		return
 	}
@@ -354,13 +356,7 @@ func (s *Scheduler) Gone(w *Worker, reason string) {
 	}
 	s.letGo(w)
 	if !w.attached {
-		s.arrived(w)
-		if i := slices.IndexFunc(s.placed, func(p *wish) bool { return p.env == w.Env }); reason != "" && i >= 0 {
-			first := s.placed[i]
-			s.placed = slices.Delete(s.placed, i, i+1)
-			s.giveBack(first)
-			first.failed(peer.Reply{End: task.Died, Text: reason})
-		}
+		s.lostBirth(w, text, neverStarted)
 	}
 	s.schedule()
 }

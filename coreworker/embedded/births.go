@@ -1,0 +1,56 @@
+package embedded
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/mobula/mobula/coreworker/peer"
+	"github.com/mobula/mobula/coreworker/task"
+)
+
+// stillborn is how many workers of one environment may end in a row before they are ready. It is the environment then that
+// does not work, and the next one would end the same way: who waits for one is told.
+const stillborn = 4
+
+// lostBirth is told that a worker never became ready. One that had no process at all fails one wish, which it was
+// started for.
+func (s *Scheduler) lostBirth(w *Worker, text string, neverStarted bool) {
+	s.arrived(w)
+	if neverStarted {
+		if i := slices.IndexFunc(s.placed, func(p *wish) bool { return p.env == w.Env }); i >= 0 {
+			s.fail(s.placed[i], "no worker process could be started: "+text)
+		}
+		return
+	}
+	s.stillborn[w.Env]++
+	n := s.stillborn[w.Env]
+	if n < stillborn {
+		return // schedule starts the next one
+	}
+	waiting := slices.DeleteFunc(slices.Concat(s.placed, s.wishes), func(p *wish) bool { return p.env != w.Env })
+	for _, p := range waiting {
+		s.fail(p, fmt.Sprintf("%d worker processes%s in a row ended before they were ready, so no more are started for what waits; "+
+			"the last one: %s", n, inEnvironment(w.Env), text))
+	}
+}
+
+func inEnvironment(env string) string {
+	if env == "" {
+		return ""
+	}
+	return " of the runtime_env " + env
+}
+
+// fail ends a wish that cannot come true. One that was taken back meanwhile, by what an earlier one's end has set off, is
+// left alone.
+func (s *Scheduler) fail(w *wish, reason string) {
+	if i := slices.Index(s.placed, w); i >= 0 {
+		s.placed = slices.Delete(s.placed, i, i+1)
+		s.giveBack(w)
+	} else if i := slices.Index(s.wishes, w); i >= 0 {
+		s.wishes = slices.Delete(s.wishes, i, i+1)
+	} else {
+		return
+	}
+	w.failed(peer.Reply{End: task.Died, Text: reason})
+}
