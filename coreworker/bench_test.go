@@ -42,6 +42,7 @@ func (m *mill) OpenLane(string)         {}
 func (m *mill) Flag(uint64)             {}
 func (m *mill) Wake(ids.TaskID)         {}
 func (m *mill) Exit(now bool, _ string) {}
+func (m *mill) Close()                  {}
 
 func newMill(b testing.TB) *mill {
 	m := &mill{}

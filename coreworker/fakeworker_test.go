@@ -34,6 +34,7 @@ type fakeLane struct {
 	lane    *execute.Lane
 	loop    bool
 	gone    bool // its stream ended
+	closing bool // it was told to end
 	stash   []*execute.Run
 	running []*fakeRun
 	gen     uint64 // the highest generation it has dropped
@@ -117,6 +118,11 @@ func (l *fakeLane) Wake(id ids.TaskID) {
 	l.k.w.say("wake %s", l.k.w.names[id])
 	l.tell(id)
 	l.k.proc.Wake(id)
+}
+
+func (l *fakeLane) Close() {
+	l.closing = true
+	l.k.w.say("%s: close", l.name)
 }
 
 func (l *fakeLane) Exit(_ bool, why string) {

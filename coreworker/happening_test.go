@@ -27,6 +27,7 @@ func (s *stage) OpenLane(string)                                         {}
 func (s *stage) Flag(uint64)                                             {}
 func (s *stage) Wake(ids.TaskID)                                         {}
 func (s *stage) Exit(bool, string)                                       {}
+func (s *stage) Close()                                                  {}
 func (s *stage) Grant(n int)                                             { s.tickets += n }
 func (s *stage) TakeTickets() int                                        { n := s.tickets; s.tickets = 0; return n }
 func (s *stage) Interrupt()                                              {}

@@ -24,6 +24,9 @@ type Child interface {
 	PID() int
 }
 
+// spareThread is how long a thread of an actor may stay idle when others are idle too.
+const spareThread = time.Second
+
 // host is the core as the embedded back end sees it.
 type host Core
 
@@ -56,6 +59,7 @@ func (h *host) Spawn(w *embedded.Worker) {
 	p.worker = w
 	w.Exec.CancelChildren = c.cancelChildren
 	w.Exec.Witness = &witness{c, w}
+	w.Exec.Later = func(trim func()) { c.After(spareThread, trim) }
 	c.cfg.Processes.Spawn(w.ID, w.Env,
 		func(real Child) {
 			c.Do(func() {

@@ -39,6 +39,9 @@ func (l *lane) Wake(id ids.TaskID) { l.process.Wake(id) }
 // Exit implements execute.Port.
 func (l *lane) Exit(now bool, why string) { l.send(&pb.ToShim{Exit: &pb.Exit{Now: now, Why: why}}) }
 
+// Close implements execute.Port.
+func (l *lane) Close() { l.send(&pb.ToShim{Exit: &pb.Exit{Lane: true, Why: "idle"}}) }
+
 func droppedText(n int) []byte {
 	return fmt.Appendf(nil, "%d messages of worker output were dropped: they came faster than this process reads them", n)
 }

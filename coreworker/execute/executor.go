@@ -13,6 +13,9 @@ import (
 // Window is how many tasks a main lane may hold, the running one included.
 const Window = 32
 
+// spareLanes is how many threads of a group there may be, or be on their way, beyond the methods that run.
+const spareLanes = 8
+
 // Executor is the executor's side of one worker process.
 type Executor struct {
 	Canceled cancel.Set
@@ -21,6 +24,8 @@ type Executor struct {
 	// Idle is told when nothing is queued or running here any more.
 	Idle func()
 
+	// Later has Trim called in a while. Nil: threads stay.
+	Later func(func())
 	// Witness may be nil.
 	Witness Witness
 
@@ -32,6 +37,8 @@ type Executor struct {
 	pushes uint64 // so far
 	dead   bool
 	actor  bool
+	// trimming is set from when Later was asked until Trim.
+	trimming bool
 }
 
 // group is a concurrency group: a queue and the lanes that serve it.
@@ -105,7 +112,8 @@ func (x *Executor) pump(g *group) {
 				l.push(x, g.queue.popFront(), false)
 			}
 		}
-		for x.main != nil && g.queue.len() > g.opening && len(g.lanes)+g.opening < g.limit {
+		// A few at a time: a burst of short calls is over before the threads for all of them are there.
+		for x.main != nil && g.queue.len() > g.opening && len(g.lanes)+g.opening < g.limit && g.opening < spareLanes {
 			g.opening++
 			x.main.port.OpenLane(g.name)
 		}
@@ -136,6 +144,7 @@ func (x *Executor) Finished(id ids.TaskID, attempt int, reply peer.Reply) {
 		x.begins(l.pushed[0])
 	}
 	x.pump(r.group)
+	x.spare(r.group)
 	x.idle()
 }
 

@@ -48,6 +48,7 @@ type Port interface {
 	Flag(epoch uint64)     // stores epoch<<1|1 in the lane's word of the cancel page
 	Wake(task ids.TaskID)  // answers what this task is blocked in with "canceled"
 	Exit(now bool, why string)
+	Close() // thread lanes: the thread is to end, and its lane with it
 }
 
 // Worker is the way to the process.

@@ -287,4 +287,5 @@ func (f *far) CancelRun(ids.TaskID) {}
 func (f *far) OpenLane(string)      {}
 func (f *far) Wake(ids.TaskID)      {}
 func (f *far) Exit(bool, string)    {}
+func (f *far) Close()               {}
 func (f *far) finished(r *Run)      { f.x.Finished(r.Spec.ID, r.Attempt, peer.Reply{End: task.OK}) }

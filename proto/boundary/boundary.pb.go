@@ -458,7 +458,7 @@ type ToShim struct {
 	Run           []*RunTask             `protobuf:"bytes,4,rep,name=run,proto3" json:"run,omitempty"`                           // executor lanes
 	Cancel        []*CancelRun           `protobuf:"bytes,5,rep,name=cancel,proto3" json:"cancel,omitempty"`                     // executor lanes of an event loop
 	OpenLane      *OpenLane              `protobuf:"bytes,6,opt,name=open_lane,json=openLane,proto3" json:"open_lane,omitempty"` // the worker's first executor lane
-	Exit          *Exit                  `protobuf:"bytes,7,opt,name=exit,proto3" json:"exit,omitempty"`                         // the process should leave: when its running task ends, or at once
+	Exit          *Exit                  `protobuf:"bytes,7,opt,name=exit,proto3" json:"exit,omitempty"`                         // the process should leave: when its running task ends, or at once; or this thread
 	Logs          []*LogLine             `protobuf:"bytes,8,rep,name=logs,proto3" json:"logs,omitempty"`                         // the driver's notice lane
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -4118,6 +4118,7 @@ type Exit struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Now           bool                   `protobuf:"varint,1,opt,name=now,proto3" json:"now,omitempty"`
 	Why           string                 `protobuf:"bytes,2,opt,name=why,proto3" json:"why,omitempty"`
+	Lane          bool                   `protobuf:"varint,60,opt,name=lane,proto3" json:"lane,omitempty"` // only the thread of this lane, which runs nothing and gets nothing more; the process stays
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4164,6 +4165,13 @@ func (x *Exit) GetWhy() string {
 		return x.Why
 	}
 	return ""
+}
+
+func (x *Exit) GetLane() bool {
+	if x != nil {
+		return x.Lane
+	}
+	return false
 }
 
 type TaskDone struct {
@@ -4999,10 +5007,11 @@ const file_boundary_proto_rawDesc = "" +
 	"\atask_id\x18\x01 \x01(\fR\x06taskId\"Q\n" +
 	"\bOpenLane\x12\x18\n" +
 	"\aopening\x18\x01 \x01(\x04R\aopening\x12+\n" +
-	"\x11concurrency_group\x18\x02 \x01(\tR\x10concurrencyGroup\"*\n" +
+	"\x11concurrency_group\x18\x02 \x01(\tR\x10concurrencyGroup\">\n" +
 	"\x04Exit\x12\x10\n" +
 	"\x03now\x18\x01 \x01(\bR\x03now\x12\x10\n" +
-	"\x03why\x18\x02 \x01(\tR\x03why\"\xc0\x02\n" +
+	"\x03why\x18\x02 \x01(\tR\x03why\x12\x12\n" +
+	"\x04lane\x18< \x01(\bR\x04lane\"\xc0\x02\n" +
 	"\bTaskDone\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\fR\x06taskId\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x125\n" +

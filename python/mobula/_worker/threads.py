@@ -1,4 +1,4 @@
-"""Threads of a threaded actor: one lane each, opened when the core asks for it.
+"""Threads of a threaded actor: one lane each, opened when the core asks for it, and closed when it says so.
 
 The threads are daemons: the process leaves by `exiting.leave`, which waits for running methods where it should.
 """
@@ -33,4 +33,6 @@ def _serve(worker: Worker, opening: pb.OpenLane) -> None:
         # The shim failed, not user code: its method would never be answered.
         traceback.print_exc()
         exiting.leave_at_once(exiting.EXIT_FAULT)
+    if farewell.lane:
+        return  # the thread is not needed; its lane is closed when what it carried has arrived
     exiting.obey(farewell, worker)

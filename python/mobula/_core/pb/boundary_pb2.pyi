@@ -695,12 +695,14 @@ class OpenLane(_message.Message):
     def __init__(self, opening: _Optional[int] = ..., concurrency_group: _Optional[str] = ...) -> None: ...
 
 class Exit(_message.Message):
-    __slots__ = ("now", "why")
+    __slots__ = ("now", "why", "lane")
     NOW_FIELD_NUMBER: _ClassVar[int]
     WHY_FIELD_NUMBER: _ClassVar[int]
+    LANE_FIELD_NUMBER: _ClassVar[int]
     now: bool
     why: str
-    def __init__(self, now: bool = ..., why: _Optional[str] = ...) -> None: ...
+    lane: bool
+    def __init__(self, now: bool = ..., why: _Optional[str] = ..., lane: bool = ...) -> None: ...
 
 class TaskDone(_message.Message):
     __slots__ = ("task_id", "attempt", "outcome", "returns", "error", "retryable", "error_text", "creation_failed")
