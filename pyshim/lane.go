@@ -10,6 +10,7 @@ import (
 	"github.com/mobula/mobula/coreworker"
 	"github.com/mobula/mobula/coreworker/execute"
 	pb "github.com/mobula/mobula/proto/boundary"
+	"github.com/mobula/mobula/pyshim/direct"
 )
 
 const (
@@ -27,7 +28,8 @@ const (
 // lane is one stream.
 type lane struct {
 	server  *Server
-	stream  pb.Boundary_LaneServer
+	stream  pb.Boundary_LaneServer // or
+	line    *direct.Line           // which of the two carries it
 	kind    pb.LaneKind
 	process *coreworker.Process
 	exec    *execute.Lane
@@ -78,6 +80,7 @@ func (l *lane) stop(err error) {
 	l.mu.Unlock()
 	if first {
 		close(l.done)
+		l.rouse()
 	}
 }
 
@@ -90,6 +93,10 @@ func (l *lane) finish() {
 }
 
 func (l *lane) rouse() {
+	if l.line != nil {
+		l.line.Wake()
+		return
+	}
 	select {
 	case l.wake <- struct{}{}:
 	default:
@@ -170,6 +177,23 @@ func (l *lane) log(line *pb.LogLine) {
 	l.logs++
 	l.mu.Unlock()
 	l.send(&pb.ToShim{Logs: []*pb.LogLine{line}})
+}
+
+// next takes the next message out of the queue, if there is room for it; nil when there is none now, stopped when the
+// lane has ended, for which no room is needed.
+func (l *lane) next(room bool) (m *pb.ToShim, stopped bool) {
+	l.mu.Lock()
+	if len(l.queue) == 0 && l.ending && !l.stopped {
+		l.mu.Unlock()
+		l.stop(nil)
+		return nil, true
+	}
+	defer l.mu.Unlock()
+	if l.stopped || len(l.queue) == 0 || !room {
+		return nil, l.stopped
+	}
+	m, l.queue = l.queue[0], l.queue[1:]
+	return m, false
 }
 
 // write sends what is queued until the lane ends. It may wait in Send for a shim that does not read: then only the end of

@@ -47,7 +47,7 @@ func (s *Server) Lane(stream pb.Boundary_LaneServer) error {
 	if err != nil {
 		return err
 	}
-	l, err := s.open(stream, first.GetAttach())
+	l, err := s.open(first.GetAttach(), &lane{server: s, stream: stream})
 	if err != nil {
 		return err
 	}
@@ -58,7 +58,8 @@ func (s *Server) Lane(stream pb.Boundary_LaneServer) error {
 	return l.err
 }
 
-func (s *Server) open(stream pb.Boundary_LaneServer, a *pb.Attach) (*lane, error) {
+// open attaches a lane that has its carrier already.
+func (s *Server) open(a *pb.Attach, l *lane) (*lane, error) {
 	switch {
 	case a == nil:
 		return nil, status.Error(codes.InvalidArgument, "the first message of a lane must have attach")
@@ -81,7 +82,7 @@ func (s *Server) open(stream pb.Boundary_LaneServer, a *pb.Attach) (*lane, error
 	if a.Kind == pb.LaneKind_LANE_EXECUTOR && role != coreworker.Worker {
 		return nil, status.Error(codes.InvalidArgument, "only workers have executor lanes")
 	}
-	l := &lane{server: s, stream: stream, kind: a.Kind, requests: map[uint64]func(){}, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	l.kind, l.requests, l.wake, l.done = a.Kind, map[uint64]func(){}, make(chan struct{}, 1), make(chan struct{})
 	attached := &pb.Attached{JobId: s.core.Job.Bytes(), NodeId: s.core.Node.Bytes(), Namespace: s.namespace}
 	if l.kind == pb.LaneKind_LANE_EXECUTOR && s.page != nil {
 		slot, epoch, err := s.page.Take()

@@ -19,6 +19,7 @@ import (
 	"github.com/mobula/mobula/coreworker/workers"
 	pb "github.com/mobula/mobula/proto/boundary"
 	"github.com/mobula/mobula/pyshim"
+	"github.com/mobula/mobula/pyshim/direct"
 	"github.com/mobula/mobula/pyshim/door"
 )
 
@@ -63,6 +64,17 @@ func serve(ctx context.Context, cfg Config, ln net.Listener, pool *workers.Pool,
 			shim.Output(id, printed.Pid, printed.IsErr, printed.Label, printed.Lines)
 		}
 	})
+	loop, err := direct.NewLoop(direct.Limits{Window: door.Window, MaxMessage: door.MaxMessage, MaxHeaders: door.MaxHeaderList})
+	if err != nil {
+		return err
+	}
+	admits := door.Admits(cfg.Token)
+	ln = loop.Listen(ln, func(o direct.Opening) func(*direct.Line) direct.Handler {
+		if o.Path != pb.Boundary_Lane_FullMethodName || !admits(o.Authorization) {
+			return nil // the library serves it, or says why not
+		}
+		return shim.Direct
+	})
 	server := grpc.NewServer(door.ServerOptions(cfg.Token)...)
 	pb.RegisterBoundaryServer(server, shim)
 
@@ -75,6 +87,7 @@ func serve(ctx context.Context, cfg Config, ln net.Listener, pool *workers.Pool,
 		hurry := time.AfterFunc(goodbye, server.Stop)
 		server.GracefulStop()
 		hurry.Stop()
+		loop.Close(goodbye)
 	})
 	core.Start()
 	err = server.Serve(ln)

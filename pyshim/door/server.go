@@ -20,7 +20,7 @@ const (
 	MaxMessage    = 512 << 20 // bytes; objects over 100 KiB go through the arena, batches of small ones do not
 	MaxHeaderList = 16 << 10  // bytes of metadata
 	MaxStreams    = 128       // on one connection; a lane has one
-	window        = 4 << 20   // bytes under way from a peer before the core has read them
+	Window        = 4 << 20   // bytes under way from a peer before the core has read them
 )
 
 // ServerOptions are the limits of the gRPC server and its token check. token is the hex form.
@@ -33,8 +33,8 @@ func ServerOptions(token string) []grpc.ServerOption {
 		grpc.HeaderTableSize(0), // the shim's client keeps no table, and so none is needed here
 		grpc.MaxConcurrentStreams(MaxStreams),
 		// Fixed windows: without them grpc-go pings every peer to estimate a bandwidth that a unix socket does not have.
-		grpc.InitialWindowSize(window),
-		grpc.InitialConnWindowSize(window),
+		grpc.InitialWindowSize(Window),
+		grpc.InitialConnWindowSize(Window),
 		grpc.ConnectionTimeout(30 * time.Second),
 		// A dead peer closes its socket: no ping is needed, and a client that pings is not to be cut off for it.
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}),
@@ -62,10 +62,20 @@ func tokenCheck(token string) func(context.Context) error {
 		if len(values) != 1 {
 			return status.Error(codes.Unauthenticated, "the call carries no token of this session")
 		}
-		got := sha256.Sum256([]byte(values[0]))
-		if subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
+		if !same(values[0], want) {
 			return status.Error(codes.Unauthenticated, "the call's token is not that of this session")
 		}
 		return nil
 	}
+}
+
+func same(value string, want [sha256.Size]byte) bool {
+	got := sha256.Sum256([]byte(value))
+	return subtle.ConstantTimeCompare(got[:], want[:]) == 1
+}
+
+// Admits says whether these are the `authorization` headers of a call with the session's token.
+func Admits(token string) func(authorization []string) bool {
+	want := sha256.Sum256([]byte("Bearer " + token))
+	return func(values []string) bool { return len(values) == 1 && same(values[0], want) }
 }
