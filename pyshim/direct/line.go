@@ -21,8 +21,9 @@ type Handler interface {
 	Flush()
 }
 
-// full is how much may wait for a client that does not read before its handler is left alone.
-const full = 1 << 20
+// full is how much may wait for a client that does not read before its handler is left alone; with it the handler's own
+// bound counts, and not what waits here. For one that does read it is one write.
+const full = 64 << 10
 
 // Line is one client's connection, and its one stream. Only Wake may be called outside of the handler's methods.
 type Line struct {
@@ -134,7 +135,7 @@ func (l *Line) write() bool {
 		}
 	}
 	l.written = 0
-	if c.out = c.out[:0]; cap(c.out) > full {
+	if c.out = c.out[:0]; cap(c.out) > 4*full {
 		c.out = nil
 	}
 	l.poll(false)
