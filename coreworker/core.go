@@ -65,8 +65,9 @@ func New(cfg Config) *Core {
 		arena: objects.NewArena(cfg.ArenaBytes, cfg.Reserve), kv: embedded.NewKV(),
 		callers: map[ids.ActorID]map[*submit.Actor]*Process{}, timers: map[*timer]struct{}{}, streams: map[ids.TaskID]*stream{},
 		events: events.NewLog(keptAttempts)}
-	c.labels = sched.Labels{nodeIDLabel: c.Node.String()}
+	c.labels = sched.Labels{}
 	maps.Copy(c.labels, cfg.Labels)
+	c.labels[nodeIDLabel] = c.Node.String()
 	host := (*host)(c)
 	c.sched = embedded.NewScheduler(host, sched.NewPool(cfg.Resources), int(cfg.Resources.Get("CPU")))
 	c.actors = embedded.NewActors(c.sched, embedded.ActorHooks{

@@ -134,6 +134,8 @@ func (l *lane) decodeMutation(m *pb.Mutation) (func(), error) {
 		}
 		taken := int(k.Consumed.GetTaken())
 		return func() { p.Taken(id, taken) }, nil
+	case *pb.Mutation_AwaitGroup:
+		return l.decodeAwaitGroup(k.AwaitGroup)
 	case *pb.Mutation_DropStreams:
 		return l.decodeDropStreams(k.DropStreams)
 	case *pb.Mutation_Export:
@@ -219,6 +221,10 @@ func decodeSpec(s *pb.TaskSpec) (*task.Spec, error) {
 			return nil, err
 		}
 	}
+	if out.Place, err = decodePlace(s.Placement); err != nil {
+		return nil, fmt.Errorf("task %s: %w", id, err)
+	}
+	out.Labels = decodeSelectors(s.Labels)
 	if out.Type != task.ActorMethod {
 		if out.Function, err = ids.Function(s.FunctionId); err != nil {
 			return nil, err

@@ -120,6 +120,12 @@ func (l *lane) decodeRequest(q *pb.Request) (func(), error) {
 	case *pb.Request_TaskEvents:
 		from := k.TaskEvents.From
 		return func() { l.answer(id, encodeHappened(core.Happened(from, eventsPage))) }, nil
+	case *pb.Request_CreateGroup:
+		return l.decodeCreateGroup(id, k.CreateGroup)
+	case *pb.Request_RemoveGroup:
+		return l.decodeRemoveGroup(id, k.RemoveGroup)
+	case *pb.Request_FindGroups:
+		return l.decodeFindGroups(id, k.FindGroups)
 	case *pb.Request_Sync:
 		return func() { l.answer(id, &pb.Reply{}) }, nil
 	case *pb.Request_Abandon:
@@ -209,5 +215,6 @@ func encodeNames(specs []*task.Spec) *pb.Reply {
 
 func encodeInfo(i coreworker.Info) *pb.Reply {
 	return &pb.Reply{Kind: &pb.Reply_ClusterInfo{ClusterInfo: &pb.ClusterInfoReply{Total: encodeResources(i.Total),
-		Available: encodeResources(i.Available), ObjectStoreBytes: i.StoreBytes, ObjectStoreUsed: i.StoreUsed}}}
+		Available: encodeResources(i.Available), GroupsTotal: encodeResources(i.GroupsTotal),
+		GroupsAvailable: encodeResources(i.GroupsAvailable), Labels: i.Labels, ObjectStoreBytes: i.StoreBytes, ObjectStoreUsed: i.StoreUsed}}}
 }

@@ -169,7 +169,10 @@ func (s *Server) Output(id ids.WorkerID, pid int, isErr bool, name string, lines
 	if name == "" {
 		s.core.Do(func() { name = s.core.Label(id) })
 	}
-	line := &pb.LogLine{Pid: uint32(pid), IsError: isErr, Name: name, Text: slices.Clone(lines)}
+	s.bring(&pb.LogLine{Pid: uint32(pid), IsError: isErr, Name: name, Text: slices.Clone(lines)})
+}
+
+func (s *Server) bring(line *pb.LogLine) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.notices == nil {
@@ -181,6 +184,11 @@ func (s *Server) Output(id ids.WorkerID, pid int, isErr bool, name string, lines
 		return
 	}
 	s.notices.log(line)
+}
+
+// Warn brings a sentence of the core itself to the driver. It may be called under the core's lock, and never blocks.
+func (s *Server) Warn(text string) {
+	s.bring(&pb.LogLine{IsError: true, Name: "scheduler", Text: []byte("Warning: " + text)})
 }
 
 // Close ends every lane after what is queued for it, with status OK. The gRPC server's GracefulStop then waits for them.

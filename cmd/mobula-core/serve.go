@@ -38,8 +38,9 @@ func serve(ctx context.Context, cfg Config, ln net.Listener, pool *workers.Pool,
 		return err
 	}
 	var options struct {
-		Namespace   string `json:"namespace"`
-		LogToDriver *bool  `json:"log_to_driver"`
+		Namespace   string            `json:"namespace"`
+		LogToDriver *bool             `json:"log_to_driver"`
+		Labels      map[string]string `json:"labels"`
 	}
 	if err := json.Unmarshal(cfg.WorkerOptions, &options); err != nil {
 		return fmt.Errorf("worker options: %w", err)
@@ -51,14 +52,20 @@ func serve(ctx context.Context, cfg Config, ln net.Listener, pool *workers.Pool,
 		}
 		defer page.Close()
 	}
+	show := options.LogToDriver == nil || *options.LogToDriver
+	var shim *pyshim.Server
 	core := coreworker.New(coreworker.Config{
-		Resources: resources, Namespace: options.Namespace, ArenaBytes: cfg.ArenaBytes,
+		Resources: resources, Labels: options.Labels, Namespace: options.Namespace, ArenaBytes: cfg.ArenaBytes,
 		Reserve:   func(offset, length uint64) error { return reserve(cfg.ArenaFD, offset, length) },
 		Processes: processes{pool}, Prestart: min(int(resources.Get("CPU")), maxPrestart),
+		Warn: func(text string) {
+			if show {
+				shim.Warn(text)
+			}
+		},
 		Report: func(err error) { fmt.Fprintf(complain, "mobula-core: broken invariant: %v\n", err) },
 	})
-	shim := pyshim.NewServer(core, page, version.Version, options.Namespace)
-	show := options.LogToDriver == nil || *options.LogToDriver
+	shim = pyshim.NewServer(core, page, version.Version, options.Namespace)
 	pool.SetOutput(func(id ids.WorkerID, printed workers.Printed) {
 		if show {
 			shim.Output(id, printed.Pid, printed.IsErr, printed.Label, printed.Lines)

@@ -37,6 +37,7 @@ type Group struct {
 	*sched.Group
 	Spec     GroupSpec
 	Attempts int           // times that room was looked for
+	Placed   bool          // it has been made
 	Made     time.Duration // from when it was asked for until it had its resources
 	// Never is set for one that the machine can never hold.
 	Never bool
@@ -91,8 +92,8 @@ func (s *Scheduler) CreateGroup(spec GroupSpec) error {
 	s.groups.pending = append(s.groups.pending, g)
 	if why := inner.Infeasible(s.machine); why != "" {
 		g.Never = true
-		s.warn(fmt.Sprintf("placement group %s (%s, %d bundles) cannot be made on this machine, which has %s: %s. It waits until "+
-			"it is removed.", spec.ID, spec.Strategy, len(spec.Bundles), s.machine.Node().Total(), why))
+		s.warn(fmt.Sprintf("placement group %s (%s) cannot be made on this machine: %s. It waits until it is removed.",
+			spec.ID, spec.Strategy, why))
 	}
 	s.schedule()
 	return nil
@@ -105,7 +106,7 @@ func (s *Scheduler) reserve() bool {
 		g.Attempts++
 		if g.Reserve(s.machine) {
 			s.groups.pending = slices.Delete(s.groups.pending, i, i+1)
-			g.Made = s.host.Now() - g.asked
+			g.Placed, g.Made = true, s.host.Now()-g.asked
 			g.tell(true)
 			return true
 		}
@@ -247,8 +248,8 @@ func (s *Scheduler) warnOf(w *wish) {
 	case w.place.Nowhere:
 		s.warn("no machine of the session has the labels that a task or actor asks for. It waits for one that does.")
 	case !w.place.InGroup() && !s.machine.Feasible(w.res):
-		s.warn(fmt.Sprintf("a task or actor asks for %s, which this machine can never give: it has %s. It waits until it is canceled.",
-			w.res, s.machine.Node().Total()))
+		s.warn(fmt.Sprintf("a task or actor asks for %s, and the machine has %s. It waits until it is canceled or killed.",
+			w.res, s.machine.Node().Total().Of(w.res)))
 	}
 }
 

@@ -97,6 +97,9 @@ func (id JobID) Bytes() []byte { return append([]byte(nil), id[:]...) }
 func (id ActorID) Bytes() []byte { return append([]byte(nil), id[:]...) }
 
 // Bytes gives the wire form, in memory of its own.
+func (id GroupID) Bytes() []byte { return append([]byte(nil), id[:]...) }
+
+// Bytes gives the wire form, in memory of its own.
 func (id TaskID) Bytes() []byte { return append([]byte(nil), id[:]...) }
 
 // Bytes gives the wire form, in memory of its own.

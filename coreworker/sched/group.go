@@ -103,12 +103,12 @@ func (g *Group) Infeasible(machine *Pool) string {
 		case b.Nowhere:
 			return fmt.Sprintf("no machine has the labels that bundle %d asks for", i)
 		case !machine.Feasible(b.Want):
-			return fmt.Sprintf("bundle %d asks for %s", i, b.Want)
+			return fmt.Sprintf("bundle %d asks for %s, and the machine has %s", i, b.Want, machine.node.total.Of(b.Want))
 		}
 		all = all.plus(b.Want)
 	}
 	if !machine.node.Feasible(all) {
-		return fmt.Sprintf("its bundles ask for %s together", all)
+		return fmt.Sprintf("its bundles ask for %s together, and the machine has %s", all, machine.node.total.Of(all))
 	}
 	return ""
 }

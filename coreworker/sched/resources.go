@@ -136,6 +136,20 @@ func (r Resources) String() string {
 	return b.String()
 }
 
+// Of is how much of what the request names there is.
+func (r Resources) Of(req Resources) Resources {
+	var out Resources
+	if req.cpu > 0 {
+		out.cpu = r.cpu
+	}
+	for _, i := range req.rest {
+		if amount := r.get(i.name); amount > 0 {
+			out.rest = append(out.rest, item{i.name, amount})
+		}
+	}
+	return out
+}
+
 // plus is both together. More than can be counted is the most that can: no machine has it.
 func (r Resources) plus(o Resources) Resources {
 	add := func(a, b int64) int64 { return a + min(b, math.MaxInt64-a) }

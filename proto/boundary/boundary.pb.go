@@ -259,6 +259,107 @@ func (ErrorKind) EnumDescriptor() ([]byte, []int) {
 	return file_boundary_proto_rawDescGZIP(), []int{3}
 }
 
+type PlacementStrategy int32
+
+const (
+	PlacementStrategy_PACK          PlacementStrategy = 0
+	PlacementStrategy_SPREAD        PlacementStrategy = 1
+	PlacementStrategy_STRICT_PACK   PlacementStrategy = 2
+	PlacementStrategy_STRICT_SPREAD PlacementStrategy = 3
+)
+
+// Enum value maps for PlacementStrategy.
+var (
+	PlacementStrategy_name = map[int32]string{
+		0: "PACK",
+		1: "SPREAD",
+		2: "STRICT_PACK",
+		3: "STRICT_SPREAD",
+	}
+	PlacementStrategy_value = map[string]int32{
+		"PACK":          0,
+		"SPREAD":        1,
+		"STRICT_PACK":   2,
+		"STRICT_SPREAD": 3,
+	}
+)
+
+func (x PlacementStrategy) Enum() *PlacementStrategy {
+	p := new(PlacementStrategy)
+	*p = x
+	return p
+}
+
+func (x PlacementStrategy) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (PlacementStrategy) Descriptor() protoreflect.EnumDescriptor {
+	return file_boundary_proto_enumTypes[4].Descriptor()
+}
+
+func (PlacementStrategy) Type() protoreflect.EnumType {
+	return &file_boundary_proto_enumTypes[4]
+}
+
+func (x PlacementStrategy) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use PlacementStrategy.Descriptor instead.
+func (PlacementStrategy) EnumDescriptor() ([]byte, []int) {
+	return file_boundary_proto_rawDescGZIP(), []int{4}
+}
+
+type GroupState int32
+
+const (
+	GroupState_GROUP_PENDING GroupState = 0
+	GroupState_GROUP_CREATED GroupState = 1
+	GroupState_GROUP_REMOVED GroupState = 2
+)
+
+// Enum value maps for GroupState.
+var (
+	GroupState_name = map[int32]string{
+		0: "GROUP_PENDING",
+		1: "GROUP_CREATED",
+		2: "GROUP_REMOVED",
+	}
+	GroupState_value = map[string]int32{
+		"GROUP_PENDING": 0,
+		"GROUP_CREATED": 1,
+		"GROUP_REMOVED": 2,
+	}
+)
+
+func (x GroupState) Enum() *GroupState {
+	p := new(GroupState)
+	*p = x
+	return p
+}
+
+func (x GroupState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (GroupState) Descriptor() protoreflect.EnumDescriptor {
+	return file_boundary_proto_enumTypes[5].Descriptor()
+}
+
+func (GroupState) Type() protoreflect.EnumType {
+	return &file_boundary_proto_enumTypes[5]
+}
+
+func (x GroupState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use GroupState.Descriptor instead.
+func (GroupState) EnumDescriptor() ([]byte, []int) {
+	return file_boundary_proto_rawDescGZIP(), []int{5}
+}
+
 type TaskEnd int32
 
 const (
@@ -298,11 +399,11 @@ func (x TaskEnd) String() string {
 }
 
 func (TaskEnd) Descriptor() protoreflect.EnumDescriptor {
-	return file_boundary_proto_enumTypes[4].Descriptor()
+	return file_boundary_proto_enumTypes[6].Descriptor()
 }
 
 func (TaskEnd) Type() protoreflect.EnumType {
-	return &file_boundary_proto_enumTypes[4]
+	return &file_boundary_proto_enumTypes[6]
 }
 
 func (x TaskEnd) Number() protoreflect.EnumNumber {
@@ -311,7 +412,7 @@ func (x TaskEnd) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use TaskEnd.Descriptor instead.
 func (TaskEnd) EnumDescriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{4}
+	return file_boundary_proto_rawDescGZIP(), []int{6}
 }
 
 type Outcome int32
@@ -350,11 +451,11 @@ func (x Outcome) String() string {
 }
 
 func (Outcome) Descriptor() protoreflect.EnumDescriptor {
-	return file_boundary_proto_enumTypes[5].Descriptor()
+	return file_boundary_proto_enumTypes[7].Descriptor()
 }
 
 func (Outcome) Type() protoreflect.EnumType {
-	return &file_boundary_proto_enumTypes[5]
+	return &file_boundary_proto_enumTypes[7]
 }
 
 func (x Outcome) Number() protoreflect.EnumNumber {
@@ -363,7 +464,7 @@ func (x Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Outcome.Descriptor instead.
 func (Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{5}
+	return file_boundary_proto_rawDescGZIP(), []int{7}
 }
 
 type FromShim struct {
@@ -949,6 +1050,7 @@ type Mutation struct {
 	//	*Mutation_Discard
 	//	*Mutation_Item
 	//	*Mutation_Consumed
+	//	*Mutation_AwaitGroup
 	//	*Mutation_DropStreams
 	Kind          isMutation_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
@@ -1100,6 +1202,15 @@ func (x *Mutation) GetConsumed() *StreamConsumed {
 	return nil
 }
 
+func (x *Mutation) GetAwaitGroup() *AwaitGroup {
+	if x != nil {
+		if x, ok := x.Kind.(*Mutation_AwaitGroup); ok {
+			return x.AwaitGroup
+		}
+	}
+	return nil
+}
+
 func (x *Mutation) GetDropStreams() []byte {
 	if x != nil {
 		if x, ok := x.Kind.(*Mutation_DropStreams); ok {
@@ -1163,6 +1274,10 @@ type Mutation_Consumed struct {
 	Consumed *StreamConsumed `protobuf:"bytes,21,opt,name=consumed,proto3,oneof"`
 }
 
+type Mutation_AwaitGroup struct {
+	AwaitGroup *AwaitGroup `protobuf:"bytes,80,opt,name=await_group,json=awaitGroup,proto3,oneof"`
+}
+
 type Mutation_DropStreams struct {
 	DropStreams []byte `protobuf:"bytes,22,opt,name=drop_streams,json=dropStreams,proto3,oneof"` // for each: object id of the generator (28 bytes), items taken (4 bytes, little-endian)
 }
@@ -1190,6 +1305,8 @@ func (*Mutation_Discard) isMutation_Kind() {}
 func (*Mutation_Item) isMutation_Kind() {}
 
 func (*Mutation_Consumed) isMutation_Kind() {}
+
+func (*Mutation_AwaitGroup) isMutation_Kind() {}
 
 func (*Mutation_DropStreams) isMutation_Kind() {}
 
@@ -1413,6 +1530,68 @@ func (x *Refs) GetDropped() []byte {
 	return nil
 }
 
+// Makes an object that has its value once the placement group was made, and is an error where the group is removed. Adds one
+// ref to the process.
+type AwaitGroup struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	GroupId       []byte                 `protobuf:"bytes,1,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
+	ObjectId      []byte                 `protobuf:"bytes,2,opt,name=object_id,json=objectId,proto3" json:"object_id,omitempty"`
+	Value         *Value                 `protobuf:"bytes,3,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AwaitGroup) Reset() {
+	*x = AwaitGroup{}
+	mi := &file_boundary_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AwaitGroup) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AwaitGroup) ProtoMessage() {}
+
+func (x *AwaitGroup) ProtoReflect() protoreflect.Message {
+	mi := &file_boundary_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AwaitGroup.ProtoReflect.Descriptor instead.
+func (*AwaitGroup) Descriptor() ([]byte, []int) {
+	return file_boundary_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *AwaitGroup) GetGroupId() []byte {
+	if x != nil {
+		return x.GroupId
+	}
+	return nil
+}
+
+func (x *AwaitGroup) GetObjectId() []byte {
+	if x != nil {
+		return x.ObjectId
+	}
+	return nil
+}
+
+func (x *AwaitGroup) GetValue() *Value {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
 type ActorHandles struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Added         []byte                 `protobuf:"bytes,1,opt,name=added,proto3" json:"added,omitempty"` // actor ids, 16 bytes each; one entry per handle object
@@ -1423,7 +1602,7 @@ type ActorHandles struct {
 
 func (x *ActorHandles) Reset() {
 	*x = ActorHandles{}
-	mi := &file_boundary_proto_msgTypes[12]
+	mi := &file_boundary_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1435,7 +1614,7 @@ func (x *ActorHandles) String() string {
 func (*ActorHandles) ProtoMessage() {}
 
 func (x *ActorHandles) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[12]
+	mi := &file_boundary_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1448,7 +1627,7 @@ func (x *ActorHandles) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorHandles.ProtoReflect.Descriptor instead.
 func (*ActorHandles) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{12}
+	return file_boundary_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ActorHandles) GetAdded() []byte {
@@ -1476,7 +1655,7 @@ type Cancel struct {
 
 func (x *Cancel) Reset() {
 	*x = Cancel{}
-	mi := &file_boundary_proto_msgTypes[13]
+	mi := &file_boundary_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1488,7 +1667,7 @@ func (x *Cancel) String() string {
 func (*Cancel) ProtoMessage() {}
 
 func (x *Cancel) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[13]
+	mi := &file_boundary_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1501,7 +1680,7 @@ func (x *Cancel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cancel.ProtoReflect.Descriptor instead.
 func (*Cancel) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{13}
+	return file_boundary_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Cancel) GetObjectId() []byte {
@@ -1537,7 +1716,7 @@ type Export struct {
 
 func (x *Export) Reset() {
 	*x = Export{}
-	mi := &file_boundary_proto_msgTypes[14]
+	mi := &file_boundary_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1549,7 +1728,7 @@ func (x *Export) String() string {
 func (*Export) ProtoMessage() {}
 
 func (x *Export) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[14]
+	mi := &file_boundary_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1562,7 +1741,7 @@ func (x *Export) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Export.ProtoReflect.Descriptor instead.
 func (*Export) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{14}
+	return file_boundary_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Export) GetNamespace() string {
@@ -1596,7 +1775,7 @@ type KillActor struct {
 
 func (x *KillActor) Reset() {
 	*x = KillActor{}
-	mi := &file_boundary_proto_msgTypes[15]
+	mi := &file_boundary_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1608,7 +1787,7 @@ func (x *KillActor) String() string {
 func (*KillActor) ProtoMessage() {}
 
 func (x *KillActor) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[15]
+	mi := &file_boundary_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1621,7 +1800,7 @@ func (x *KillActor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillActor.ProtoReflect.Descriptor instead.
 func (*KillActor) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{15}
+	return file_boundary_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *KillActor) GetActorId() []byte {
@@ -1648,7 +1827,7 @@ type Resource struct {
 
 func (x *Resource) Reset() {
 	*x = Resource{}
-	mi := &file_boundary_proto_msgTypes[16]
+	mi := &file_boundary_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1660,7 +1839,7 @@ func (x *Resource) String() string {
 func (*Resource) ProtoMessage() {}
 
 func (x *Resource) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[16]
+	mi := &file_boundary_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1673,7 +1852,7 @@ func (x *Resource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resource.ProtoReflect.Descriptor instead.
 func (*Resource) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{16}
+	return file_boundary_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Resource) GetName() string {
@@ -1709,11 +1888,13 @@ type TaskSpec struct {
 	Actor            *ActorCreation         `protobuf:"bytes,15,opt,name=actor,proto3" json:"actor,omitempty"`
 	Depth            uint32                 `protobuf:"varint,16,opt,name=depth,proto3" json:"depth,omitempty"`
 	RuntimeEnv       []byte                 `protobuf:"bytes,17,opt,name=runtime_env,json=runtimeEnv,proto3" json:"runtime_env,omitempty"` // serialized JSON, empty = none
-	Placement        []byte                 `protobuf:"bytes,18,opt,name=placement,proto3" json:"placement,omitempty"`                     // scheduling strategy, opaque here; empty = default
 	NoEvents         bool                   `protobuf:"varint,60,opt,name=no_events,json=noEvents,proto3" json:"no_events,omitempty"`      // enable_task_events=False: nothing is remembered of it
-	Node             []byte                 `protobuf:"bytes,40,opt,name=node,proto3" json:"node,omitempty"`                               // NodeAffinitySchedulingStrategy: run on this node; empty = anywhere
-	NodeSoft         bool                   `protobuf:"varint,41,opt,name=node_soft,json=nodeSoft,proto3" json:"node_soft,omitempty"`      // elsewhere when `node` is not there; else the task fails
-	MaxCalls         uint32                 `protobuf:"varint,50,opt,name=max_calls,json=maxCalls,proto3" json:"max_calls,omitempty"`      // normal tasks: a worker leaves after so many calls of this function; 0 = it stays
+	Placement        *Placement             `protobuf:"bytes,80,opt,name=placement,proto3" json:"placement,omitempty"`                     // the placement group it runs in; absent: none
+	// Labels: one of these must fit the machine, or the task waits for one that it fits. None: any machine will do.
+	Labels   []*LabelSelector `protobuf:"bytes,81,rep,name=labels,proto3" json:"labels,omitempty"`
+	Node     []byte           `protobuf:"bytes,40,opt,name=node,proto3" json:"node,omitempty"`                          // NodeAffinitySchedulingStrategy: run on this node; empty = anywhere
+	NodeSoft bool             `protobuf:"varint,41,opt,name=node_soft,json=nodeSoft,proto3" json:"node_soft,omitempty"` // elsewhere when `node` is not there; else the task fails
+	MaxCalls uint32           `protobuf:"varint,50,opt,name=max_calls,json=maxCalls,proto3" json:"max_calls,omitempty"` // normal tasks: a worker leaves after so many calls of this function; 0 = it stays
 	// A generator whose items are objects of their own (num_returns is 1: the generator). Streaming: the submitter reads
 	// them as they come, and has one reference to each. Dynamic: return 1 is a list of them, made by the executor.
 	Streaming     bool   `protobuf:"varint,30,opt,name=streaming,proto3" json:"streaming,omitempty"`
@@ -1726,7 +1907,7 @@ type TaskSpec struct {
 
 func (x *TaskSpec) Reset() {
 	*x = TaskSpec{}
-	mi := &file_boundary_proto_msgTypes[17]
+	mi := &file_boundary_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1738,7 +1919,7 @@ func (x *TaskSpec) String() string {
 func (*TaskSpec) ProtoMessage() {}
 
 func (x *TaskSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[17]
+	mi := &file_boundary_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1751,7 +1932,7 @@ func (x *TaskSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskSpec.ProtoReflect.Descriptor instead.
 func (*TaskSpec) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{17}
+	return file_boundary_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *TaskSpec) GetType() TaskType {
@@ -1873,18 +2054,25 @@ func (x *TaskSpec) GetRuntimeEnv() []byte {
 	return nil
 }
 
-func (x *TaskSpec) GetPlacement() []byte {
+func (x *TaskSpec) GetNoEvents() bool {
+	if x != nil {
+		return x.NoEvents
+	}
+	return false
+}
+
+func (x *TaskSpec) GetPlacement() *Placement {
 	if x != nil {
 		return x.Placement
 	}
 	return nil
 }
 
-func (x *TaskSpec) GetNoEvents() bool {
+func (x *TaskSpec) GetLabels() []*LabelSelector {
 	if x != nil {
-		return x.NoEvents
+		return x.Labels
 	}
-	return false
+	return nil
 }
 
 func (x *TaskSpec) GetNode() []byte {
@@ -1936,6 +2124,173 @@ func (x *TaskSpec) GetTold() bool {
 	return false
 }
 
+// A place in a placement group.
+type Placement struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	GroupId       []byte                 `protobuf:"bytes,1,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"` // 18 bytes
+	Bundle        int32                  `protobuf:"varint,2,opt,name=bundle,proto3" json:"bundle,omitempty"`                 // -1: whichever has room
+	Capture       bool                   `protobuf:"varint,3,opt,name=capture,proto3" json:"capture,omitempty"`               // what the task submits without saying where runs in the group too
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Placement) Reset() {
+	*x = Placement{}
+	mi := &file_boundary_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Placement) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Placement) ProtoMessage() {}
+
+func (x *Placement) ProtoReflect() protoreflect.Message {
+	mi := &file_boundary_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Placement.ProtoReflect.Descriptor instead.
+func (*Placement) Descriptor() ([]byte, []int) {
+	return file_boundary_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *Placement) GetGroupId() []byte {
+	if x != nil {
+		return x.GroupId
+	}
+	return nil
+}
+
+func (x *Placement) GetBundle() int32 {
+	if x != nil {
+		return x.Bundle
+	}
+	return 0
+}
+
+func (x *Placement) GetCapture() bool {
+	if x != nil {
+		return x.Capture
+	}
+	return false
+}
+
+// What a machine's labels have to be: all of the matches.
+type LabelSelector struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Matches       []*LabelMatch          `protobuf:"bytes,1,rep,name=matches,proto3" json:"matches,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LabelSelector) Reset() {
+	*x = LabelSelector{}
+	mi := &file_boundary_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LabelSelector) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LabelSelector) ProtoMessage() {}
+
+func (x *LabelSelector) ProtoReflect() protoreflect.Message {
+	mi := &file_boundary_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LabelSelector.ProtoReflect.Descriptor instead.
+func (*LabelSelector) Descriptor() ([]byte, []int) {
+	return file_boundary_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *LabelSelector) GetMatches() []*LabelMatch {
+	if x != nil {
+		return x.Matches
+	}
+	return nil
+}
+
+// A label that has one of the values, or with `not` none of them. Without values: that there is one, or with `not` none.
+type LabelMatch struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Values        []string               `protobuf:"bytes,2,rep,name=values,proto3" json:"values,omitempty"`
+	Not           bool                   `protobuf:"varint,3,opt,name=not,proto3" json:"not,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LabelMatch) Reset() {
+	*x = LabelMatch{}
+	mi := &file_boundary_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LabelMatch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LabelMatch) ProtoMessage() {}
+
+func (x *LabelMatch) ProtoReflect() protoreflect.Message {
+	mi := &file_boundary_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LabelMatch.ProtoReflect.Descriptor instead.
+func (*LabelMatch) Descriptor() ([]byte, []int) {
+	return file_boundary_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *LabelMatch) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *LabelMatch) GetValues() []string {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+func (x *LabelMatch) GetNot() bool {
+	if x != nil {
+		return x.Not
+	}
+	return false
+}
+
 type ConcurrencyGroup struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	Name           string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -1946,7 +2301,7 @@ type ConcurrencyGroup struct {
 
 func (x *ConcurrencyGroup) Reset() {
 	*x = ConcurrencyGroup{}
-	mi := &file_boundary_proto_msgTypes[18]
+	mi := &file_boundary_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1958,7 +2313,7 @@ func (x *ConcurrencyGroup) String() string {
 func (*ConcurrencyGroup) ProtoMessage() {}
 
 func (x *ConcurrencyGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[18]
+	mi := &file_boundary_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1971,7 +2326,7 @@ func (x *ConcurrencyGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConcurrencyGroup.ProtoReflect.Descriptor instead.
 func (*ConcurrencyGroup) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{18}
+	return file_boundary_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ConcurrencyGroup) GetName() string {
@@ -2008,7 +2363,7 @@ type ActorCreation struct {
 
 func (x *ActorCreation) Reset() {
 	*x = ActorCreation{}
-	mi := &file_boundary_proto_msgTypes[19]
+	mi := &file_boundary_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2020,7 +2375,7 @@ func (x *ActorCreation) String() string {
 func (*ActorCreation) ProtoMessage() {}
 
 func (x *ActorCreation) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[19]
+	mi := &file_boundary_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2033,7 +2388,7 @@ func (x *ActorCreation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorCreation.ProtoReflect.Descriptor instead.
 func (*ActorCreation) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{19}
+	return file_boundary_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ActorCreation) GetMaxRestarts() int32 {
@@ -2138,6 +2493,9 @@ type Request struct {
 	//	*Request_NextItems
 	//	*Request_Demand
 	//	*Request_TaskEvents
+	//	*Request_CreateGroup
+	//	*Request_RemoveGroup
+	//	*Request_FindGroups
 	Kind          isRequest_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2145,7 +2503,7 @@ type Request struct {
 
 func (x *Request) Reset() {
 	*x = Request{}
-	mi := &file_boundary_proto_msgTypes[20]
+	mi := &file_boundary_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2157,7 +2515,7 @@ func (x *Request) String() string {
 func (*Request) ProtoMessage() {}
 
 func (x *Request) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[20]
+	mi := &file_boundary_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2170,7 +2528,7 @@ func (x *Request) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Request.ProtoReflect.Descriptor instead.
 func (*Request) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{20}
+	return file_boundary_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Request) GetId() uint64 {
@@ -2304,6 +2662,33 @@ func (x *Request) GetTaskEvents() *TaskEvents {
 	return nil
 }
 
+func (x *Request) GetCreateGroup() *CreateGroup {
+	if x != nil {
+		if x, ok := x.Kind.(*Request_CreateGroup); ok {
+			return x.CreateGroup
+		}
+	}
+	return nil
+}
+
+func (x *Request) GetRemoveGroup() *RemoveGroup {
+	if x != nil {
+		if x, ok := x.Kind.(*Request_RemoveGroup); ok {
+			return x.RemoveGroup
+		}
+	}
+	return nil
+}
+
+func (x *Request) GetFindGroups() *FindGroups {
+	if x != nil {
+		if x, ok := x.Kind.(*Request_FindGroups); ok {
+			return x.FindGroups
+		}
+	}
+	return nil
+}
+
 type isRequest_Kind interface {
 	isRequest_Kind()
 }
@@ -2360,6 +2745,18 @@ type Request_TaskEvents struct {
 	TaskEvents *TaskEvents `protobuf:"bytes,60,opt,name=task_events,json=taskEvents,proto3,oneof"`
 }
 
+type Request_CreateGroup struct {
+	CreateGroup *CreateGroup `protobuf:"bytes,80,opt,name=create_group,json=createGroup,proto3,oneof"`
+}
+
+type Request_RemoveGroup struct {
+	RemoveGroup *RemoveGroup `protobuf:"bytes,81,opt,name=remove_group,json=removeGroup,proto3,oneof"`
+}
+
+type Request_FindGroups struct {
+	FindGroups *FindGroups `protobuf:"bytes,82,opt,name=find_groups,json=findGroups,proto3,oneof"`
+}
+
 func (*Request_Get) isRequest_Kind() {}
 
 func (*Request_Wait) isRequest_Kind() {}
@@ -2386,6 +2783,12 @@ func (*Request_Demand) isRequest_Kind() {}
 
 func (*Request_TaskEvents) isRequest_Kind() {}
 
+func (*Request_CreateGroup) isRequest_Kind() {}
+
+func (*Request_RemoveGroup) isRequest_Kind() {}
+
+func (*Request_FindGroups) isRequest_Kind() {}
+
 type Reply struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Id        uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -2402,6 +2805,7 @@ type Reply struct {
 	//	*Reply_NamedActors
 	//	*Reply_Items
 	//	*Reply_TaskEvents
+	//	*Reply_Groups
 	Kind          isReply_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2409,7 +2813,7 @@ type Reply struct {
 
 func (x *Reply) Reset() {
 	*x = Reply{}
-	mi := &file_boundary_proto_msgTypes[21]
+	mi := &file_boundary_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2421,7 +2825,7 @@ func (x *Reply) String() string {
 func (*Reply) ProtoMessage() {}
 
 func (x *Reply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[21]
+	mi := &file_boundary_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2434,7 +2838,7 @@ func (x *Reply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reply.ProtoReflect.Descriptor instead.
 func (*Reply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{21}
+	return file_boundary_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Reply) GetId() uint64 {
@@ -2546,6 +2950,15 @@ func (x *Reply) GetTaskEvents() *TaskEventsReply {
 	return nil
 }
 
+func (x *Reply) GetGroups() *Groups {
+	if x != nil {
+		if x, ok := x.Kind.(*Reply_Groups); ok {
+			return x.Groups
+		}
+	}
+	return nil
+}
+
 type isReply_Kind interface {
 	isReply_Kind()
 }
@@ -2586,6 +2999,10 @@ type Reply_TaskEvents struct {
 	TaskEvents *TaskEventsReply `protobuf:"bytes,60,opt,name=task_events,json=taskEvents,proto3,oneof"`
 }
 
+type Reply_Groups struct {
+	Groups *Groups `protobuf:"bytes,80,opt,name=groups,proto3,oneof"`
+}
+
 func (*Reply_Get) isReply_Kind() {}
 
 func (*Reply_Wait) isReply_Kind() {}
@@ -2604,6 +3021,8 @@ func (*Reply_Items) isReply_Kind() {}
 
 func (*Reply_TaskEvents) isReply_Kind() {}
 
+func (*Reply_Groups) isReply_Kind() {}
+
 // Blocks until every object is there, one of them is an error, the time is over, or the asking task is canceled.
 type Get struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2617,7 +3036,7 @@ type Get struct {
 
 func (x *Get) Reset() {
 	*x = Get{}
-	mi := &file_boundary_proto_msgTypes[22]
+	mi := &file_boundary_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2629,7 +3048,7 @@ func (x *Get) String() string {
 func (*Get) ProtoMessage() {}
 
 func (x *Get) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[22]
+	mi := &file_boundary_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2642,7 +3061,7 @@ func (x *Get) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Get.ProtoReflect.Descriptor instead.
 func (*Get) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{22}
+	return file_boundary_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Get) GetObjectIds() []byte {
@@ -2685,7 +3104,7 @@ type GetReply struct {
 
 func (x *GetReply) Reset() {
 	*x = GetReply{}
-	mi := &file_boundary_proto_msgTypes[23]
+	mi := &file_boundary_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2697,7 +3116,7 @@ func (x *GetReply) String() string {
 func (*GetReply) ProtoMessage() {}
 
 func (x *GetReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[23]
+	mi := &file_boundary_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2710,7 +3129,7 @@ func (x *GetReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReply.ProtoReflect.Descriptor instead.
 func (*GetReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{23}
+	return file_boundary_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *GetReply) GetValues() []*Value {
@@ -2754,7 +3173,7 @@ type Wait struct {
 
 func (x *Wait) Reset() {
 	*x = Wait{}
-	mi := &file_boundary_proto_msgTypes[24]
+	mi := &file_boundary_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2766,7 +3185,7 @@ func (x *Wait) String() string {
 func (*Wait) ProtoMessage() {}
 
 func (x *Wait) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[24]
+	mi := &file_boundary_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2779,7 +3198,7 @@ func (x *Wait) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Wait.ProtoReflect.Descriptor instead.
 func (*Wait) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{24}
+	return file_boundary_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Wait) GetObjectIds() []byte {
@@ -2826,7 +3245,7 @@ type WaitReply struct {
 
 func (x *WaitReply) Reset() {
 	*x = WaitReply{}
-	mi := &file_boundary_proto_msgTypes[25]
+	mi := &file_boundary_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2838,7 +3257,7 @@ func (x *WaitReply) String() string {
 func (*WaitReply) ProtoMessage() {}
 
 func (x *WaitReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[25]
+	mi := &file_boundary_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2851,7 +3270,7 @@ func (x *WaitReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitReply.ProtoReflect.Descriptor instead.
 func (*WaitReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{25}
+	return file_boundary_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *WaitReply) GetReady() []byte {
@@ -2875,7 +3294,7 @@ type NextItems struct {
 
 func (x *NextItems) Reset() {
 	*x = NextItems{}
-	mi := &file_boundary_proto_msgTypes[26]
+	mi := &file_boundary_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2887,7 +3306,7 @@ func (x *NextItems) String() string {
 func (*NextItems) ProtoMessage() {}
 
 func (x *NextItems) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[26]
+	mi := &file_boundary_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2900,7 +3319,7 @@ func (x *NextItems) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NextItems.ProtoReflect.Descriptor instead.
 func (*NextItems) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{26}
+	return file_boundary_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *NextItems) GetObjectId() []byte {
@@ -2951,7 +3370,7 @@ type ItemsReply struct {
 
 func (x *ItemsReply) Reset() {
 	*x = ItemsReply{}
-	mi := &file_boundary_proto_msgTypes[27]
+	mi := &file_boundary_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2963,7 +3382,7 @@ func (x *ItemsReply) String() string {
 func (*ItemsReply) ProtoMessage() {}
 
 func (x *ItemsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[27]
+	mi := &file_boundary_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2976,7 +3395,7 @@ func (x *ItemsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ItemsReply.ProtoReflect.Descriptor instead.
 func (*ItemsReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{27}
+	return file_boundary_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ItemsReply) GetValues() []*Value {
@@ -3019,7 +3438,7 @@ type Demand struct {
 
 func (x *Demand) Reset() {
 	*x = Demand{}
-	mi := &file_boundary_proto_msgTypes[28]
+	mi := &file_boundary_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3031,7 +3450,7 @@ func (x *Demand) String() string {
 func (*Demand) ProtoMessage() {}
 
 func (x *Demand) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[28]
+	mi := &file_boundary_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3044,7 +3463,7 @@ func (x *Demand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Demand.ProtoReflect.Descriptor instead.
 func (*Demand) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{28}
+	return file_boundary_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Demand) GetObjectId() []byte {
@@ -3077,7 +3496,7 @@ type Allocate struct {
 
 func (x *Allocate) Reset() {
 	*x = Allocate{}
-	mi := &file_boundary_proto_msgTypes[29]
+	mi := &file_boundary_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3089,7 +3508,7 @@ func (x *Allocate) String() string {
 func (*Allocate) ProtoMessage() {}
 
 func (x *Allocate) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[29]
+	mi := &file_boundary_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3102,7 +3521,7 @@ func (x *Allocate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Allocate.ProtoReflect.Descriptor instead.
 func (*Allocate) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{29}
+	return file_boundary_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Allocate) GetSize() uint64 {
@@ -3122,7 +3541,7 @@ type RegisterActor struct {
 
 func (x *RegisterActor) Reset() {
 	*x = RegisterActor{}
-	mi := &file_boundary_proto_msgTypes[30]
+	mi := &file_boundary_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3134,7 +3553,7 @@ func (x *RegisterActor) String() string {
 func (*RegisterActor) ProtoMessage() {}
 
 func (x *RegisterActor) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[30]
+	mi := &file_boundary_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3147,7 +3566,7 @@ func (x *RegisterActor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterActor.ProtoReflect.Descriptor instead.
 func (*RegisterActor) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{30}
+	return file_boundary_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *RegisterActor) GetSpec() *TaskSpec {
@@ -3174,7 +3593,7 @@ type LookupActor struct {
 
 func (x *LookupActor) Reset() {
 	*x = LookupActor{}
-	mi := &file_boundary_proto_msgTypes[31]
+	mi := &file_boundary_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3186,7 +3605,7 @@ func (x *LookupActor) String() string {
 func (*LookupActor) ProtoMessage() {}
 
 func (x *LookupActor) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[31]
+	mi := &file_boundary_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3199,7 +3618,7 @@ func (x *LookupActor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupActor.ProtoReflect.Descriptor instead.
 func (*LookupActor) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{31}
+	return file_boundary_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *LookupActor) GetName() string {
@@ -3227,7 +3646,7 @@ type ActorInfo struct {
 
 func (x *ActorInfo) Reset() {
 	*x = ActorInfo{}
-	mi := &file_boundary_proto_msgTypes[32]
+	mi := &file_boundary_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3239,7 +3658,7 @@ func (x *ActorInfo) String() string {
 func (*ActorInfo) ProtoMessage() {}
 
 func (x *ActorInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[32]
+	mi := &file_boundary_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3252,7 +3671,7 @@ func (x *ActorInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorInfo.ProtoReflect.Descriptor instead.
 func (*ActorInfo) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{32}
+	return file_boundary_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ActorInfo) GetActorId() []byte {
@@ -3286,7 +3705,7 @@ type ListNamedActors struct {
 
 func (x *ListNamedActors) Reset() {
 	*x = ListNamedActors{}
-	mi := &file_boundary_proto_msgTypes[33]
+	mi := &file_boundary_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3298,7 +3717,7 @@ func (x *ListNamedActors) String() string {
 func (*ListNamedActors) ProtoMessage() {}
 
 func (x *ListNamedActors) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[33]
+	mi := &file_boundary_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3311,7 +3730,7 @@ func (x *ListNamedActors) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNamedActors.ProtoReflect.Descriptor instead.
 func (*ListNamedActors) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{33}
+	return file_boundary_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ListNamedActors) GetAllNamespaces() bool {
@@ -3338,7 +3757,7 @@ type NamedActors struct {
 
 func (x *NamedActors) Reset() {
 	*x = NamedActors{}
-	mi := &file_boundary_proto_msgTypes[34]
+	mi := &file_boundary_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3350,7 +3769,7 @@ func (x *NamedActors) String() string {
 func (*NamedActors) ProtoMessage() {}
 
 func (x *NamedActors) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[34]
+	mi := &file_boundary_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3363,7 +3782,7 @@ func (x *NamedActors) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamedActors.ProtoReflect.Descriptor instead.
 func (*NamedActors) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{34}
+	return file_boundary_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *NamedActors) GetNames() []string {
@@ -3390,7 +3809,7 @@ type KvGet struct {
 
 func (x *KvGet) Reset() {
 	*x = KvGet{}
-	mi := &file_boundary_proto_msgTypes[35]
+	mi := &file_boundary_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3402,7 +3821,7 @@ func (x *KvGet) String() string {
 func (*KvGet) ProtoMessage() {}
 
 func (x *KvGet) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[35]
+	mi := &file_boundary_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3415,7 +3834,7 @@ func (x *KvGet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KvGet.ProtoReflect.Descriptor instead.
 func (*KvGet) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{35}
+	return file_boundary_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *KvGet) GetNamespace() string {
@@ -3442,7 +3861,7 @@ type KvValue struct {
 
 func (x *KvValue) Reset() {
 	*x = KvValue{}
-	mi := &file_boundary_proto_msgTypes[36]
+	mi := &file_boundary_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3454,7 +3873,7 @@ func (x *KvValue) String() string {
 func (*KvValue) ProtoMessage() {}
 
 func (x *KvValue) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[36]
+	mi := &file_boundary_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3467,7 +3886,7 @@ func (x *KvValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KvValue.ProtoReflect.Descriptor instead.
 func (*KvValue) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{36}
+	return file_boundary_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *KvValue) GetFound() bool {
@@ -3492,7 +3911,7 @@ type ClusterInfo struct {
 
 func (x *ClusterInfo) Reset() {
 	*x = ClusterInfo{}
-	mi := &file_boundary_proto_msgTypes[37]
+	mi := &file_boundary_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3504,7 +3923,7 @@ func (x *ClusterInfo) String() string {
 func (*ClusterInfo) ProtoMessage() {}
 
 func (x *ClusterInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[37]
+	mi := &file_boundary_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3517,7 +3936,7 @@ func (x *ClusterInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClusterInfo.ProtoReflect.Descriptor instead.
 func (*ClusterInfo) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{37}
+	return file_boundary_proto_rawDescGZIP(), []int{41}
 }
 
 type ClusterInfoReply struct {
@@ -3526,13 +3945,17 @@ type ClusterInfoReply struct {
 	Available        []*Resource            `protobuf:"bytes,2,rep,name=available,proto3" json:"available,omitempty"`
 	ObjectStoreBytes uint64                 `protobuf:"varint,3,opt,name=object_store_bytes,json=objectStoreBytes,proto3" json:"object_store_bytes,omitempty"`
 	ObjectStoreUsed  uint64                 `protobuf:"varint,4,opt,name=object_store_used,json=objectStoreUsed,proto3" json:"object_store_used,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// What placement groups have, under names of their own: CPU_group_<id>, CPU_group_<bundle>_<id>.
+	GroupsTotal     []*Resource       `protobuf:"bytes,60,rep,name=groups_total,json=groupsTotal,proto3" json:"groups_total,omitempty"`
+	GroupsAvailable []*Resource       `protobuf:"bytes,61,rep,name=groups_available,json=groupsAvailable,proto3" json:"groups_available,omitempty"`
+	Labels          map[string]string `protobuf:"bytes,62,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // of the machine
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *ClusterInfoReply) Reset() {
 	*x = ClusterInfoReply{}
-	mi := &file_boundary_proto_msgTypes[38]
+	mi := &file_boundary_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3544,7 +3967,7 @@ func (x *ClusterInfoReply) String() string {
 func (*ClusterInfoReply) ProtoMessage() {}
 
 func (x *ClusterInfoReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[38]
+	mi := &file_boundary_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3557,7 +3980,7 @@ func (x *ClusterInfoReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClusterInfoReply.ProtoReflect.Descriptor instead.
 func (*ClusterInfoReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{38}
+	return file_boundary_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ClusterInfoReply) GetTotal() []*Resource {
@@ -3588,6 +4011,422 @@ func (x *ClusterInfoReply) GetObjectStoreUsed() uint64 {
 	return 0
 }
 
+func (x *ClusterInfoReply) GetGroupsTotal() []*Resource {
+	if x != nil {
+		return x.GroupsTotal
+	}
+	return nil
+}
+
+func (x *ClusterInfoReply) GetGroupsAvailable() []*Resource {
+	if x != nil {
+		return x.GroupsAvailable
+	}
+	return nil
+}
+
+func (x *ClusterInfoReply) GetLabels() map[string]string {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
+type GroupBundle struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Resources     []*Resource            `protobuf:"bytes,1,rep,name=resources,proto3" json:"resources,omitempty"`
+	Labels        *LabelSelector         `protobuf:"bytes,2,opt,name=labels,proto3" json:"labels,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GroupBundle) Reset() {
+	*x = GroupBundle{}
+	mi := &file_boundary_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GroupBundle) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GroupBundle) ProtoMessage() {}
+
+func (x *GroupBundle) ProtoReflect() protoreflect.Message {
+	mi := &file_boundary_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GroupBundle.ProtoReflect.Descriptor instead.
+func (*GroupBundle) Descriptor() ([]byte, []int) {
+	return file_boundary_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *GroupBundle) GetResources() []*Resource {
+	if x != nil {
+		return x.Resources
+	}
+	return nil
+}
+
+func (x *GroupBundle) GetLabels() *LabelSelector {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
+// A placement group is asked for. It is made when there is room. One with a known id stays what it is.
+type CreateGroup struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	GroupId       []byte                 `protobuf:"bytes,1,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"` // 18 bytes, made by the shim
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`                      // "" = unnamed
+	Namespace     string                 `protobuf:"bytes,3,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Strategy      PlacementStrategy      `protobuf:"varint,4,opt,name=strategy,proto3,enum=mobula.boundary.v1.PlacementStrategy" json:"strategy,omitempty"`
+	Bundles       []*GroupBundle         `protobuf:"bytes,5,rep,name=bundles,proto3" json:"bundles,omitempty"`
+	Detached      bool                   `protobuf:"varint,6,opt,name=detached,proto3" json:"detached,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateGroup) Reset() {
+	*x = CreateGroup{}
+	mi := &file_boundary_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateGroup) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateGroup) ProtoMessage() {}
+
+func (x *CreateGroup) ProtoReflect() protoreflect.Message {
+	mi := &file_boundary_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateGroup.ProtoReflect.Descriptor instead.
+func (*CreateGroup) Descriptor() ([]byte, []int) {
+	return file_boundary_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *CreateGroup) GetGroupId() []byte {
+	if x != nil {
+		return x.GroupId
+	}
+	return nil
+}
+
+func (x *CreateGroup) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *CreateGroup) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *CreateGroup) GetStrategy() PlacementStrategy {
+	if x != nil {
+		return x.Strategy
+	}
+	return PlacementStrategy_PACK
+}
+
+func (x *CreateGroup) GetBundles() []*GroupBundle {
+	if x != nil {
+		return x.Bundles
+	}
+	return nil
+}
+
+func (x *CreateGroup) GetDetached() bool {
+	if x != nil {
+		return x.Detached
+	}
+	return false
+}
+
+// Ends a placement group. Answered when everything that waited in it has failed and what ran in it was killed.
+type RemoveGroup struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	GroupId       []byte                 `protobuf:"bytes,1,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveGroup) Reset() {
+	*x = RemoveGroup{}
+	mi := &file_boundary_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveGroup) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveGroup) ProtoMessage() {}
+
+func (x *RemoveGroup) ProtoReflect() protoreflect.Message {
+	mi := &file_boundary_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveGroup.ProtoReflect.Descriptor instead.
+func (*RemoveGroup) Descriptor() ([]byte, []int) {
+	return file_boundary_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *RemoveGroup) GetGroupId() []byte {
+	if x != nil {
+		return x.GroupId
+	}
+	return nil
+}
+
+// The group of that id, or that name, or all; Groups has none where there is none.
+type FindGroups struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	GroupId       []byte                 `protobuf:"bytes,1,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Namespace     string                 `protobuf:"bytes,3,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FindGroups) Reset() {
+	*x = FindGroups{}
+	mi := &file_boundary_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FindGroups) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FindGroups) ProtoMessage() {}
+
+func (x *FindGroups) ProtoReflect() protoreflect.Message {
+	mi := &file_boundary_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FindGroups.ProtoReflect.Descriptor instead.
+func (*FindGroups) Descriptor() ([]byte, []int) {
+	return file_boundary_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *FindGroups) GetGroupId() []byte {
+	if x != nil {
+		return x.GroupId
+	}
+	return nil
+}
+
+func (x *FindGroups) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *FindGroups) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+type Groups struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Groups        []*GroupInfo           `protobuf:"bytes,1,rep,name=groups,proto3" json:"groups,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Groups) Reset() {
+	*x = Groups{}
+	mi := &file_boundary_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Groups) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Groups) ProtoMessage() {}
+
+func (x *Groups) ProtoReflect() protoreflect.Message {
+	mi := &file_boundary_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Groups.ProtoReflect.Descriptor instead.
+func (*Groups) Descriptor() ([]byte, []int) {
+	return file_boundary_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *Groups) GetGroups() []*GroupInfo {
+	if x != nil {
+		return x.Groups
+	}
+	return nil
+}
+
+type GroupInfo struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	GroupId       []byte                 `protobuf:"bytes,1,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Strategy      PlacementStrategy      `protobuf:"varint,3,opt,name=strategy,proto3,enum=mobula.boundary.v1.PlacementStrategy" json:"strategy,omitempty"`
+	Bundles       []*GroupBundle         `protobuf:"bytes,4,rep,name=bundles,proto3" json:"bundles,omitempty"`
+	State         GroupState             `protobuf:"varint,5,opt,name=state,proto3,enum=mobula.boundary.v1.GroupState" json:"state,omitempty"`
+	Placed        bool                   `protobuf:"varint,6,opt,name=placed,proto3" json:"placed,omitempty"`               // it was made once, also where it is removed by now
+	MadeUs        uint64                 `protobuf:"varint,7,opt,name=made_us,json=madeUs,proto3" json:"made_us,omitempty"` // how long that took
+	Attempts      uint64                 `protobuf:"varint,8,opt,name=attempts,proto3" json:"attempts,omitempty"`
+	Infeasible    bool                   `protobuf:"varint,9,opt,name=infeasible,proto3" json:"infeasible,omitempty"` // the machine can never hold it
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GroupInfo) Reset() {
+	*x = GroupInfo{}
+	mi := &file_boundary_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GroupInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GroupInfo) ProtoMessage() {}
+
+func (x *GroupInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_boundary_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GroupInfo.ProtoReflect.Descriptor instead.
+func (*GroupInfo) Descriptor() ([]byte, []int) {
+	return file_boundary_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *GroupInfo) GetGroupId() []byte {
+	if x != nil {
+		return x.GroupId
+	}
+	return nil
+}
+
+func (x *GroupInfo) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *GroupInfo) GetStrategy() PlacementStrategy {
+	if x != nil {
+		return x.Strategy
+	}
+	return PlacementStrategy_PACK
+}
+
+func (x *GroupInfo) GetBundles() []*GroupBundle {
+	if x != nil {
+		return x.Bundles
+	}
+	return nil
+}
+
+func (x *GroupInfo) GetState() GroupState {
+	if x != nil {
+		return x.State
+	}
+	return GroupState_GROUP_PENDING
+}
+
+func (x *GroupInfo) GetPlaced() bool {
+	if x != nil {
+		return x.Placed
+	}
+	return false
+}
+
+func (x *GroupInfo) GetMadeUs() uint64 {
+	if x != nil {
+		return x.MadeUs
+	}
+	return 0
+}
+
+func (x *GroupInfo) GetAttempts() uint64 {
+	if x != nil {
+		return x.Attempts
+	}
+	return 0
+}
+
+func (x *GroupInfo) GetInfeasible() bool {
+	if x != nil {
+		return x.Infeasible
+	}
+	return false
+}
+
 // What has happened, a page at a time, from a number on.
 type TaskEvents struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -3598,7 +4437,7 @@ type TaskEvents struct {
 
 func (x *TaskEvents) Reset() {
 	*x = TaskEvents{}
-	mi := &file_boundary_proto_msgTypes[39]
+	mi := &file_boundary_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3610,7 +4449,7 @@ func (x *TaskEvents) String() string {
 func (*TaskEvents) ProtoMessage() {}
 
 func (x *TaskEvents) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[39]
+	mi := &file_boundary_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3623,7 +4462,7 @@ func (x *TaskEvents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskEvents.ProtoReflect.Descriptor instead.
 func (*TaskEvents) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{39}
+	return file_boundary_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *TaskEvents) GetFrom() uint64 {
@@ -3644,7 +4483,7 @@ type TaskEventsReply struct {
 
 func (x *TaskEventsReply) Reset() {
 	*x = TaskEventsReply{}
-	mi := &file_boundary_proto_msgTypes[40]
+	mi := &file_boundary_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3656,7 +4495,7 @@ func (x *TaskEventsReply) String() string {
 func (*TaskEventsReply) ProtoMessage() {}
 
 func (x *TaskEventsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[40]
+	mi := &file_boundary_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3669,7 +4508,7 @@ func (x *TaskEventsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskEventsReply.ProtoReflect.Descriptor instead.
 func (*TaskEventsReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{40}
+	return file_boundary_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *TaskEventsReply) GetEvents() []*TaskEvent {
@@ -3715,7 +4554,7 @@ type TaskEvent struct {
 
 func (x *TaskEvent) Reset() {
 	*x = TaskEvent{}
-	mi := &file_boundary_proto_msgTypes[41]
+	mi := &file_boundary_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3727,7 +4566,7 @@ func (x *TaskEvent) String() string {
 func (*TaskEvent) ProtoMessage() {}
 
 func (x *TaskEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[41]
+	mi := &file_boundary_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3740,7 +4579,7 @@ func (x *TaskEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskEvent.ProtoReflect.Descriptor instead.
 func (*TaskEvent) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{41}
+	return file_boundary_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *TaskEvent) GetTaskId() []byte {
@@ -3843,7 +4682,7 @@ type Abandon struct {
 
 func (x *Abandon) Reset() {
 	*x = Abandon{}
-	mi := &file_boundary_proto_msgTypes[42]
+	mi := &file_boundary_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3855,7 +4694,7 @@ func (x *Abandon) String() string {
 func (*Abandon) ProtoMessage() {}
 
 func (x *Abandon) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[42]
+	mi := &file_boundary_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3868,7 +4707,7 @@ func (x *Abandon) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Abandon.ProtoReflect.Descriptor instead.
 func (*Abandon) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{42}
+	return file_boundary_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Abandon) GetId() uint64 {
@@ -3886,7 +4725,7 @@ type Sync struct {
 
 func (x *Sync) Reset() {
 	*x = Sync{}
-	mi := &file_boundary_proto_msgTypes[43]
+	mi := &file_boundary_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3898,7 +4737,7 @@ func (x *Sync) String() string {
 func (*Sync) ProtoMessage() {}
 
 func (x *Sync) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[43]
+	mi := &file_boundary_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3911,7 +4750,7 @@ func (x *Sync) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sync.ProtoReflect.Descriptor instead.
 func (*Sync) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{43}
+	return file_boundary_proto_rawDescGZIP(), []int{53}
 }
 
 // A task for this lane. Tasks of one lane run in the order they came, one at a time (an event-loop lane: all at
@@ -3933,7 +4772,7 @@ type RunTask struct {
 
 func (x *RunTask) Reset() {
 	*x = RunTask{}
-	mi := &file_boundary_proto_msgTypes[44]
+	mi := &file_boundary_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3945,7 +4784,7 @@ func (x *RunTask) String() string {
 func (*RunTask) ProtoMessage() {}
 
 func (x *RunTask) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[44]
+	mi := &file_boundary_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3958,7 +4797,7 @@ func (x *RunTask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunTask.ProtoReflect.Descriptor instead.
 func (*RunTask) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{44}
+	return file_boundary_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *RunTask) GetSpec() *TaskSpec {
@@ -4026,7 +4865,7 @@ type CancelRun struct {
 
 func (x *CancelRun) Reset() {
 	*x = CancelRun{}
-	mi := &file_boundary_proto_msgTypes[45]
+	mi := &file_boundary_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4038,7 +4877,7 @@ func (x *CancelRun) String() string {
 func (*CancelRun) ProtoMessage() {}
 
 func (x *CancelRun) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[45]
+	mi := &file_boundary_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4051,7 +4890,7 @@ func (x *CancelRun) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRun.ProtoReflect.Descriptor instead.
 func (*CancelRun) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{45}
+	return file_boundary_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *CancelRun) GetTaskId() []byte {
@@ -4072,7 +4911,7 @@ type OpenLane struct {
 
 func (x *OpenLane) Reset() {
 	*x = OpenLane{}
-	mi := &file_boundary_proto_msgTypes[46]
+	mi := &file_boundary_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4084,7 +4923,7 @@ func (x *OpenLane) String() string {
 func (*OpenLane) ProtoMessage() {}
 
 func (x *OpenLane) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[46]
+	mi := &file_boundary_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4097,7 +4936,7 @@ func (x *OpenLane) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenLane.ProtoReflect.Descriptor instead.
 func (*OpenLane) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{46}
+	return file_boundary_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *OpenLane) GetOpening() uint64 {
@@ -4125,7 +4964,7 @@ type Exit struct {
 
 func (x *Exit) Reset() {
 	*x = Exit{}
-	mi := &file_boundary_proto_msgTypes[47]
+	mi := &file_boundary_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4137,7 +4976,7 @@ func (x *Exit) String() string {
 func (*Exit) ProtoMessage() {}
 
 func (x *Exit) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[47]
+	mi := &file_boundary_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4150,7 +4989,7 @@ func (x *Exit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Exit.ProtoReflect.Descriptor instead.
 func (*Exit) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{47}
+	return file_boundary_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *Exit) GetNow() bool {
@@ -4190,7 +5029,7 @@ type TaskDone struct {
 
 func (x *TaskDone) Reset() {
 	*x = TaskDone{}
-	mi := &file_boundary_proto_msgTypes[48]
+	mi := &file_boundary_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4202,7 +5041,7 @@ func (x *TaskDone) String() string {
 func (*TaskDone) ProtoMessage() {}
 
 func (x *TaskDone) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[48]
+	mi := &file_boundary_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4215,7 +5054,7 @@ func (x *TaskDone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskDone.ProtoReflect.Descriptor instead.
 func (*TaskDone) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{48}
+	return file_boundary_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *TaskDone) GetTaskId() []byte {
@@ -4285,7 +5124,7 @@ type RunDropped struct {
 
 func (x *RunDropped) Reset() {
 	*x = RunDropped{}
-	mi := &file_boundary_proto_msgTypes[49]
+	mi := &file_boundary_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4297,7 +5136,7 @@ func (x *RunDropped) String() string {
 func (*RunDropped) ProtoMessage() {}
 
 func (x *RunDropped) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[49]
+	mi := &file_boundary_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4310,7 +5149,7 @@ func (x *RunDropped) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunDropped.ProtoReflect.Descriptor instead.
 func (*RunDropped) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{49}
+	return file_boundary_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *RunDropped) GetGeneration() uint64 {
@@ -4322,7 +5161,7 @@ func (x *RunDropped) GetGeneration() uint64 {
 
 type LogLine struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Pid           uint32                 `protobuf:"varint,1,opt,name=pid,proto3" json:"pid,omitempty"`
+	Pid           uint32                 `protobuf:"varint,1,opt,name=pid,proto3" json:"pid,omitempty"` // 0: the core itself
 	IsError       bool                   `protobuf:"varint,2,opt,name=is_error,json=isError,proto3" json:"is_error,omitempty"`
 	Name          string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"` // task or actor name; "" for raw worker output
 	Text          []byte                 `protobuf:"bytes,4,opt,name=text,proto3" json:"text,omitempty"` // one or more lines, without the last newline
@@ -4332,7 +5171,7 @@ type LogLine struct {
 
 func (x *LogLine) Reset() {
 	*x = LogLine{}
-	mi := &file_boundary_proto_msgTypes[50]
+	mi := &file_boundary_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4344,7 +5183,7 @@ func (x *LogLine) String() string {
 func (*LogLine) ProtoMessage() {}
 
 func (x *LogLine) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[50]
+	mi := &file_boundary_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4357,7 +5196,7 @@ func (x *LogLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogLine.ProtoReflect.Descriptor instead.
 func (*LogLine) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{50}
+	return file_boundary_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *LogLine) GetPid() uint32 {
@@ -4398,7 +5237,7 @@ type IsTaskCanceledRequest struct {
 
 func (x *IsTaskCanceledRequest) Reset() {
 	*x = IsTaskCanceledRequest{}
-	mi := &file_boundary_proto_msgTypes[51]
+	mi := &file_boundary_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4410,7 +5249,7 @@ func (x *IsTaskCanceledRequest) String() string {
 func (*IsTaskCanceledRequest) ProtoMessage() {}
 
 func (x *IsTaskCanceledRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[51]
+	mi := &file_boundary_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4423,7 +5262,7 @@ func (x *IsTaskCanceledRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IsTaskCanceledRequest.ProtoReflect.Descriptor instead.
 func (*IsTaskCanceledRequest) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{51}
+	return file_boundary_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *IsTaskCanceledRequest) GetWorkerId() []byte {
@@ -4449,7 +5288,7 @@ type IsTaskCanceledReply struct {
 
 func (x *IsTaskCanceledReply) Reset() {
 	*x = IsTaskCanceledReply{}
-	mi := &file_boundary_proto_msgTypes[52]
+	mi := &file_boundary_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4461,7 +5300,7 @@ func (x *IsTaskCanceledReply) String() string {
 func (*IsTaskCanceledReply) ProtoMessage() {}
 
 func (x *IsTaskCanceledReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[52]
+	mi := &file_boundary_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4474,7 +5313,7 @@ func (x *IsTaskCanceledReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IsTaskCanceledReply.ProtoReflect.Descriptor instead.
 func (*IsTaskCanceledReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{52}
+	return file_boundary_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *IsTaskCanceledReply) GetCanceled() bool {
@@ -4492,7 +5331,7 @@ type InspectRequest struct {
 
 func (x *InspectRequest) Reset() {
 	*x = InspectRequest{}
-	mi := &file_boundary_proto_msgTypes[53]
+	mi := &file_boundary_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4504,7 +5343,7 @@ func (x *InspectRequest) String() string {
 func (*InspectRequest) ProtoMessage() {}
 
 func (x *InspectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[53]
+	mi := &file_boundary_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4517,7 +5356,7 @@ func (x *InspectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectRequest.ProtoReflect.Descriptor instead.
 func (*InspectRequest) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{53}
+	return file_boundary_proto_rawDescGZIP(), []int{63}
 }
 
 type InspectReply struct {
@@ -4546,7 +5385,7 @@ type InspectReply struct {
 
 func (x *InspectReply) Reset() {
 	*x = InspectReply{}
-	mi := &file_boundary_proto_msgTypes[54]
+	mi := &file_boundary_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4558,7 +5397,7 @@ func (x *InspectReply) String() string {
 func (*InspectReply) ProtoMessage() {}
 
 func (x *InspectReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[54]
+	mi := &file_boundary_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4571,7 +5410,7 @@ func (x *InspectReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectReply.ProtoReflect.Descriptor instead.
 func (*InspectReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{54}
+	return file_boundary_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *InspectReply) GetProcesses() uint32 {
@@ -4752,7 +5591,7 @@ const file_boundary_proto_rawDesc = "" +
 	"\x03ref\x18\x02 \x01(\fR\x03ref\x12\x18\n" +
 	"\akeyword\x18\x03 \x01(\tR\akeyword\x12\x1f\n" +
 	"\vhas_keyword\x18\x04 \x01(\bR\n" +
-	"hasKeyword\"\xa4\x05\n" +
+	"hasKeyword\"\xe7\x05\n" +
 	"\bMutation\x126\n" +
 	"\x06submit\x18\x01 \x01(\v2\x1c.mobula.boundary.v1.TaskSpecH\x00R\x06submit\x12+\n" +
 	"\x03put\x18\x02 \x01(\v2\x17.mobula.boundary.v1.PutH\x00R\x03put\x12.\n" +
@@ -4767,7 +5606,9 @@ const file_boundary_proto_rawDesc = "" +
 	" \x01(\v2\x1c.mobula.boundary.v1.TaskDoneH\x00R\x04done\x12\x1a\n" +
 	"\adiscard\x18\t \x01(\fH\x00R\adiscard\x127\n" +
 	"\x04item\x18\x14 \x01(\v2!.mobula.boundary.v1.GeneratorItemH\x00R\x04item\x12@\n" +
-	"\bconsumed\x18\x15 \x01(\v2\".mobula.boundary.v1.StreamConsumedH\x00R\bconsumed\x12#\n" +
+	"\bconsumed\x18\x15 \x01(\v2\".mobula.boundary.v1.StreamConsumedH\x00R\bconsumed\x12A\n" +
+	"\vawait_group\x18P \x01(\v2\x1e.mobula.boundary.v1.AwaitGroupH\x00R\n" +
+	"awaitGroup\x12#\n" +
 	"\fdrop_streams\x18\x16 \x01(\fH\x00R\vdropStreamsB\x06\n" +
 	"\x04kind\"S\n" +
 	"\x03Put\x12\x1b\n" +
@@ -4782,7 +5623,12 @@ const file_boundary_proto_rawDesc = "" +
 	"\x05taken\x18\x02 \x01(\rR\x05taken\"6\n" +
 	"\x04Refs\x12\x14\n" +
 	"\x05added\x18\x01 \x01(\fR\x05added\x12\x18\n" +
-	"\adropped\x18\x02 \x01(\fR\adropped\">\n" +
+	"\adropped\x18\x02 \x01(\fR\adropped\"u\n" +
+	"\n" +
+	"AwaitGroup\x12\x19\n" +
+	"\bgroup_id\x18\x01 \x01(\fR\agroupId\x12\x1b\n" +
+	"\tobject_id\x18\x02 \x01(\fR\bobjectId\x12/\n" +
+	"\x05value\x18\x03 \x01(\v2\x19.mobula.boundary.v1.ValueR\x05value\">\n" +
 	"\fActorHandles\x12\x14\n" +
 	"\x05added\x18\x01 \x01(\fR\x05added\x12\x18\n" +
 	"\adropped\x18\x02 \x01(\fR\adropped\"Y\n" +
@@ -4800,7 +5646,7 @@ const file_boundary_proto_rawDesc = "" +
 	"no_restart\x18\x02 \x01(\bR\tnoRestart\"6\n" +
 	"\bResource\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
-	"\x06amount\x18\x02 \x01(\x01R\x06amount\"\xf8\x06\n" +
+	"\x06amount\x18\x02 \x01(\x01R\x06amount\"\xd8\a\n" +
 	"\bTaskSpec\x120\n" +
 	"\x04type\x18\x01 \x01(\x0e2\x1c.mobula.boundary.v1.TaskTypeR\x04type\x12\x17\n" +
 	"\atask_id\x18\x02 \x01(\fR\x06taskId\x12$\n" +
@@ -4823,16 +5669,28 @@ const file_boundary_proto_rawDesc = "" +
 	"\x05actor\x18\x0f \x01(\v2!.mobula.boundary.v1.ActorCreationR\x05actor\x12\x14\n" +
 	"\x05depth\x18\x10 \x01(\rR\x05depth\x12\x1f\n" +
 	"\vruntime_env\x18\x11 \x01(\fR\n" +
-	"runtimeEnv\x12\x1c\n" +
-	"\tplacement\x18\x12 \x01(\fR\tplacement\x12\x1b\n" +
-	"\tno_events\x18< \x01(\bR\bnoEvents\x12\x12\n" +
+	"runtimeEnv\x12\x1b\n" +
+	"\tno_events\x18< \x01(\bR\bnoEvents\x12;\n" +
+	"\tplacement\x18P \x01(\v2\x1d.mobula.boundary.v1.PlacementR\tplacement\x129\n" +
+	"\x06labels\x18Q \x03(\v2!.mobula.boundary.v1.LabelSelectorR\x06labels\x12\x12\n" +
 	"\x04node\x18( \x01(\fR\x04node\x12\x1b\n" +
 	"\tnode_soft\x18) \x01(\bR\bnodeSoft\x12\x1b\n" +
 	"\tmax_calls\x182 \x01(\rR\bmaxCalls\x12\x1c\n" +
 	"\tstreaming\x18\x1e \x01(\bR\tstreaming\x12\x18\n" +
 	"\adynamic\x18\x1f \x01(\bR\adynamic\x12\"\n" +
 	"\fbackpressure\x18  \x01(\rR\fbackpressure\x12\x12\n" +
-	"\x04told\x18= \x01(\bR\x04told\"O\n" +
+	"\x04told\x18= \x01(\bR\x04toldJ\x04\b\x12\x10\x13\"X\n" +
+	"\tPlacement\x12\x19\n" +
+	"\bgroup_id\x18\x01 \x01(\fR\agroupId\x12\x16\n" +
+	"\x06bundle\x18\x02 \x01(\x05R\x06bundle\x12\x18\n" +
+	"\acapture\x18\x03 \x01(\bR\acapture\"I\n" +
+	"\rLabelSelector\x128\n" +
+	"\amatches\x18\x01 \x03(\v2\x1e.mobula.boundary.v1.LabelMatchR\amatches\"H\n" +
+	"\n" +
+	"LabelMatch\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x16\n" +
+	"\x06values\x18\x02 \x03(\tR\x06values\x12\x10\n" +
+	"\x03not\x18\x03 \x01(\bR\x03not\"O\n" +
 	"\x10ConcurrencyGroup\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12'\n" +
 	"\x0fmax_concurrency\x18\x02 \x01(\x05R\x0emaxConcurrency\"\xda\x03\n" +
@@ -4852,7 +5710,7 @@ const file_boundary_proto_rawDesc = "" +
 	" \x01(\tR\tclassName\x12M\n" +
 	"\x13placement_resources\x18\v \x03(\v2\x1c.mobula.boundary.v1.ResourceR\x12placementResources\x12 \n" +
 	"\fout_of_order\x18\f \x01(\bR\n" +
-	"outOfOrder\"\xc1\x06\n" +
+	"outOfOrder\"\x90\b\n" +
 	"\aRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12+\n" +
 	"\x03get\x18\x02 \x01(\v2\x17.mobula.boundary.v1.GetH\x00R\x03get\x12.\n" +
@@ -4870,9 +5728,13 @@ const file_boundary_proto_rawDesc = "" +
 	"next_items\x18\x1e \x01(\v2\x1d.mobula.boundary.v1.NextItemsH\x00R\tnextItems\x124\n" +
 	"\x06demand\x18\x1f \x01(\v2\x1a.mobula.boundary.v1.DemandH\x00R\x06demand\x12A\n" +
 	"\vtask_events\x18< \x01(\v2\x1e.mobula.boundary.v1.TaskEventsH\x00R\n" +
-	"taskEventsB\x06\n" +
+	"taskEvents\x12D\n" +
+	"\fcreate_group\x18P \x01(\v2\x1f.mobula.boundary.v1.CreateGroupH\x00R\vcreateGroup\x12D\n" +
+	"\fremove_group\x18Q \x01(\v2\x1f.mobula.boundary.v1.RemoveGroupH\x00R\vremoveGroup\x12A\n" +
+	"\vfind_groups\x18R \x01(\v2\x1e.mobula.boundary.v1.FindGroupsH\x00R\n" +
+	"findGroupsB\x06\n" +
 	"\x04kindJ\x04\b\t\x10\n" +
-	"\"\x90\x05\n" +
+	"\"\xc6\x05\n" +
 	"\x05Reply\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x14\n" +
 	"\x05error\x18\x02 \x01(\tR\x05error\x12<\n" +
@@ -4887,7 +5749,8 @@ const file_boundary_proto_rawDesc = "" +
 	"\fnamed_actors\x18\v \x01(\v2\x1f.mobula.boundary.v1.NamedActorsH\x00R\vnamedActors\x126\n" +
 	"\x05items\x18\x1e \x01(\v2\x1e.mobula.boundary.v1.ItemsReplyH\x00R\x05items\x12F\n" +
 	"\vtask_events\x18< \x01(\v2#.mobula.boundary.v1.TaskEventsReplyH\x00R\n" +
-	"taskEventsB\x06\n" +
+	"taskEvents\x124\n" +
+	"\x06groups\x18P \x01(\v2\x1a.mobula.boundary.v1.GroupsH\x00R\x06groupsB\x06\n" +
 	"\x04kindJ\x04\b\n" +
 	"\x10\v\"p\n" +
 	"\x03Get\x12\x1d\n" +
@@ -4956,12 +5819,49 @@ const file_boundary_proto_rawDesc = "" +
 	"\aKvValue\x12\x14\n" +
 	"\x05found\x18\x01 \x01(\bR\x05found\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\fR\x05value\"\r\n" +
-	"\vClusterInfo\"\xdc\x01\n" +
+	"\vClusterInfo\"\xeb\x03\n" +
 	"\x10ClusterInfoReply\x122\n" +
 	"\x05total\x18\x01 \x03(\v2\x1c.mobula.boundary.v1.ResourceR\x05total\x12:\n" +
 	"\tavailable\x18\x02 \x03(\v2\x1c.mobula.boundary.v1.ResourceR\tavailable\x12,\n" +
 	"\x12object_store_bytes\x18\x03 \x01(\x04R\x10objectStoreBytes\x12*\n" +
-	"\x11object_store_used\x18\x04 \x01(\x04R\x0fobjectStoreUsed\" \n" +
+	"\x11object_store_used\x18\x04 \x01(\x04R\x0fobjectStoreUsed\x12?\n" +
+	"\fgroups_total\x18< \x03(\v2\x1c.mobula.boundary.v1.ResourceR\vgroupsTotal\x12G\n" +
+	"\x10groups_available\x18= \x03(\v2\x1c.mobula.boundary.v1.ResourceR\x0fgroupsAvailable\x12H\n" +
+	"\x06labels\x18> \x03(\v20.mobula.boundary.v1.ClusterInfoReply.LabelsEntryR\x06labels\x1a9\n" +
+	"\vLabelsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x84\x01\n" +
+	"\vGroupBundle\x12:\n" +
+	"\tresources\x18\x01 \x03(\v2\x1c.mobula.boundary.v1.ResourceR\tresources\x129\n" +
+	"\x06labels\x18\x02 \x01(\v2!.mobula.boundary.v1.LabelSelectorR\x06labels\"\xf4\x01\n" +
+	"\vCreateGroup\x12\x19\n" +
+	"\bgroup_id\x18\x01 \x01(\fR\agroupId\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1c\n" +
+	"\tnamespace\x18\x03 \x01(\tR\tnamespace\x12A\n" +
+	"\bstrategy\x18\x04 \x01(\x0e2%.mobula.boundary.v1.PlacementStrategyR\bstrategy\x129\n" +
+	"\abundles\x18\x05 \x03(\v2\x1f.mobula.boundary.v1.GroupBundleR\abundles\x12\x1a\n" +
+	"\bdetached\x18\x06 \x01(\bR\bdetached\"(\n" +
+	"\vRemoveGroup\x12\x19\n" +
+	"\bgroup_id\x18\x01 \x01(\fR\agroupId\"Y\n" +
+	"\n" +
+	"FindGroups\x12\x19\n" +
+	"\bgroup_id\x18\x01 \x01(\fR\agroupId\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1c\n" +
+	"\tnamespace\x18\x03 \x01(\tR\tnamespace\"?\n" +
+	"\x06Groups\x125\n" +
+	"\x06groups\x18\x01 \x03(\v2\x1d.mobula.boundary.v1.GroupInfoR\x06groups\"\xdb\x02\n" +
+	"\tGroupInfo\x12\x19\n" +
+	"\bgroup_id\x18\x01 \x01(\fR\agroupId\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12A\n" +
+	"\bstrategy\x18\x03 \x01(\x0e2%.mobula.boundary.v1.PlacementStrategyR\bstrategy\x129\n" +
+	"\abundles\x18\x04 \x03(\v2\x1f.mobula.boundary.v1.GroupBundleR\abundles\x124\n" +
+	"\x05state\x18\x05 \x01(\x0e2\x1e.mobula.boundary.v1.GroupStateR\x05state\x12\x16\n" +
+	"\x06placed\x18\x06 \x01(\bR\x06placed\x12\x17\n" +
+	"\amade_us\x18\a \x01(\x04R\x06madeUs\x12\x1a\n" +
+	"\battempts\x18\b \x01(\x04R\battempts\x12\x1e\n" +
+	"\n" +
+	"infeasible\x18\t \x01(\bR\n" +
+	"infeasible\" \n" +
 	"\n" +
 	"TaskEvents\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\x04R\x04from\"r\n" +
@@ -5085,7 +5985,18 @@ const file_boundary_proto_rawDesc = "" +
 	"\x0fERROR_NOT_FOUND\x10\x04\x12\x14\n" +
 	"\x10ERROR_NAME_TAKEN\x10\x05\x12\x12\n" +
 	"\x0eERROR_CANCELED\x10\x06\x12\x12\n" +
-	"\x0eERROR_INTERNAL\x10\a*\x81\x01\n" +
+	"\x0eERROR_INTERNAL\x10\a*M\n" +
+	"\x11PlacementStrategy\x12\b\n" +
+	"\x04PACK\x10\x00\x12\n" +
+	"\n" +
+	"\x06SPREAD\x10\x01\x12\x0f\n" +
+	"\vSTRICT_PACK\x10\x02\x12\x11\n" +
+	"\rSTRICT_SPREAD\x10\x03*E\n" +
+	"\n" +
+	"GroupState\x12\x11\n" +
+	"\rGROUP_PENDING\x10\x00\x12\x11\n" +
+	"\rGROUP_CREATED\x10\x01\x12\x11\n" +
+	"\rGROUP_REMOVED\x10\x02*\x81\x01\n" +
 	"\aTaskEnd\x12\x15\n" +
 	"\x11TASK_END_FINISHED\x10\x00\x12\x13\n" +
 	"\x0fTASK_END_FAILED\x10\x01\x12\x15\n" +
@@ -5115,152 +6026,185 @@ func file_boundary_proto_rawDescGZIP() []byte {
 	return file_boundary_proto_rawDescData
 }
 
-var file_boundary_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_boundary_proto_msgTypes = make([]protoimpl.MessageInfo, 55)
+var file_boundary_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
+var file_boundary_proto_msgTypes = make([]protoimpl.MessageInfo, 66)
 var file_boundary_proto_goTypes = []any{
 	(Role)(0),                     // 0: mobula.boundary.v1.Role
 	(LaneKind)(0),                 // 1: mobula.boundary.v1.LaneKind
 	(TaskType)(0),                 // 2: mobula.boundary.v1.TaskType
 	(ErrorKind)(0),                // 3: mobula.boundary.v1.ErrorKind
-	(TaskEnd)(0),                  // 4: mobula.boundary.v1.TaskEnd
-	(Outcome)(0),                  // 5: mobula.boundary.v1.Outcome
-	(*FromShim)(nil),              // 6: mobula.boundary.v1.FromShim
-	(*ToShim)(nil),                // 7: mobula.boundary.v1.ToShim
-	(*Attach)(nil),                // 8: mobula.boundary.v1.Attach
-	(*Attached)(nil),              // 9: mobula.boundary.v1.Attached
-	(*Value)(nil),                 // 10: mobula.boundary.v1.Value
-	(*Block)(nil),                 // 11: mobula.boundary.v1.Block
-	(*Arg)(nil),                   // 12: mobula.boundary.v1.Arg
-	(*Mutation)(nil),              // 13: mobula.boundary.v1.Mutation
-	(*Put)(nil),                   // 14: mobula.boundary.v1.Put
-	(*GeneratorItem)(nil),         // 15: mobula.boundary.v1.GeneratorItem
-	(*StreamConsumed)(nil),        // 16: mobula.boundary.v1.StreamConsumed
-	(*Refs)(nil),                  // 17: mobula.boundary.v1.Refs
-	(*ActorHandles)(nil),          // 18: mobula.boundary.v1.ActorHandles
-	(*Cancel)(nil),                // 19: mobula.boundary.v1.Cancel
-	(*Export)(nil),                // 20: mobula.boundary.v1.Export
-	(*KillActor)(nil),             // 21: mobula.boundary.v1.KillActor
-	(*Resource)(nil),              // 22: mobula.boundary.v1.Resource
-	(*TaskSpec)(nil),              // 23: mobula.boundary.v1.TaskSpec
-	(*ConcurrencyGroup)(nil),      // 24: mobula.boundary.v1.ConcurrencyGroup
-	(*ActorCreation)(nil),         // 25: mobula.boundary.v1.ActorCreation
-	(*Request)(nil),               // 26: mobula.boundary.v1.Request
-	(*Reply)(nil),                 // 27: mobula.boundary.v1.Reply
-	(*Get)(nil),                   // 28: mobula.boundary.v1.Get
-	(*GetReply)(nil),              // 29: mobula.boundary.v1.GetReply
-	(*Wait)(nil),                  // 30: mobula.boundary.v1.Wait
-	(*WaitReply)(nil),             // 31: mobula.boundary.v1.WaitReply
-	(*NextItems)(nil),             // 32: mobula.boundary.v1.NextItems
-	(*ItemsReply)(nil),            // 33: mobula.boundary.v1.ItemsReply
-	(*Demand)(nil),                // 34: mobula.boundary.v1.Demand
-	(*Allocate)(nil),              // 35: mobula.boundary.v1.Allocate
-	(*RegisterActor)(nil),         // 36: mobula.boundary.v1.RegisterActor
-	(*LookupActor)(nil),           // 37: mobula.boundary.v1.LookupActor
-	(*ActorInfo)(nil),             // 38: mobula.boundary.v1.ActorInfo
-	(*ListNamedActors)(nil),       // 39: mobula.boundary.v1.ListNamedActors
-	(*NamedActors)(nil),           // 40: mobula.boundary.v1.NamedActors
-	(*KvGet)(nil),                 // 41: mobula.boundary.v1.KvGet
-	(*KvValue)(nil),               // 42: mobula.boundary.v1.KvValue
-	(*ClusterInfo)(nil),           // 43: mobula.boundary.v1.ClusterInfo
-	(*ClusterInfoReply)(nil),      // 44: mobula.boundary.v1.ClusterInfoReply
-	(*TaskEvents)(nil),            // 45: mobula.boundary.v1.TaskEvents
-	(*TaskEventsReply)(nil),       // 46: mobula.boundary.v1.TaskEventsReply
-	(*TaskEvent)(nil),             // 47: mobula.boundary.v1.TaskEvent
-	(*Abandon)(nil),               // 48: mobula.boundary.v1.Abandon
-	(*Sync)(nil),                  // 49: mobula.boundary.v1.Sync
-	(*RunTask)(nil),               // 50: mobula.boundary.v1.RunTask
-	(*CancelRun)(nil),             // 51: mobula.boundary.v1.CancelRun
-	(*OpenLane)(nil),              // 52: mobula.boundary.v1.OpenLane
-	(*Exit)(nil),                  // 53: mobula.boundary.v1.Exit
-	(*TaskDone)(nil),              // 54: mobula.boundary.v1.TaskDone
-	(*RunDropped)(nil),            // 55: mobula.boundary.v1.RunDropped
-	(*LogLine)(nil),               // 56: mobula.boundary.v1.LogLine
-	(*IsTaskCanceledRequest)(nil), // 57: mobula.boundary.v1.IsTaskCanceledRequest
-	(*IsTaskCanceledReply)(nil),   // 58: mobula.boundary.v1.IsTaskCanceledReply
-	(*InspectRequest)(nil),        // 59: mobula.boundary.v1.InspectRequest
-	(*InspectReply)(nil),          // 60: mobula.boundary.v1.InspectReply
+	(PlacementStrategy)(0),        // 4: mobula.boundary.v1.PlacementStrategy
+	(GroupState)(0),               // 5: mobula.boundary.v1.GroupState
+	(TaskEnd)(0),                  // 6: mobula.boundary.v1.TaskEnd
+	(Outcome)(0),                  // 7: mobula.boundary.v1.Outcome
+	(*FromShim)(nil),              // 8: mobula.boundary.v1.FromShim
+	(*ToShim)(nil),                // 9: mobula.boundary.v1.ToShim
+	(*Attach)(nil),                // 10: mobula.boundary.v1.Attach
+	(*Attached)(nil),              // 11: mobula.boundary.v1.Attached
+	(*Value)(nil),                 // 12: mobula.boundary.v1.Value
+	(*Block)(nil),                 // 13: mobula.boundary.v1.Block
+	(*Arg)(nil),                   // 14: mobula.boundary.v1.Arg
+	(*Mutation)(nil),              // 15: mobula.boundary.v1.Mutation
+	(*Put)(nil),                   // 16: mobula.boundary.v1.Put
+	(*GeneratorItem)(nil),         // 17: mobula.boundary.v1.GeneratorItem
+	(*StreamConsumed)(nil),        // 18: mobula.boundary.v1.StreamConsumed
+	(*Refs)(nil),                  // 19: mobula.boundary.v1.Refs
+	(*AwaitGroup)(nil),            // 20: mobula.boundary.v1.AwaitGroup
+	(*ActorHandles)(nil),          // 21: mobula.boundary.v1.ActorHandles
+	(*Cancel)(nil),                // 22: mobula.boundary.v1.Cancel
+	(*Export)(nil),                // 23: mobula.boundary.v1.Export
+	(*KillActor)(nil),             // 24: mobula.boundary.v1.KillActor
+	(*Resource)(nil),              // 25: mobula.boundary.v1.Resource
+	(*TaskSpec)(nil),              // 26: mobula.boundary.v1.TaskSpec
+	(*Placement)(nil),             // 27: mobula.boundary.v1.Placement
+	(*LabelSelector)(nil),         // 28: mobula.boundary.v1.LabelSelector
+	(*LabelMatch)(nil),            // 29: mobula.boundary.v1.LabelMatch
+	(*ConcurrencyGroup)(nil),      // 30: mobula.boundary.v1.ConcurrencyGroup
+	(*ActorCreation)(nil),         // 31: mobula.boundary.v1.ActorCreation
+	(*Request)(nil),               // 32: mobula.boundary.v1.Request
+	(*Reply)(nil),                 // 33: mobula.boundary.v1.Reply
+	(*Get)(nil),                   // 34: mobula.boundary.v1.Get
+	(*GetReply)(nil),              // 35: mobula.boundary.v1.GetReply
+	(*Wait)(nil),                  // 36: mobula.boundary.v1.Wait
+	(*WaitReply)(nil),             // 37: mobula.boundary.v1.WaitReply
+	(*NextItems)(nil),             // 38: mobula.boundary.v1.NextItems
+	(*ItemsReply)(nil),            // 39: mobula.boundary.v1.ItemsReply
+	(*Demand)(nil),                // 40: mobula.boundary.v1.Demand
+	(*Allocate)(nil),              // 41: mobula.boundary.v1.Allocate
+	(*RegisterActor)(nil),         // 42: mobula.boundary.v1.RegisterActor
+	(*LookupActor)(nil),           // 43: mobula.boundary.v1.LookupActor
+	(*ActorInfo)(nil),             // 44: mobula.boundary.v1.ActorInfo
+	(*ListNamedActors)(nil),       // 45: mobula.boundary.v1.ListNamedActors
+	(*NamedActors)(nil),           // 46: mobula.boundary.v1.NamedActors
+	(*KvGet)(nil),                 // 47: mobula.boundary.v1.KvGet
+	(*KvValue)(nil),               // 48: mobula.boundary.v1.KvValue
+	(*ClusterInfo)(nil),           // 49: mobula.boundary.v1.ClusterInfo
+	(*ClusterInfoReply)(nil),      // 50: mobula.boundary.v1.ClusterInfoReply
+	(*GroupBundle)(nil),           // 51: mobula.boundary.v1.GroupBundle
+	(*CreateGroup)(nil),           // 52: mobula.boundary.v1.CreateGroup
+	(*RemoveGroup)(nil),           // 53: mobula.boundary.v1.RemoveGroup
+	(*FindGroups)(nil),            // 54: mobula.boundary.v1.FindGroups
+	(*Groups)(nil),                // 55: mobula.boundary.v1.Groups
+	(*GroupInfo)(nil),             // 56: mobula.boundary.v1.GroupInfo
+	(*TaskEvents)(nil),            // 57: mobula.boundary.v1.TaskEvents
+	(*TaskEventsReply)(nil),       // 58: mobula.boundary.v1.TaskEventsReply
+	(*TaskEvent)(nil),             // 59: mobula.boundary.v1.TaskEvent
+	(*Abandon)(nil),               // 60: mobula.boundary.v1.Abandon
+	(*Sync)(nil),                  // 61: mobula.boundary.v1.Sync
+	(*RunTask)(nil),               // 62: mobula.boundary.v1.RunTask
+	(*CancelRun)(nil),             // 63: mobula.boundary.v1.CancelRun
+	(*OpenLane)(nil),              // 64: mobula.boundary.v1.OpenLane
+	(*Exit)(nil),                  // 65: mobula.boundary.v1.Exit
+	(*TaskDone)(nil),              // 66: mobula.boundary.v1.TaskDone
+	(*RunDropped)(nil),            // 67: mobula.boundary.v1.RunDropped
+	(*LogLine)(nil),               // 68: mobula.boundary.v1.LogLine
+	(*IsTaskCanceledRequest)(nil), // 69: mobula.boundary.v1.IsTaskCanceledRequest
+	(*IsTaskCanceledReply)(nil),   // 70: mobula.boundary.v1.IsTaskCanceledReply
+	(*InspectRequest)(nil),        // 71: mobula.boundary.v1.InspectRequest
+	(*InspectReply)(nil),          // 72: mobula.boundary.v1.InspectReply
+	nil,                           // 73: mobula.boundary.v1.ClusterInfoReply.LabelsEntry
 }
 var file_boundary_proto_depIdxs = []int32{
-	8,  // 0: mobula.boundary.v1.FromShim.attach:type_name -> mobula.boundary.v1.Attach
-	13, // 1: mobula.boundary.v1.FromShim.mutations:type_name -> mobula.boundary.v1.Mutation
-	26, // 2: mobula.boundary.v1.FromShim.request:type_name -> mobula.boundary.v1.Request
-	55, // 3: mobula.boundary.v1.FromShim.dropped:type_name -> mobula.boundary.v1.RunDropped
-	9,  // 4: mobula.boundary.v1.ToShim.attached:type_name -> mobula.boundary.v1.Attached
-	27, // 5: mobula.boundary.v1.ToShim.reply:type_name -> mobula.boundary.v1.Reply
-	50, // 6: mobula.boundary.v1.ToShim.run:type_name -> mobula.boundary.v1.RunTask
-	51, // 7: mobula.boundary.v1.ToShim.cancel:type_name -> mobula.boundary.v1.CancelRun
-	52, // 8: mobula.boundary.v1.ToShim.open_lane:type_name -> mobula.boundary.v1.OpenLane
-	53, // 9: mobula.boundary.v1.ToShim.exit:type_name -> mobula.boundary.v1.Exit
-	56, // 10: mobula.boundary.v1.ToShim.logs:type_name -> mobula.boundary.v1.LogLine
+	10, // 0: mobula.boundary.v1.FromShim.attach:type_name -> mobula.boundary.v1.Attach
+	15, // 1: mobula.boundary.v1.FromShim.mutations:type_name -> mobula.boundary.v1.Mutation
+	32, // 2: mobula.boundary.v1.FromShim.request:type_name -> mobula.boundary.v1.Request
+	67, // 3: mobula.boundary.v1.FromShim.dropped:type_name -> mobula.boundary.v1.RunDropped
+	11, // 4: mobula.boundary.v1.ToShim.attached:type_name -> mobula.boundary.v1.Attached
+	33, // 5: mobula.boundary.v1.ToShim.reply:type_name -> mobula.boundary.v1.Reply
+	62, // 6: mobula.boundary.v1.ToShim.run:type_name -> mobula.boundary.v1.RunTask
+	63, // 7: mobula.boundary.v1.ToShim.cancel:type_name -> mobula.boundary.v1.CancelRun
+	64, // 8: mobula.boundary.v1.ToShim.open_lane:type_name -> mobula.boundary.v1.OpenLane
+	65, // 9: mobula.boundary.v1.ToShim.exit:type_name -> mobula.boundary.v1.Exit
+	68, // 10: mobula.boundary.v1.ToShim.logs:type_name -> mobula.boundary.v1.LogLine
 	0,  // 11: mobula.boundary.v1.Attach.role:type_name -> mobula.boundary.v1.Role
 	1,  // 12: mobula.boundary.v1.Attach.kind:type_name -> mobula.boundary.v1.LaneKind
-	11, // 13: mobula.boundary.v1.Value.block:type_name -> mobula.boundary.v1.Block
-	10, // 14: mobula.boundary.v1.Arg.value:type_name -> mobula.boundary.v1.Value
-	23, // 15: mobula.boundary.v1.Mutation.submit:type_name -> mobula.boundary.v1.TaskSpec
-	14, // 16: mobula.boundary.v1.Mutation.put:type_name -> mobula.boundary.v1.Put
-	17, // 17: mobula.boundary.v1.Mutation.refs:type_name -> mobula.boundary.v1.Refs
-	19, // 18: mobula.boundary.v1.Mutation.cancel:type_name -> mobula.boundary.v1.Cancel
-	20, // 19: mobula.boundary.v1.Mutation.export:type_name -> mobula.boundary.v1.Export
-	21, // 20: mobula.boundary.v1.Mutation.kill_actor:type_name -> mobula.boundary.v1.KillActor
-	18, // 21: mobula.boundary.v1.Mutation.actor_handles:type_name -> mobula.boundary.v1.ActorHandles
-	54, // 22: mobula.boundary.v1.Mutation.done:type_name -> mobula.boundary.v1.TaskDone
-	15, // 23: mobula.boundary.v1.Mutation.item:type_name -> mobula.boundary.v1.GeneratorItem
-	16, // 24: mobula.boundary.v1.Mutation.consumed:type_name -> mobula.boundary.v1.StreamConsumed
-	10, // 25: mobula.boundary.v1.Put.value:type_name -> mobula.boundary.v1.Value
-	10, // 26: mobula.boundary.v1.GeneratorItem.value:type_name -> mobula.boundary.v1.Value
-	2,  // 27: mobula.boundary.v1.TaskSpec.type:type_name -> mobula.boundary.v1.TaskType
-	12, // 28: mobula.boundary.v1.TaskSpec.args:type_name -> mobula.boundary.v1.Arg
-	22, // 29: mobula.boundary.v1.TaskSpec.resources:type_name -> mobula.boundary.v1.Resource
-	25, // 30: mobula.boundary.v1.TaskSpec.actor:type_name -> mobula.boundary.v1.ActorCreation
-	24, // 31: mobula.boundary.v1.ActorCreation.groups:type_name -> mobula.boundary.v1.ConcurrencyGroup
-	22, // 32: mobula.boundary.v1.ActorCreation.placement_resources:type_name -> mobula.boundary.v1.Resource
-	28, // 33: mobula.boundary.v1.Request.get:type_name -> mobula.boundary.v1.Get
-	30, // 34: mobula.boundary.v1.Request.wait:type_name -> mobula.boundary.v1.Wait
-	35, // 35: mobula.boundary.v1.Request.allocate:type_name -> mobula.boundary.v1.Allocate
-	36, // 36: mobula.boundary.v1.Request.register_actor:type_name -> mobula.boundary.v1.RegisterActor
-	37, // 37: mobula.boundary.v1.Request.lookup_actor:type_name -> mobula.boundary.v1.LookupActor
-	41, // 38: mobula.boundary.v1.Request.kv_get:type_name -> mobula.boundary.v1.KvGet
-	43, // 39: mobula.boundary.v1.Request.cluster_info:type_name -> mobula.boundary.v1.ClusterInfo
-	48, // 40: mobula.boundary.v1.Request.abandon:type_name -> mobula.boundary.v1.Abandon
-	39, // 41: mobula.boundary.v1.Request.list_named_actors:type_name -> mobula.boundary.v1.ListNamedActors
-	49, // 42: mobula.boundary.v1.Request.sync:type_name -> mobula.boundary.v1.Sync
-	32, // 43: mobula.boundary.v1.Request.next_items:type_name -> mobula.boundary.v1.NextItems
-	34, // 44: mobula.boundary.v1.Request.demand:type_name -> mobula.boundary.v1.Demand
-	45, // 45: mobula.boundary.v1.Request.task_events:type_name -> mobula.boundary.v1.TaskEvents
-	3,  // 46: mobula.boundary.v1.Reply.error_kind:type_name -> mobula.boundary.v1.ErrorKind
-	29, // 47: mobula.boundary.v1.Reply.get:type_name -> mobula.boundary.v1.GetReply
-	31, // 48: mobula.boundary.v1.Reply.wait:type_name -> mobula.boundary.v1.WaitReply
-	11, // 49: mobula.boundary.v1.Reply.allocate:type_name -> mobula.boundary.v1.Block
-	38, // 50: mobula.boundary.v1.Reply.actor:type_name -> mobula.boundary.v1.ActorInfo
-	42, // 51: mobula.boundary.v1.Reply.kv:type_name -> mobula.boundary.v1.KvValue
-	44, // 52: mobula.boundary.v1.Reply.cluster_info:type_name -> mobula.boundary.v1.ClusterInfoReply
-	40, // 53: mobula.boundary.v1.Reply.named_actors:type_name -> mobula.boundary.v1.NamedActors
-	33, // 54: mobula.boundary.v1.Reply.items:type_name -> mobula.boundary.v1.ItemsReply
-	46, // 55: mobula.boundary.v1.Reply.task_events:type_name -> mobula.boundary.v1.TaskEventsReply
-	10, // 56: mobula.boundary.v1.GetReply.values:type_name -> mobula.boundary.v1.Value
-	10, // 57: mobula.boundary.v1.ItemsReply.values:type_name -> mobula.boundary.v1.Value
-	23, // 58: mobula.boundary.v1.RegisterActor.spec:type_name -> mobula.boundary.v1.TaskSpec
-	22, // 59: mobula.boundary.v1.ClusterInfoReply.total:type_name -> mobula.boundary.v1.Resource
-	22, // 60: mobula.boundary.v1.ClusterInfoReply.available:type_name -> mobula.boundary.v1.Resource
-	47, // 61: mobula.boundary.v1.TaskEventsReply.events:type_name -> mobula.boundary.v1.TaskEvent
-	2,  // 62: mobula.boundary.v1.TaskEvent.type:type_name -> mobula.boundary.v1.TaskType
-	4,  // 63: mobula.boundary.v1.TaskEvent.end:type_name -> mobula.boundary.v1.TaskEnd
-	23, // 64: mobula.boundary.v1.RunTask.spec:type_name -> mobula.boundary.v1.TaskSpec
-	10, // 65: mobula.boundary.v1.RunTask.function:type_name -> mobula.boundary.v1.Value
-	5,  // 66: mobula.boundary.v1.TaskDone.outcome:type_name -> mobula.boundary.v1.Outcome
-	10, // 67: mobula.boundary.v1.TaskDone.returns:type_name -> mobula.boundary.v1.Value
-	10, // 68: mobula.boundary.v1.TaskDone.error:type_name -> mobula.boundary.v1.Value
-	6,  // 69: mobula.boundary.v1.Boundary.Lane:input_type -> mobula.boundary.v1.FromShim
-	57, // 70: mobula.boundary.v1.Boundary.IsTaskCanceled:input_type -> mobula.boundary.v1.IsTaskCanceledRequest
-	59, // 71: mobula.boundary.v1.Boundary.Inspect:input_type -> mobula.boundary.v1.InspectRequest
-	7,  // 72: mobula.boundary.v1.Boundary.Lane:output_type -> mobula.boundary.v1.ToShim
-	58, // 73: mobula.boundary.v1.Boundary.IsTaskCanceled:output_type -> mobula.boundary.v1.IsTaskCanceledReply
-	60, // 74: mobula.boundary.v1.Boundary.Inspect:output_type -> mobula.boundary.v1.InspectReply
-	72, // [72:75] is the sub-list for method output_type
-	69, // [69:72] is the sub-list for method input_type
-	69, // [69:69] is the sub-list for extension type_name
-	69, // [69:69] is the sub-list for extension extendee
-	0,  // [0:69] is the sub-list for field type_name
+	13, // 13: mobula.boundary.v1.Value.block:type_name -> mobula.boundary.v1.Block
+	12, // 14: mobula.boundary.v1.Arg.value:type_name -> mobula.boundary.v1.Value
+	26, // 15: mobula.boundary.v1.Mutation.submit:type_name -> mobula.boundary.v1.TaskSpec
+	16, // 16: mobula.boundary.v1.Mutation.put:type_name -> mobula.boundary.v1.Put
+	19, // 17: mobula.boundary.v1.Mutation.refs:type_name -> mobula.boundary.v1.Refs
+	22, // 18: mobula.boundary.v1.Mutation.cancel:type_name -> mobula.boundary.v1.Cancel
+	23, // 19: mobula.boundary.v1.Mutation.export:type_name -> mobula.boundary.v1.Export
+	24, // 20: mobula.boundary.v1.Mutation.kill_actor:type_name -> mobula.boundary.v1.KillActor
+	21, // 21: mobula.boundary.v1.Mutation.actor_handles:type_name -> mobula.boundary.v1.ActorHandles
+	66, // 22: mobula.boundary.v1.Mutation.done:type_name -> mobula.boundary.v1.TaskDone
+	17, // 23: mobula.boundary.v1.Mutation.item:type_name -> mobula.boundary.v1.GeneratorItem
+	18, // 24: mobula.boundary.v1.Mutation.consumed:type_name -> mobula.boundary.v1.StreamConsumed
+	20, // 25: mobula.boundary.v1.Mutation.await_group:type_name -> mobula.boundary.v1.AwaitGroup
+	12, // 26: mobula.boundary.v1.Put.value:type_name -> mobula.boundary.v1.Value
+	12, // 27: mobula.boundary.v1.GeneratorItem.value:type_name -> mobula.boundary.v1.Value
+	12, // 28: mobula.boundary.v1.AwaitGroup.value:type_name -> mobula.boundary.v1.Value
+	2,  // 29: mobula.boundary.v1.TaskSpec.type:type_name -> mobula.boundary.v1.TaskType
+	14, // 30: mobula.boundary.v1.TaskSpec.args:type_name -> mobula.boundary.v1.Arg
+	25, // 31: mobula.boundary.v1.TaskSpec.resources:type_name -> mobula.boundary.v1.Resource
+	31, // 32: mobula.boundary.v1.TaskSpec.actor:type_name -> mobula.boundary.v1.ActorCreation
+	27, // 33: mobula.boundary.v1.TaskSpec.placement:type_name -> mobula.boundary.v1.Placement
+	28, // 34: mobula.boundary.v1.TaskSpec.labels:type_name -> mobula.boundary.v1.LabelSelector
+	29, // 35: mobula.boundary.v1.LabelSelector.matches:type_name -> mobula.boundary.v1.LabelMatch
+	30, // 36: mobula.boundary.v1.ActorCreation.groups:type_name -> mobula.boundary.v1.ConcurrencyGroup
+	25, // 37: mobula.boundary.v1.ActorCreation.placement_resources:type_name -> mobula.boundary.v1.Resource
+	34, // 38: mobula.boundary.v1.Request.get:type_name -> mobula.boundary.v1.Get
+	36, // 39: mobula.boundary.v1.Request.wait:type_name -> mobula.boundary.v1.Wait
+	41, // 40: mobula.boundary.v1.Request.allocate:type_name -> mobula.boundary.v1.Allocate
+	42, // 41: mobula.boundary.v1.Request.register_actor:type_name -> mobula.boundary.v1.RegisterActor
+	43, // 42: mobula.boundary.v1.Request.lookup_actor:type_name -> mobula.boundary.v1.LookupActor
+	47, // 43: mobula.boundary.v1.Request.kv_get:type_name -> mobula.boundary.v1.KvGet
+	49, // 44: mobula.boundary.v1.Request.cluster_info:type_name -> mobula.boundary.v1.ClusterInfo
+	60, // 45: mobula.boundary.v1.Request.abandon:type_name -> mobula.boundary.v1.Abandon
+	45, // 46: mobula.boundary.v1.Request.list_named_actors:type_name -> mobula.boundary.v1.ListNamedActors
+	61, // 47: mobula.boundary.v1.Request.sync:type_name -> mobula.boundary.v1.Sync
+	38, // 48: mobula.boundary.v1.Request.next_items:type_name -> mobula.boundary.v1.NextItems
+	40, // 49: mobula.boundary.v1.Request.demand:type_name -> mobula.boundary.v1.Demand
+	57, // 50: mobula.boundary.v1.Request.task_events:type_name -> mobula.boundary.v1.TaskEvents
+	52, // 51: mobula.boundary.v1.Request.create_group:type_name -> mobula.boundary.v1.CreateGroup
+	53, // 52: mobula.boundary.v1.Request.remove_group:type_name -> mobula.boundary.v1.RemoveGroup
+	54, // 53: mobula.boundary.v1.Request.find_groups:type_name -> mobula.boundary.v1.FindGroups
+	3,  // 54: mobula.boundary.v1.Reply.error_kind:type_name -> mobula.boundary.v1.ErrorKind
+	35, // 55: mobula.boundary.v1.Reply.get:type_name -> mobula.boundary.v1.GetReply
+	37, // 56: mobula.boundary.v1.Reply.wait:type_name -> mobula.boundary.v1.WaitReply
+	13, // 57: mobula.boundary.v1.Reply.allocate:type_name -> mobula.boundary.v1.Block
+	44, // 58: mobula.boundary.v1.Reply.actor:type_name -> mobula.boundary.v1.ActorInfo
+	48, // 59: mobula.boundary.v1.Reply.kv:type_name -> mobula.boundary.v1.KvValue
+	50, // 60: mobula.boundary.v1.Reply.cluster_info:type_name -> mobula.boundary.v1.ClusterInfoReply
+	46, // 61: mobula.boundary.v1.Reply.named_actors:type_name -> mobula.boundary.v1.NamedActors
+	39, // 62: mobula.boundary.v1.Reply.items:type_name -> mobula.boundary.v1.ItemsReply
+	58, // 63: mobula.boundary.v1.Reply.task_events:type_name -> mobula.boundary.v1.TaskEventsReply
+	55, // 64: mobula.boundary.v1.Reply.groups:type_name -> mobula.boundary.v1.Groups
+	12, // 65: mobula.boundary.v1.GetReply.values:type_name -> mobula.boundary.v1.Value
+	12, // 66: mobula.boundary.v1.ItemsReply.values:type_name -> mobula.boundary.v1.Value
+	26, // 67: mobula.boundary.v1.RegisterActor.spec:type_name -> mobula.boundary.v1.TaskSpec
+	25, // 68: mobula.boundary.v1.ClusterInfoReply.total:type_name -> mobula.boundary.v1.Resource
+	25, // 69: mobula.boundary.v1.ClusterInfoReply.available:type_name -> mobula.boundary.v1.Resource
+	25, // 70: mobula.boundary.v1.ClusterInfoReply.groups_total:type_name -> mobula.boundary.v1.Resource
+	25, // 71: mobula.boundary.v1.ClusterInfoReply.groups_available:type_name -> mobula.boundary.v1.Resource
+	73, // 72: mobula.boundary.v1.ClusterInfoReply.labels:type_name -> mobula.boundary.v1.ClusterInfoReply.LabelsEntry
+	25, // 73: mobula.boundary.v1.GroupBundle.resources:type_name -> mobula.boundary.v1.Resource
+	28, // 74: mobula.boundary.v1.GroupBundle.labels:type_name -> mobula.boundary.v1.LabelSelector
+	4,  // 75: mobula.boundary.v1.CreateGroup.strategy:type_name -> mobula.boundary.v1.PlacementStrategy
+	51, // 76: mobula.boundary.v1.CreateGroup.bundles:type_name -> mobula.boundary.v1.GroupBundle
+	56, // 77: mobula.boundary.v1.Groups.groups:type_name -> mobula.boundary.v1.GroupInfo
+	4,  // 78: mobula.boundary.v1.GroupInfo.strategy:type_name -> mobula.boundary.v1.PlacementStrategy
+	51, // 79: mobula.boundary.v1.GroupInfo.bundles:type_name -> mobula.boundary.v1.GroupBundle
+	5,  // 80: mobula.boundary.v1.GroupInfo.state:type_name -> mobula.boundary.v1.GroupState
+	59, // 81: mobula.boundary.v1.TaskEventsReply.events:type_name -> mobula.boundary.v1.TaskEvent
+	2,  // 82: mobula.boundary.v1.TaskEvent.type:type_name -> mobula.boundary.v1.TaskType
+	6,  // 83: mobula.boundary.v1.TaskEvent.end:type_name -> mobula.boundary.v1.TaskEnd
+	26, // 84: mobula.boundary.v1.RunTask.spec:type_name -> mobula.boundary.v1.TaskSpec
+	12, // 85: mobula.boundary.v1.RunTask.function:type_name -> mobula.boundary.v1.Value
+	7,  // 86: mobula.boundary.v1.TaskDone.outcome:type_name -> mobula.boundary.v1.Outcome
+	12, // 87: mobula.boundary.v1.TaskDone.returns:type_name -> mobula.boundary.v1.Value
+	12, // 88: mobula.boundary.v1.TaskDone.error:type_name -> mobula.boundary.v1.Value
+	8,  // 89: mobula.boundary.v1.Boundary.Lane:input_type -> mobula.boundary.v1.FromShim
+	69, // 90: mobula.boundary.v1.Boundary.IsTaskCanceled:input_type -> mobula.boundary.v1.IsTaskCanceledRequest
+	71, // 91: mobula.boundary.v1.Boundary.Inspect:input_type -> mobula.boundary.v1.InspectRequest
+	9,  // 92: mobula.boundary.v1.Boundary.Lane:output_type -> mobula.boundary.v1.ToShim
+	70, // 93: mobula.boundary.v1.Boundary.IsTaskCanceled:output_type -> mobula.boundary.v1.IsTaskCanceledReply
+	72, // 94: mobula.boundary.v1.Boundary.Inspect:output_type -> mobula.boundary.v1.InspectReply
+	92, // [92:95] is the sub-list for method output_type
+	89, // [89:92] is the sub-list for method input_type
+	89, // [89:89] is the sub-list for extension type_name
+	89, // [89:89] is the sub-list for extension extendee
+	0,  // [0:89] is the sub-list for field type_name
 }
 
 func init() { file_boundary_proto_init() }
@@ -5281,9 +6225,10 @@ func file_boundary_proto_init() {
 		(*Mutation_Discard)(nil),
 		(*Mutation_Item)(nil),
 		(*Mutation_Consumed)(nil),
+		(*Mutation_AwaitGroup)(nil),
 		(*Mutation_DropStreams)(nil),
 	}
-	file_boundary_proto_msgTypes[20].OneofWrappers = []any{
+	file_boundary_proto_msgTypes[24].OneofWrappers = []any{
 		(*Request_Get)(nil),
 		(*Request_Wait)(nil),
 		(*Request_Allocate)(nil),
@@ -5297,8 +6242,11 @@ func file_boundary_proto_init() {
 		(*Request_NextItems)(nil),
 		(*Request_Demand)(nil),
 		(*Request_TaskEvents)(nil),
+		(*Request_CreateGroup)(nil),
+		(*Request_RemoveGroup)(nil),
+		(*Request_FindGroups)(nil),
 	}
-	file_boundary_proto_msgTypes[21].OneofWrappers = []any{
+	file_boundary_proto_msgTypes[25].OneofWrappers = []any{
 		(*Reply_Get)(nil),
 		(*Reply_Wait)(nil),
 		(*Reply_Allocate)(nil),
@@ -5308,14 +6256,15 @@ func file_boundary_proto_init() {
 		(*Reply_NamedActors)(nil),
 		(*Reply_Items)(nil),
 		(*Reply_TaskEvents)(nil),
+		(*Reply_Groups)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_boundary_proto_rawDesc), len(file_boundary_proto_rawDesc)),
-			NumEnums:      6,
-			NumMessages:   55,
+			NumEnums:      8,
+			NumMessages:   66,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -16,6 +16,7 @@ from mobula._core import ids
 from mobula.actor_handle import ActorHandle, ActorMethod
 from mobula.class_description import Description, decode, describe
 from mobula.options import check_actor_options
+from mobula.placement import Places
 from mobula.remote_function import export_bytes
 from mobula.strategies import spec_fields
 from mobula.task_spec import call_fields, resource_list, resources, retries
@@ -225,7 +226,8 @@ class Creation:
 
         options, description = self.options, self.description
         held, placed = actor_resources(options)
-        return pb.TaskSpec(
+        place = Places(options, (held, placed), description.class_name).fields()
+        spec = pb.TaskSpec(
             type=pb.ACTOR_CREATION_TASK,
             name=f"{description.class_name}.__init__",
             function_id=function_id,
@@ -233,7 +235,7 @@ class Creation:
             resources=resource_list(held),
             depth=1,
             runtime_env=runtime_env.encode(options.get("runtime_env")),
-            **spec_fields(options.get("scheduling_strategy")),
+            **spec_fields(options),
             no_events=not description.events,
             actor=pb.ActorCreation(
                 max_restarts=retries(options, keyword="max_restarts", default=0),
@@ -249,7 +251,8 @@ class Creation:
                 placement_resources=resource_list(placed),
                 out_of_order=self.out_of_order,
             ),
-        ).SerializeToString()
+        )
+        return spec.SerializeToString() + place
 
 
 def actor_resources(options: Mapping[str, Any]) -> tuple[dict[str, float], dict[str, float]]:

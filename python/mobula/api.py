@@ -165,13 +165,22 @@ def get_actor(name: str, namespace: str | None = None) -> ActorHandle[Any]:
 
 
 def cluster_resources() -> dict[str, float]:
-    """What the session has in all, by resource. Raises RaySystemError where no session runs."""
-    return {one.name: one.amount for one in _cluster_info().total}
+    """What the session has in all, by resource. Raises RaySystemError where no session runs.
+
+    What placement groups have reserved is also listed under names of their own, like "CPU_group_<id>" and, for each bundle,
+    "CPU_group_0_<id>".
+    """
+    info = _cluster_info()
+    return {one.name: one.amount for one in (*info.total, *info.groups_total)}
 
 
 def available_resources() -> dict[str, float]:
-    """What is free now, by resource; what is used up is not listed. Raises RaySystemError where no session runs."""
-    return {one.name: one.amount for one in _cluster_info().available if one.amount}
+    """What is free now, by resource; what is used up is not listed. Raises RaySystemError where no session runs.
+
+    What a placement group has reserved is free in it, under names of its own, and for nobody else.
+    """
+    info = _cluster_info()
+    return {one.name: one.amount for one in (*info.available, *info.groups_available) if one.amount}
 
 
 def nodes() -> list[dict[str, Any]]:
@@ -179,9 +188,8 @@ def nodes() -> list[dict[str, Any]]:
     import socket
 
     process = _running()
-    total = cluster_resources()
+    info = _cluster_info()
     mine = session.started()
-    labels = mine.settings.labels if mine is not None else {}
     node_id = process.node_id.hex()
     return [
         {
@@ -201,8 +209,8 @@ def nodes() -> list[dict[str, Any]]:
             "DeathReason": 0,
             "DeathReasonMessage": "",
             "alive": True,
-            "Resources": total,
-            "Labels": {**labels, "ray.io/node-id": node_id},
+            "Resources": {one.name: one.amount for one in info.total},
+            "Labels": dict(info.labels),
         }
     ]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mobula.labels import selector_complaint
 from mobula.option_checks import (
     NONE,
     Option,
@@ -20,8 +21,13 @@ from mobula.option_checks import (
     text_pairs,
     whole_number,
 )
+from mobula.placement_group import PlacementGroup
 from mobula.runtime_env import check_runtime_env, refuse_runtime_env
-from mobula.strategies import NodeAffinitySchedulingStrategy
+from mobula.strategies import (
+    NodeAffinitySchedulingStrategy,
+    NodeLabelSchedulingStrategy,
+    PlacementGroupSchedulingStrategy,
+)
 
 Options = dict[str, Any]
 
@@ -50,6 +56,15 @@ def _fallback_complaint(value: list[Any] | None) -> str | None:
             raise TypeError(f"option 'fallback_strategy' is a list of dicts, not of {one!r}")
         if not one:
             return "an entry is empty"
+        for key in one:
+            if key != "label_selector":
+                return f"an entry has 'label_selector' and nothing else, not {key!r}"
+        selector = one["label_selector"]
+        if selector is not None and not isinstance(selector, dict):
+            return f"'label_selector' is a dict of label to condition, not {selector!r}"
+        sentence = selector_complaint(selector)
+        if sentence:
+            return sentence
     return None
 
 
@@ -93,7 +108,7 @@ _NUM_RETURNS = Option((int, str, NONE), _num_returns_complaint)
 _RETRY_EXCEPTIONS = Option((bool, list, tuple), exceptions_complaint)
 
 _COMMON: dict[str, Option] = {
-    "label_selector": text_pairs("label_selector"),
+    "label_selector": Option((dict, NONE), selector_complaint),
     "fallback_strategy": Option((list, NONE), _fallback_complaint),
     "accelerator_type": _TEXT,
     "memory": amount(),
@@ -101,12 +116,15 @@ _COMMON: dict[str, Option] = {
     "num_cpus": amount(),
     "num_gpus": amount(whole_above_one=True),
     "object_store_memory": whole_number(forever=False),
-    "placement_group": Option((str, NONE)),
+    "placement_group": Option((str, PlacementGroup, NONE)),
     "placement_group_bundle_index": Option((int,)),
     "placement_group_capture_child_tasks": _FLAG,
     "resources": Option((dict, NONE), custom_resources_complaint),
     "runtime_env": Option((dict, NONE), _runtime_env_complaint),
-    "scheduling_strategy": Option((str, NodeAffinitySchedulingStrategy, NONE), _strategy_complaint),
+    "scheduling_strategy": Option(
+        (str, PlacementGroupSchedulingStrategy, NodeAffinitySchedulingStrategy, NodeLabelSchedulingStrategy, NONE),
+        _strategy_complaint,
+    ),
     "enable_task_events": Option((bool,)),
     "_labels": text_pairs("_labels"),
 }
@@ -162,7 +180,7 @@ def check_task_options(options: Mapping[str, Any], *, in_options: bool, is_gener
         raise ValueError("option 'max_calls' belongs to @remote(...); .options() does not take it")
     if in_options and options.get("_num_objects_per_yield", 1) != 1:
         raise ValueError("option '_num_objects_per_yield' belongs to @remote(...); .options() does not take it")
-    _check_placement(options)
+    _check_placement(options, in_options=in_options)
     check_streaming(options.get("num_returns"), is_generator=is_generator)
     _refuse_common(options)
     _refuse_generator_tuning(options)
@@ -178,7 +196,7 @@ def check_actor_options(options: Mapping[str, Any], *, in_options: bool) -> None
         raise ValueError("option 'concurrency_groups' belongs to @remote(...); .options() does not take it")
     if options.get("get_if_exists") and not options.get("name"):
         raise ValueError("option 'get_if_exists' needs a name= to look for")
-    _check_placement(options)
+    _check_placement(options, in_options=in_options)
     _refuse_common(options)
     if options.get("enable_tensor_transport"):
         raise _missing("enable_tensor_transport", "passing tensors outside of the object store")
@@ -225,24 +243,21 @@ def _check(options: Mapping[str, Any], table: Mapping[str, Option], what: str) -
         option.check(keyword, value)
 
 
-def _check_placement(options: Mapping[str, Any]) -> None:
+def _check_placement(options: Mapping[str, Any], *, in_options: bool) -> None:
     group = options.get("placement_group", "default")
-    if group not in ("default", None) and options.get("scheduling_strategy") is not None:
+    given = isinstance(group, PlacementGroup)
+    if given and options.get("scheduling_strategy") is not None:
         raise ValueError("options 'placement_group' and 'scheduling_strategy' exclude each other: give the strategy only")
-    if group not in ("default", None):
-        raise ValueError(f"option 'placement_group': there is no placement group {group!r}")
-    if options.get("placement_group_bundle_index", -1) != -1:
+    if not given and group not in ("default", None):
+        raise ValueError(f"option 'placement_group': there is no placement group {group!r}: give what placement_group() returned")
+    # In .options() the group may be the decorator's: then the call checks it.
+    if not given and not in_options and options.get("placement_group_bundle_index", -1) != -1:
         raise ValueError("option 'placement_group_bundle_index' needs a placement group")
 
 
 def _refuse_common(options: Mapping[str, Any]) -> None:
-    for keyword, what in (
-        ("label_selector", "choosing nodes by label"),
-        ("fallback_strategy", "choosing nodes by label"),
-        ("_labels", "labels of tasks and actors"),
-    ):
-        if options.get(keyword):
-            raise _missing(keyword, what)
+    if options.get("_labels"):
+        raise _missing("_labels", "labels of tasks and actors")
     refuse_runtime_env(options.get("runtime_env"))
 
 

@@ -18,9 +18,10 @@ from mobula import arguments, session
 from mobula._core import ids
 from mobula.object_ref import ObjectRef
 from mobula.options import check_task_options
+from mobula.placement import Places
 from mobula.returns import returns_of
 from mobula.signatures import Fitting, shape_of
-from mobula.task_spec import call_fields, task_template
+from mobula.task_spec import call_fields, resources, task_template
 
 if TYPE_CHECKING:
     from mobula._core.process import Process
@@ -192,6 +193,8 @@ def _caller(self: RemoteFunction[P, R], options: Mapping[str, Any]) -> RemoteCal
     check = self._fitting.check
     name = f"{self._module}.{self._name}"
     template = b""
+    needs = resources(options, default_cpus=1)
+    places = Places(options, (needs, needs), self._name)
 
     def remote(*args: Any, **kwargs: Any) -> Any:
         nonlocal template
@@ -201,13 +204,15 @@ def _caller(self: RemoteFunction[P, R], options: Mapping[str, Any]) -> RemoteCal
             self._attach(process)
             template = task_template(options, name=self._name, function_id=self._id, returns=returns)
         if args or kwargs:
+            place = places.fields()
             fields, keep = arguments.encode(process, args, kwargs, name)
             task_id = process.new_task_id(None)
-            process.submit_encoded(call_fields(process, task_id) + template + fields)
+            process.submit_encoded(call_fields(process, task_id) + template + place + fields)
             del keep
         else:
+            place = places.fields()
             task_id = process.new_task_id(None)
-            process.submit_encoded(call_fields(process, task_id) + template)
+            process.submit_encoded(call_fields(process, task_id) + template + place)
         return handles(process, task_id)
 
     return cast("RemoteCall[P, R]", functools.wraps(self._function)(remote))

@@ -89,8 +89,9 @@ class RuntimeContext:
         return {} if task is None else dict(task.resources)
 
     def get_placement_group_id(self) -> str | None:
-        """None: there are no placement groups yet."""
-        return None
+        """The placement group that the code runs in; None outside of groups, and in the driver."""
+        group, _ = task_context.placement()
+        return group.hex() if group else None
 
     def get_runtime_env_string(self) -> str:
         """The runtime environment of the code that asks, as JSON."""
@@ -106,9 +107,9 @@ class RuntimeContext:
 
     def get_node_labels(self) -> dict[str, str]:
         """The labels that init was given, and the node's id."""
-        mine = session.started()
-        given = mine.settings.labels if mine is not None else {}
-        return {**given, "ray.io/node-id": self.get_node_id()}
+        from mobula._core.pb import boundary_pb2 as pb
+
+        return dict(session.process().request(pb.Request(cluster_info=pb.ClusterInfo())).cluster_info.labels)
 
     def get_accelerator_ids(self) -> dict[str, list[str]]:
         """Devices that the task or actor may use, by kind."""
@@ -171,13 +172,15 @@ class RuntimeContext:
 
     @property
     def current_placement_group_id(self) -> PlacementGroupID:
-        """Nil: there are no placement groups yet."""
-        return PlacementGroupID.nil()
+        """The placement group, as an id; nil outside of groups."""
+        group, _ = task_context.placement()
+        return PlacementGroupID(group) if group else PlacementGroupID.nil()
 
     @property
     def should_capture_child_tasks_in_placement_group(self) -> bool:
-        """False: there are no placement groups yet."""
-        return False
+        """Whether what is submitted here without a strategy of its own runs in the caller's placement group."""
+        _, captures = task_context.placement()
+        return captures
 
     @property
     def gcs_address(self) -> str:

@@ -163,7 +163,7 @@ def _start(settings: Settings) -> None:
             log_to_driver=settings.log_to_driver,
             temp_dir=settings.temp_dir,
             env=settings.env_vars,
-            options={"runtime_env": environment},
+            options={"runtime_env": environment, "labels": settings.labels},
         )
     )
     try:

@@ -72,7 +72,7 @@ def task_template(options: Mapping[str, Any], *, name: str, function_id: bytes, 
         retry_allowlist=allowlist,
         depth=1,
         runtime_env=runtime_env.encode(options.get("runtime_env")),
-        **spec_fields(options.get("scheduling_strategy")),
+        **spec_fields(options),
         max_calls=options.get("max_calls") or 0,
         no_events=options.get("enable_task_events") is False,
     ).SerializeToString()

@@ -63,8 +63,6 @@ class Plain:
 @pytest.mark.parametrize(
     "given",
     [
-        {"label_selector": {"zone": "a"}},
-        {"fallback_strategy": [{"label_selector": {}}]},
         {"_labels": {"a": "b"}},
         {"runtime_env": {"pip": ["numpy"]}},
         {"runtime_env": {"working_dir": "/tmp"}},
@@ -88,7 +86,7 @@ def test_streaming_is_for_generators_and_wrong_for_others(value: str) -> None:
 
 @pytest.mark.parametrize(
     "given",
-    [{"enable_tensor_transport": True}, {"_actor_generator_backpressure_num_objects": 2}, {"label_selector": {"a": "b"}}],
+    [{"enable_tensor_transport": True}, {"_actor_generator_backpressure_num_objects": 2}, {"_labels": {"a": "b"}}],
     ids=str,
 )
 def test_missing_features_of_actors_are_refused_by_name(given: dict[str, Any]) -> None:

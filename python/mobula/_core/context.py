@@ -13,6 +13,8 @@ from types import MappingProxyType
 from typing import Final
 
 _NOTHING: Final[Mapping[str, float]] = MappingProxyType({})
+#: Outside of all placement groups.
+NO_GROUP: Final = (b"", False)
 
 
 class TaskContext:
@@ -48,7 +50,7 @@ class TaskContext:
         function_name: str = "",
         job_id: bytes = b"",
         resources: Mapping[str, float] = _NOTHING,
-        placement: bytes = b"",
+        placement: tuple[bytes, bool] = NO_GROUP,
     ) -> None:
         self.task_id = task_id
         self.task_name = task_name
@@ -60,6 +62,7 @@ class TaskContext:
         self.function_name = function_name
         self.job_id = job_id
         self.resources = resources
+        #: The placement group it runs in, b"" for none, and whether what it submits without saying where runs there too.
         self.placement = placement
         #: It was told of its cancel by other means than its flag; see `knows_canceled`.
         self.told = False
@@ -78,6 +81,8 @@ current: ContextVar[TaskContext | None] = ContextVar("mobula_task", default=None
 current_task = current
 
 _get = current.get
+# The place of this process's actor, for code of it that belongs to no task.
+_of_actor = NO_GROUP
 # Set by the process when it attaches and when it closes. `_words` is the cancel page; without one the question is asked.
 _words: memoryview | None = None
 _ask: Callable[[TaskContext], bool] | None = None
@@ -138,6 +143,18 @@ def _slowly(context: TaskContext | None) -> bool:
     if _ask(context):
         context.told = True
     return context.told
+
+
+def placement() -> tuple[bytes, bool]:
+    """The placement group of the calling code, b"" for none, and whether it captures what is submitted here."""
+    context = _get()
+    return _of_actor if context is None else context.placement
+
+
+def set_actor_placement(place: tuple[bytes, bool]) -> None:
+    """Says that this process hosts an actor, and where that lives."""
+    global _of_actor
+    _of_actor = place
 
 
 def attach_page(words: memoryview | None, ask: Callable[[TaskContext], bool] | None, *, is_worker: bool) -> None:

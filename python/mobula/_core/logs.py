@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from mobula._core.dedup import Deduplicator, Line, Rules, Shown
 from mobula._core.pb import boundary_pb2 as pb
 
+_YELLOW = "\x1b[33m"
 _CYAN = "\x1b[36m"
 _GREEN = "\x1b[32m"
 _RESET = "\x1b[0m"
@@ -27,8 +28,11 @@ def render(shown: Shown) -> str:
     if choice == "1":
         before = _BY_PROCESS[line.pid % len(_BY_PROCESS)]
     name = f"{line.name} " if line.name else ""
+    prefix = f"{before}({name}pid={line.pid}){after}"
+    if not line.pid:  # the core itself, as Ray's raylet has it
+        prefix = f"({line.name})" if choice == "0" else f"{_YELLOW}({line.name}){_RESET}"
     note = f"{_GREEN}{shown.note}{_RESET}" if shown.note and choice != "0" else shown.note
-    return f"{before}({name}pid={line.pid}){after} {line.text}{note}\n"
+    return f"{prefix} {line.text}{note}\n"
 
 
 def split(message: pb.LogLine) -> list[Line]:

@@ -31,7 +31,8 @@ class Shape:
         self.num_returns = spec.num_returns
         #: Whether its items are objects of their own.
         self.streams = bool(spec.streaming or spec.dynamic)
-        self.placement = spec.placement
+        #: The placement group, b"" for none, and whether it captures what is submitted there.
+        self.placement = (spec.placement.group_id, spec.placement.capture)
         self.runtime_env = spec.runtime_env
         #: What it holds while it runs. Not to be changed: shared by all runs.
         self.resources = {resource.name: resource.amount for resource in spec.resources}

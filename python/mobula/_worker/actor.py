@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from mobula._core.context import current
+from mobula._core.context import current, set_actor_placement
 from mobula._core.pb import boundary_pb2 as pb
 from mobula._worker import exiting
 from mobula._worker.exiting import ActorExit, AsyncActorExit, Departure
@@ -27,6 +27,7 @@ class Actor:
         self.namespace = spec.actor.namespace
         self.handle = spec.actor.handle  # what other processes make their handles from
         self.reconstructed = run.attempt > 0
+        self.placement = (spec.placement.group_id, spec.placement.capture)
         self.resources = {resource.name: resource.amount for resource in spec.resources}
         self.departure = Departure()
         self.instance: Any = None
@@ -75,6 +76,7 @@ def become(actor: Actor) -> None:
     """Make this worker the process of `actor`, for good."""
     global _current
     _current = actor
+    set_actor_placement(actor.placement)
 
 
 def exit_actor() -> None:

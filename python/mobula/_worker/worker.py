@@ -96,7 +96,7 @@ class Worker:
             function_name,
             self.process.job_id,
             resources,
-            shape.placement,
+            shape.placement if actor is None else actor.placement,
         )
 
 

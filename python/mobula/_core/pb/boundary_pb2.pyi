@@ -37,6 +37,19 @@ class ErrorKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_CANCELED: _ClassVar[ErrorKind]
     ERROR_INTERNAL: _ClassVar[ErrorKind]
 
+class PlacementStrategy(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PACK: _ClassVar[PlacementStrategy]
+    SPREAD: _ClassVar[PlacementStrategy]
+    STRICT_PACK: _ClassVar[PlacementStrategy]
+    STRICT_SPREAD: _ClassVar[PlacementStrategy]
+
+class GroupState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    GROUP_PENDING: _ClassVar[GroupState]
+    GROUP_CREATED: _ClassVar[GroupState]
+    GROUP_REMOVED: _ClassVar[GroupState]
+
 class TaskEnd(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     TASK_END_FINISHED: _ClassVar[TaskEnd]
@@ -69,6 +82,13 @@ ERROR_NOT_FOUND: ErrorKind
 ERROR_NAME_TAKEN: ErrorKind
 ERROR_CANCELED: ErrorKind
 ERROR_INTERNAL: ErrorKind
+PACK: PlacementStrategy
+SPREAD: PlacementStrategy
+STRICT_PACK: PlacementStrategy
+STRICT_SPREAD: PlacementStrategy
+GROUP_PENDING: GroupState
+GROUP_CREATED: GroupState
+GROUP_REMOVED: GroupState
 TASK_END_FINISHED: TaskEnd
 TASK_END_FAILED: TaskEnd
 TASK_END_CANCELED: TaskEnd
@@ -186,7 +206,7 @@ class Arg(_message.Message):
     def __init__(self, value: _Optional[_Union[Value, _Mapping]] = ..., ref: _Optional[bytes] = ..., keyword: _Optional[str] = ..., has_keyword: bool = ...) -> None: ...
 
 class Mutation(_message.Message):
-    __slots__ = ("submit", "put", "refs", "unpin", "cancel", "export", "kill_actor", "actor_handles", "done", "discard", "item", "consumed", "drop_streams")
+    __slots__ = ("submit", "put", "refs", "unpin", "cancel", "export", "kill_actor", "actor_handles", "done", "discard", "item", "consumed", "await_group", "drop_streams")
     SUBMIT_FIELD_NUMBER: _ClassVar[int]
     PUT_FIELD_NUMBER: _ClassVar[int]
     REFS_FIELD_NUMBER: _ClassVar[int]
@@ -199,6 +219,7 @@ class Mutation(_message.Message):
     DISCARD_FIELD_NUMBER: _ClassVar[int]
     ITEM_FIELD_NUMBER: _ClassVar[int]
     CONSUMED_FIELD_NUMBER: _ClassVar[int]
+    AWAIT_GROUP_FIELD_NUMBER: _ClassVar[int]
     DROP_STREAMS_FIELD_NUMBER: _ClassVar[int]
     submit: TaskSpec
     put: Put
@@ -212,8 +233,9 @@ class Mutation(_message.Message):
     discard: bytes
     item: GeneratorItem
     consumed: StreamConsumed
+    await_group: AwaitGroup
     drop_streams: bytes
-    def __init__(self, submit: _Optional[_Union[TaskSpec, _Mapping]] = ..., put: _Optional[_Union[Put, _Mapping]] = ..., refs: _Optional[_Union[Refs, _Mapping]] = ..., unpin: _Optional[bytes] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., export: _Optional[_Union[Export, _Mapping]] = ..., kill_actor: _Optional[_Union[KillActor, _Mapping]] = ..., actor_handles: _Optional[_Union[ActorHandles, _Mapping]] = ..., done: _Optional[_Union[TaskDone, _Mapping]] = ..., discard: _Optional[bytes] = ..., item: _Optional[_Union[GeneratorItem, _Mapping]] = ..., consumed: _Optional[_Union[StreamConsumed, _Mapping]] = ..., drop_streams: _Optional[bytes] = ...) -> None: ...
+    def __init__(self, submit: _Optional[_Union[TaskSpec, _Mapping]] = ..., put: _Optional[_Union[Put, _Mapping]] = ..., refs: _Optional[_Union[Refs, _Mapping]] = ..., unpin: _Optional[bytes] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., export: _Optional[_Union[Export, _Mapping]] = ..., kill_actor: _Optional[_Union[KillActor, _Mapping]] = ..., actor_handles: _Optional[_Union[ActorHandles, _Mapping]] = ..., done: _Optional[_Union[TaskDone, _Mapping]] = ..., discard: _Optional[bytes] = ..., item: _Optional[_Union[GeneratorItem, _Mapping]] = ..., consumed: _Optional[_Union[StreamConsumed, _Mapping]] = ..., await_group: _Optional[_Union[AwaitGroup, _Mapping]] = ..., drop_streams: _Optional[bytes] = ...) -> None: ...
 
 class Put(_message.Message):
     __slots__ = ("object_id", "value")
@@ -248,6 +270,16 @@ class Refs(_message.Message):
     added: bytes
     dropped: bytes
     def __init__(self, added: _Optional[bytes] = ..., dropped: _Optional[bytes] = ...) -> None: ...
+
+class AwaitGroup(_message.Message):
+    __slots__ = ("group_id", "object_id", "value")
+    GROUP_ID_FIELD_NUMBER: _ClassVar[int]
+    OBJECT_ID_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    group_id: bytes
+    object_id: bytes
+    value: Value
+    def __init__(self, group_id: _Optional[bytes] = ..., object_id: _Optional[bytes] = ..., value: _Optional[_Union[Value, _Mapping]] = ...) -> None: ...
 
 class ActorHandles(_message.Message):
     __slots__ = ("added", "dropped")
@@ -294,7 +326,7 @@ class Resource(_message.Message):
     def __init__(self, name: _Optional[str] = ..., amount: _Optional[float] = ...) -> None: ...
 
 class TaskSpec(_message.Message):
-    __slots__ = ("type", "task_id", "parent_task_id", "name", "function_id", "method", "args", "num_returns", "resources", "max_retries", "retry_exceptions", "retry_allowlist", "actor_id", "concurrency_group", "actor", "depth", "runtime_env", "placement", "no_events", "node", "node_soft", "max_calls", "streaming", "dynamic", "backpressure", "told")
+    __slots__ = ("type", "task_id", "parent_task_id", "name", "function_id", "method", "args", "num_returns", "resources", "max_retries", "retry_exceptions", "retry_allowlist", "actor_id", "concurrency_group", "actor", "depth", "runtime_env", "no_events", "placement", "labels", "node", "node_soft", "max_calls", "streaming", "dynamic", "backpressure", "told")
     TYPE_FIELD_NUMBER: _ClassVar[int]
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     PARENT_TASK_ID_FIELD_NUMBER: _ClassVar[int]
@@ -312,8 +344,9 @@ class TaskSpec(_message.Message):
     ACTOR_FIELD_NUMBER: _ClassVar[int]
     DEPTH_FIELD_NUMBER: _ClassVar[int]
     RUNTIME_ENV_FIELD_NUMBER: _ClassVar[int]
-    PLACEMENT_FIELD_NUMBER: _ClassVar[int]
     NO_EVENTS_FIELD_NUMBER: _ClassVar[int]
+    PLACEMENT_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
     NODE_FIELD_NUMBER: _ClassVar[int]
     NODE_SOFT_FIELD_NUMBER: _ClassVar[int]
     MAX_CALLS_FIELD_NUMBER: _ClassVar[int]
@@ -338,8 +371,9 @@ class TaskSpec(_message.Message):
     actor: ActorCreation
     depth: int
     runtime_env: bytes
-    placement: bytes
     no_events: bool
+    placement: Placement
+    labels: _containers.RepeatedCompositeFieldContainer[LabelSelector]
     node: bytes
     node_soft: bool
     max_calls: int
@@ -347,7 +381,32 @@ class TaskSpec(_message.Message):
     dynamic: bool
     backpressure: int
     told: bool
-    def __init__(self, type: _Optional[_Union[TaskType, str]] = ..., task_id: _Optional[bytes] = ..., parent_task_id: _Optional[bytes] = ..., name: _Optional[str] = ..., function_id: _Optional[bytes] = ..., method: _Optional[str] = ..., args: _Optional[_Iterable[_Union[Arg, _Mapping]]] = ..., num_returns: _Optional[int] = ..., resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., max_retries: _Optional[int] = ..., retry_exceptions: bool = ..., retry_allowlist: _Optional[bytes] = ..., actor_id: _Optional[bytes] = ..., concurrency_group: _Optional[str] = ..., actor: _Optional[_Union[ActorCreation, _Mapping]] = ..., depth: _Optional[int] = ..., runtime_env: _Optional[bytes] = ..., placement: _Optional[bytes] = ..., no_events: bool = ..., node: _Optional[bytes] = ..., node_soft: bool = ..., max_calls: _Optional[int] = ..., streaming: bool = ..., dynamic: bool = ..., backpressure: _Optional[int] = ..., told: bool = ...) -> None: ...
+    def __init__(self, type: _Optional[_Union[TaskType, str]] = ..., task_id: _Optional[bytes] = ..., parent_task_id: _Optional[bytes] = ..., name: _Optional[str] = ..., function_id: _Optional[bytes] = ..., method: _Optional[str] = ..., args: _Optional[_Iterable[_Union[Arg, _Mapping]]] = ..., num_returns: _Optional[int] = ..., resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., max_retries: _Optional[int] = ..., retry_exceptions: bool = ..., retry_allowlist: _Optional[bytes] = ..., actor_id: _Optional[bytes] = ..., concurrency_group: _Optional[str] = ..., actor: _Optional[_Union[ActorCreation, _Mapping]] = ..., depth: _Optional[int] = ..., runtime_env: _Optional[bytes] = ..., no_events: bool = ..., placement: _Optional[_Union[Placement, _Mapping]] = ..., labels: _Optional[_Iterable[_Union[LabelSelector, _Mapping]]] = ..., node: _Optional[bytes] = ..., node_soft: bool = ..., max_calls: _Optional[int] = ..., streaming: bool = ..., dynamic: bool = ..., backpressure: _Optional[int] = ..., told: bool = ...) -> None: ...
+
+class Placement(_message.Message):
+    __slots__ = ("group_id", "bundle", "capture")
+    GROUP_ID_FIELD_NUMBER: _ClassVar[int]
+    BUNDLE_FIELD_NUMBER: _ClassVar[int]
+    CAPTURE_FIELD_NUMBER: _ClassVar[int]
+    group_id: bytes
+    bundle: int
+    capture: bool
+    def __init__(self, group_id: _Optional[bytes] = ..., bundle: _Optional[int] = ..., capture: bool = ...) -> None: ...
+
+class LabelSelector(_message.Message):
+    __slots__ = ("matches",)
+    MATCHES_FIELD_NUMBER: _ClassVar[int]
+    matches: _containers.RepeatedCompositeFieldContainer[LabelMatch]
+    def __init__(self, matches: _Optional[_Iterable[_Union[LabelMatch, _Mapping]]] = ...) -> None: ...
+
+class LabelMatch(_message.Message):
+    __slots__ = ("key", "values")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    NOT_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    values: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, key: _Optional[str] = ..., values: _Optional[_Iterable[str]] = ..., **kwargs) -> None: ...
 
 class ConcurrencyGroup(_message.Message):
     __slots__ = ("name", "max_concurrency")
@@ -386,7 +445,7 @@ class ActorCreation(_message.Message):
     def __init__(self, max_restarts: _Optional[int] = ..., max_concurrency: _Optional[int] = ..., is_asyncio: bool = ..., groups: _Optional[_Iterable[_Union[ConcurrencyGroup, _Mapping]]] = ..., name: _Optional[str] = ..., namespace: _Optional[str] = ..., detached: bool = ..., max_pending_calls: _Optional[int] = ..., handle: _Optional[bytes] = ..., class_name: _Optional[str] = ..., placement_resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., out_of_order: bool = ...) -> None: ...
 
 class Request(_message.Message):
-    __slots__ = ("id", "get", "wait", "allocate", "register_actor", "lookup_actor", "kv_get", "cluster_info", "abandon", "list_named_actors", "sync", "next_items", "demand", "task_events")
+    __slots__ = ("id", "get", "wait", "allocate", "register_actor", "lookup_actor", "kv_get", "cluster_info", "abandon", "list_named_actors", "sync", "next_items", "demand", "task_events", "create_group", "remove_group", "find_groups")
     ID_FIELD_NUMBER: _ClassVar[int]
     GET_FIELD_NUMBER: _ClassVar[int]
     WAIT_FIELD_NUMBER: _ClassVar[int]
@@ -401,6 +460,9 @@ class Request(_message.Message):
     NEXT_ITEMS_FIELD_NUMBER: _ClassVar[int]
     DEMAND_FIELD_NUMBER: _ClassVar[int]
     TASK_EVENTS_FIELD_NUMBER: _ClassVar[int]
+    CREATE_GROUP_FIELD_NUMBER: _ClassVar[int]
+    REMOVE_GROUP_FIELD_NUMBER: _ClassVar[int]
+    FIND_GROUPS_FIELD_NUMBER: _ClassVar[int]
     id: int
     get: Get
     wait: Wait
@@ -415,10 +477,13 @@ class Request(_message.Message):
     next_items: NextItems
     demand: Demand
     task_events: TaskEvents
-    def __init__(self, id: _Optional[int] = ..., get: _Optional[_Union[Get, _Mapping]] = ..., wait: _Optional[_Union[Wait, _Mapping]] = ..., allocate: _Optional[_Union[Allocate, _Mapping]] = ..., register_actor: _Optional[_Union[RegisterActor, _Mapping]] = ..., lookup_actor: _Optional[_Union[LookupActor, _Mapping]] = ..., kv_get: _Optional[_Union[KvGet, _Mapping]] = ..., cluster_info: _Optional[_Union[ClusterInfo, _Mapping]] = ..., abandon: _Optional[_Union[Abandon, _Mapping]] = ..., list_named_actors: _Optional[_Union[ListNamedActors, _Mapping]] = ..., sync: _Optional[_Union[Sync, _Mapping]] = ..., next_items: _Optional[_Union[NextItems, _Mapping]] = ..., demand: _Optional[_Union[Demand, _Mapping]] = ..., task_events: _Optional[_Union[TaskEvents, _Mapping]] = ...) -> None: ...
+    create_group: CreateGroup
+    remove_group: RemoveGroup
+    find_groups: FindGroups
+    def __init__(self, id: _Optional[int] = ..., get: _Optional[_Union[Get, _Mapping]] = ..., wait: _Optional[_Union[Wait, _Mapping]] = ..., allocate: _Optional[_Union[Allocate, _Mapping]] = ..., register_actor: _Optional[_Union[RegisterActor, _Mapping]] = ..., lookup_actor: _Optional[_Union[LookupActor, _Mapping]] = ..., kv_get: _Optional[_Union[KvGet, _Mapping]] = ..., cluster_info: _Optional[_Union[ClusterInfo, _Mapping]] = ..., abandon: _Optional[_Union[Abandon, _Mapping]] = ..., list_named_actors: _Optional[_Union[ListNamedActors, _Mapping]] = ..., sync: _Optional[_Union[Sync, _Mapping]] = ..., next_items: _Optional[_Union[NextItems, _Mapping]] = ..., demand: _Optional[_Union[Demand, _Mapping]] = ..., task_events: _Optional[_Union[TaskEvents, _Mapping]] = ..., create_group: _Optional[_Union[CreateGroup, _Mapping]] = ..., remove_group: _Optional[_Union[RemoveGroup, _Mapping]] = ..., find_groups: _Optional[_Union[FindGroups, _Mapping]] = ...) -> None: ...
 
 class Reply(_message.Message):
-    __slots__ = ("id", "error", "error_kind", "get", "wait", "allocate", "actor", "kv", "cluster_info", "named_actors", "items", "task_events")
+    __slots__ = ("id", "error", "error_kind", "get", "wait", "allocate", "actor", "kv", "cluster_info", "named_actors", "items", "task_events", "groups")
     ID_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     ERROR_KIND_FIELD_NUMBER: _ClassVar[int]
@@ -431,6 +496,7 @@ class Reply(_message.Message):
     NAMED_ACTORS_FIELD_NUMBER: _ClassVar[int]
     ITEMS_FIELD_NUMBER: _ClassVar[int]
     TASK_EVENTS_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
     id: int
     error: str
     error_kind: ErrorKind
@@ -443,7 +509,8 @@ class Reply(_message.Message):
     named_actors: NamedActors
     items: ItemsReply
     task_events: TaskEventsReply
-    def __init__(self, id: _Optional[int] = ..., error: _Optional[str] = ..., error_kind: _Optional[_Union[ErrorKind, str]] = ..., get: _Optional[_Union[GetReply, _Mapping]] = ..., wait: _Optional[_Union[WaitReply, _Mapping]] = ..., allocate: _Optional[_Union[Block, _Mapping]] = ..., actor: _Optional[_Union[ActorInfo, _Mapping]] = ..., kv: _Optional[_Union[KvValue, _Mapping]] = ..., cluster_info: _Optional[_Union[ClusterInfoReply, _Mapping]] = ..., named_actors: _Optional[_Union[NamedActors, _Mapping]] = ..., items: _Optional[_Union[ItemsReply, _Mapping]] = ..., task_events: _Optional[_Union[TaskEventsReply, _Mapping]] = ...) -> None: ...
+    groups: Groups
+    def __init__(self, id: _Optional[int] = ..., error: _Optional[str] = ..., error_kind: _Optional[_Union[ErrorKind, str]] = ..., get: _Optional[_Union[GetReply, _Mapping]] = ..., wait: _Optional[_Union[WaitReply, _Mapping]] = ..., allocate: _Optional[_Union[Block, _Mapping]] = ..., actor: _Optional[_Union[ActorInfo, _Mapping]] = ..., kv: _Optional[_Union[KvValue, _Mapping]] = ..., cluster_info: _Optional[_Union[ClusterInfoReply, _Mapping]] = ..., named_actors: _Optional[_Union[NamedActors, _Mapping]] = ..., items: _Optional[_Union[ItemsReply, _Mapping]] = ..., task_events: _Optional[_Union[TaskEventsReply, _Mapping]] = ..., groups: _Optional[_Union[Groups, _Mapping]] = ...) -> None: ...
 
 class Get(_message.Message):
     __slots__ = ("object_ids", "timeout_ms", "task_id", "told")
@@ -594,16 +661,97 @@ class ClusterInfo(_message.Message):
     def __init__(self) -> None: ...
 
 class ClusterInfoReply(_message.Message):
-    __slots__ = ("total", "available", "object_store_bytes", "object_store_used")
+    __slots__ = ("total", "available", "object_store_bytes", "object_store_used", "groups_total", "groups_available", "labels")
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     TOTAL_FIELD_NUMBER: _ClassVar[int]
     AVAILABLE_FIELD_NUMBER: _ClassVar[int]
     OBJECT_STORE_BYTES_FIELD_NUMBER: _ClassVar[int]
     OBJECT_STORE_USED_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_AVAILABLE_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
     total: _containers.RepeatedCompositeFieldContainer[Resource]
     available: _containers.RepeatedCompositeFieldContainer[Resource]
     object_store_bytes: int
     object_store_used: int
-    def __init__(self, total: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., available: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., object_store_bytes: _Optional[int] = ..., object_store_used: _Optional[int] = ...) -> None: ...
+    groups_total: _containers.RepeatedCompositeFieldContainer[Resource]
+    groups_available: _containers.RepeatedCompositeFieldContainer[Resource]
+    labels: _containers.ScalarMap[str, str]
+    def __init__(self, total: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., available: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., object_store_bytes: _Optional[int] = ..., object_store_used: _Optional[int] = ..., groups_total: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., groups_available: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class GroupBundle(_message.Message):
+    __slots__ = ("resources", "labels")
+    RESOURCES_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    resources: _containers.RepeatedCompositeFieldContainer[Resource]
+    labels: LabelSelector
+    def __init__(self, resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., labels: _Optional[_Union[LabelSelector, _Mapping]] = ...) -> None: ...
+
+class CreateGroup(_message.Message):
+    __slots__ = ("group_id", "name", "namespace", "strategy", "bundles", "detached")
+    GROUP_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    STRATEGY_FIELD_NUMBER: _ClassVar[int]
+    BUNDLES_FIELD_NUMBER: _ClassVar[int]
+    DETACHED_FIELD_NUMBER: _ClassVar[int]
+    group_id: bytes
+    name: str
+    namespace: str
+    strategy: PlacementStrategy
+    bundles: _containers.RepeatedCompositeFieldContainer[GroupBundle]
+    detached: bool
+    def __init__(self, group_id: _Optional[bytes] = ..., name: _Optional[str] = ..., namespace: _Optional[str] = ..., strategy: _Optional[_Union[PlacementStrategy, str]] = ..., bundles: _Optional[_Iterable[_Union[GroupBundle, _Mapping]]] = ..., detached: bool = ...) -> None: ...
+
+class RemoveGroup(_message.Message):
+    __slots__ = ("group_id",)
+    GROUP_ID_FIELD_NUMBER: _ClassVar[int]
+    group_id: bytes
+    def __init__(self, group_id: _Optional[bytes] = ...) -> None: ...
+
+class FindGroups(_message.Message):
+    __slots__ = ("group_id", "name", "namespace")
+    GROUP_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    group_id: bytes
+    name: str
+    namespace: str
+    def __init__(self, group_id: _Optional[bytes] = ..., name: _Optional[str] = ..., namespace: _Optional[str] = ...) -> None: ...
+
+class Groups(_message.Message):
+    __slots__ = ("groups",)
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    groups: _containers.RepeatedCompositeFieldContainer[GroupInfo]
+    def __init__(self, groups: _Optional[_Iterable[_Union[GroupInfo, _Mapping]]] = ...) -> None: ...
+
+class GroupInfo(_message.Message):
+    __slots__ = ("group_id", "name", "strategy", "bundles", "state", "placed", "made_us", "attempts", "infeasible")
+    GROUP_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    STRATEGY_FIELD_NUMBER: _ClassVar[int]
+    BUNDLES_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    PLACED_FIELD_NUMBER: _ClassVar[int]
+    MADE_US_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    INFEASIBLE_FIELD_NUMBER: _ClassVar[int]
+    group_id: bytes
+    name: str
+    strategy: PlacementStrategy
+    bundles: _containers.RepeatedCompositeFieldContainer[GroupBundle]
+    state: GroupState
+    placed: bool
+    made_us: int
+    attempts: int
+    infeasible: bool
+    def __init__(self, group_id: _Optional[bytes] = ..., name: _Optional[str] = ..., strategy: _Optional[_Union[PlacementStrategy, str]] = ..., bundles: _Optional[_Iterable[_Union[GroupBundle, _Mapping]]] = ..., state: _Optional[_Union[GroupState, str]] = ..., placed: bool = ..., made_us: _Optional[int] = ..., attempts: _Optional[int] = ..., infeasible: bool = ...) -> None: ...
 
 class TaskEvents(_message.Message):
     __slots__ = ()
