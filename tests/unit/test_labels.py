@@ -54,7 +54,8 @@ def test_what_is_no_selector(selector: dict[str, Any]) -> None:
 
 
 def test_keys_with_a_domain() -> None:
-    assert labels.selector_complaint({"ray.io/node-id": "a", "sub.domain.example/k": "", "a/" + "x" * 63: "b", "a..b/k": "c"}) is None
+    keys = ("ray.io/node-id", "sub.domain.example/k", "a/" + "x" * 63, "a..b/k")
+    assert labels.selector_complaint(dict.fromkeys(keys, "a")) is None
 
 
 @pytest.mark.parametrize(
