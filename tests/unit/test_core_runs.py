@@ -39,7 +39,7 @@ MESSAGES = {
     "arguments": pb.RunTask(spec=method(args=[pb.Arg(value=pb.Value(data=b"1", metadata=b"RAW"))]), epoch=3),
     "keyword": pb.RunTask(spec=method(args=[pb.Arg(keyword="k", has_keyword=True, ref=b"r" * 28)]), epoch=3),
     "stream": pb.RunTask(spec=method(streaming=True, backpressure=5), epoch=3),
-    "dynamic": pb.RunTask(spec=task(dynamic=True, placement=b"spread"), epoch=3),
+    "dynamic": pb.RunTask(spec=task(dynamic=True, placement=pb.Placement(group_id=b"g" * 18, bundle=-1, capture=True)), epoch=3),
     "environment": pb.RunTask(spec=task(runtime_env=b'{"env_vars": {}}'), epoch=3),
     "long": pb.RunTask(spec=method(name="m" * 2000), epoch=3),
     "short id": pb.RunTask(spec=pb.TaskSpec(task_id=b"short", name="f"), epoch=3),
