@@ -6,6 +6,7 @@ import pickle
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -189,12 +190,13 @@ def test_a_pending_group_tells_why(group: Any) -> None:
     assert placement_group_table(waiting)["stats"]["scheduling_state"] == "NO_RESOURCES"
 
 
-def test_the_running_are_told_what_ended_them(group: Any) -> None:
+def test_the_running_are_told_what_ended_them(group: Any, tmp_path: Path) -> None:
     pg = group({"CPU": 2})
     keeper = Keeper.options(num_cpus=1, max_restarts=-1, scheduling_strategy=InGroup(pg)).remote()
     mobula.get(keeper.ping.remote())
-    running = mobula.remote(max_retries=0)(_sleep).options(scheduling_strategy=InGroup(pg)).remote()
-    eventually(lambda: mobula.available_resources().get(f"CPU_group_{pg.id.hex()}", 0) == 0)
+    began = tmp_path / "began"
+    running = mobula.remote(max_retries=0)(_sleep).options(scheduling_strategy=InGroup(pg)).remote(began)
+    eventually(began.exists)
     remove_placement_group(pg)
     with pytest.raises(mobula.exceptions.WorkerCrashedError, match=f"placement group {pg.id.hex()} was removed"):
         mobula.get(running, timeout=30)
@@ -202,7 +204,8 @@ def test_the_running_are_told_what_ended_them(group: Any) -> None:
         mobula.get(keeper.ping.remote(), timeout=30)
 
 
-def _sleep() -> None:
+def _sleep(began: Path) -> None:
+    began.touch()
     while True:
         time.sleep(1)
 
