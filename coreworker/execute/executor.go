@@ -101,10 +101,10 @@ func (x *Executor) PushTask(p *peer.Push) {
 func (x *Executor) pump(g *group) {
 	switch g.kind {
 	case Main:
-		if x.main != nil {
-			for g.queue.len() > 0 && x.main.room(Window) {
-				x.main.push(x, g.queue.popFront(), true)
-			}
+		// A window is filled up when half of it is done: many tasks then go out in one message, with one call for their
+		// tickets, and the lane has always something to run.
+		if x.main != nil && x.main.room(Window/2+1) {
+			x.main.pushAhead(x, g, min(g.queue.len(), Window-len(x.main.pushed)))
 		}
 	case Thread:
 		for _, l := range g.lanes {

@@ -73,10 +73,18 @@ func (l *Lane) push(x *Executor, r *Run, ticketed bool) {
 	if l.kind != Main || len(l.pushed) == 1 {
 		x.begins(r)
 	}
-	if ticketed {
-		x.worker.Grant(1)
-	}
 	l.port.Run(r)
+}
+
+// pushAhead pushes the first n runs that g has queued, with a ticket for each.
+func (l *Lane) pushAhead(x *Executor, g *group, n int) {
+	if n == 0 {
+		return
+	}
+	x.worker.Grant(n)
+	for range n {
+		l.push(x, g.queue.popFront(), true)
+	}
 }
 
 func (l *Lane) remove(r *Run) {
