@@ -29,16 +29,9 @@ type Process struct {
 	known   map[ids.FunctionID]struct{}
 	parked  map[*parked]struct{}
 	pending int // tasks it submitted that have no outcome
-	applied uint64
-	waiting []after
+	order   order
 	gone    bool
 	label   string
-}
-
-// after is work that waits until a mutation was applied.
-type after struct {
-	number uint64
-	fn     func()
 }
 
 func (c *Core) addProcess(id ids.WorkerID, role Role) *Process {
@@ -89,7 +82,7 @@ func (c *Core) removeProcess(p *Process, why string) {
 	if p.gone {
 		return
 	}
-	p.gone, p.waiting = true, nil
+	p.gone, p.order.late = true, nil
 	delete(c.procs, p.ID)
 	for q := range p.parked {
 		q.drop()
@@ -110,53 +103,6 @@ func (c *Core) removeProcess(p *Process, why string) {
 	c.arena.DropProcess(p.ID)
 	c.free(c.refs.DropHolder(p.ID))
 }
-
-// The order of a process (docs/design.md): mutations are numbered across its lanes and applied in that order, each once.
-
-// What a process has sent may be read after its end was seen: a worker that submits and dies. Nothing of that is carried
-// out, for there is nobody any more who could hold the results or be told.
-
-// Mutate applies mutation `number` when all before it were applied; one that was applied before is ignored.
-func (p *Process) Mutate(number uint64, fn func()) {
-	switch {
-	case p.gone || number <= p.applied:
-		return
-	case number == p.applied+1:
-		p.applied = number
-		fn()
-		p.wake()
-	default:
-		p.After(number-1, func() { p.Mutate(number, fn) })
-	}
-}
-
-// After calls fn when mutation `number` was applied, which may be now.
-func (p *Process) After(number uint64, fn func()) {
-	if p.gone {
-		return
-	}
-	if number <= p.applied {
-		fn()
-		return
-	}
-	p.waiting = append(p.waiting, after{number, fn})
-}
-
-// wake runs what has become due. Running it may apply further mutations, so the list is looked at afresh.
-func (p *Process) wake() {
-	for i := 0; i < len(p.waiting); {
-		if w := p.waiting[i]; w.number <= p.applied {
-			p.waiting = append(p.waiting[:i], p.waiting[i+1:]...)
-			w.fn()
-			i = 0
-			continue
-		}
-		i++
-	}
-}
-
-// Applied is the number of the last mutation that was applied.
-func (p *Process) Applied() uint64 { return p.applied }
 
 // actorQueue is the process's queue of calls to an actor.
 func (p *Process) actorQueue(id ids.ActorID) *submit.Actor {

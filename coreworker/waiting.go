@@ -8,6 +8,9 @@ import (
 	"github.com/mobula/mobula/coreworker/objects"
 )
 
+// maxParked bounds the requests of one process that wait for objects: a future that somebody awaits is one each.
+const maxParked = 1 << 20
+
 // Asker is who waits in the core: a lane of a process, and the task it asks for.
 type Asker struct {
 	Process *Process

@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/mobula/mobula/coreworker"
 	"github.com/mobula/mobula/coreworker/execute"
@@ -110,12 +111,27 @@ func (l *lane) apply(m *pb.FromShim) error {
 		return status.Error(codes.InvalidArgument, err.Error())
 	}
 	weight := weigh(m.Mutations)
+	var excess error
 	l.server.core.Do(func() {
+		held := l.process.Held()
 		for i, mutate := range steps.mutations {
-			l.process.Mutate(m.FirstMutation+uint64(i), mutate)
+			number, in := m.FirstMutation+uint64(i), coreworker.Parcel{Lane: l}
+			if number > l.process.Applied()+1 {
+				in.Bytes = proto.Size(m.Mutations[i])
+			}
+			l.process.Mutate(number, in, mutate)
 		}
 		if steps.then != nil {
-			l.process.After(m.After, steps.then)
+			in := coreworker.Parcel{Lane: l}
+			if m.After > l.process.Applied() {
+				in.Bytes = proto.Size(m.Request)
+			}
+			l.process.After(m.After, in, steps.then)
+		}
+		if l.process.Held() > held { // another lane of the process may bring what it waits for
+			if excess = l.process.Excess(); excess != nil {
+				l.process.Unsend(l)
+			}
 		}
 		l.weight += weight
 		if n := l.process.Applied(); n >= l.acked+ackEvery || l.weight > ackBytes && n > l.acked {
@@ -123,6 +139,9 @@ func (l *lane) apply(m *pb.FromShim) error {
 			l.send(&pb.ToShim{Applied: n})
 		}
 	})
+	if excess != nil {
+		return status.Error(codes.ResourceExhausted, excess.Error())
+	}
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package pyshim
 
 import (
+	"strings"
 	"testing"
 
 	"google.golang.org/grpc/codes"
@@ -125,5 +126,54 @@ func TestMutationsOfTheDead(t *testing.T) {
 	}
 	if c := k.counts(); c.TasksPending > 1 || c.Objects > 1 || c.Parked > 0 {
 		t.Errorf("%+v", c)
+	}
+}
+
+// Mutations behind one that never comes do not pile up without end: who brings more is cut off. The other lanes of the
+// process, and other processes, notice nothing, and the one that was missing is still taken.
+func TestGapInTheNumbers(t *testing.T) {
+	export := func(size int) *pb.Mutation {
+		return &pb.Mutation{Kind: &pb.Mutation_Export{Export: &pb.Export{Namespace: "fun", Key: []byte("k"), Value: make([]byte, size)}}}
+	}
+	for name, one := range map[string]func() (*pb.FromShim, int){
+		"many": func() (*pb.FromShim, int) {
+			list := make([]*pb.Mutation, 1<<10)
+			for i := range list {
+				list[i] = export(1)
+			}
+			return &pb.FromShim{Mutations: list}, 1<<6 + 1
+		},
+		"large": func() (*pb.FromShim, int) {
+			return &pb.FromShim{Mutations: []*pb.Mutation{export(2 << 20)}}, 128
+		},
+		"requests": func() (*pb.FromShim, int) {
+			return &pb.FromShim{After: 9, Request: &pb.Request{Kind: &pb.Request_Sync{Sync: &pb.Sync{}}}}, 1<<16 + 1
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := newKit(t)
+			k.driver().mutate(1, submit(k, 1))
+			_, worker := k.worker()
+			worker.run()
+			hostile, other := k.driver(), k.driver()
+			m, times := one()
+			for i := range times {
+				m.FirstMutation = uint64(3 + i*len(m.Mutations))
+				if err := hostile.stream.Send(m); err != nil {
+					t.Fatalf("cut off at message %d: %v", i, err)
+				}
+			}
+			var err error
+			for err == nil {
+				_, err = hostile.stream.Recv() // acknowledgments come before the end
+			}
+			if status.Code(err) != codes.ResourceExhausted || !strings.Contains(err.Error(), "wait for its mutation 2") {
+				t.Error(err)
+			}
+			worker.sync(1, 0)
+			other.sync(1, 1)
+			other.mutate(2, put(taskID(k, 1).Put(0, 1)))
+			other.sync(2, 2)
+		})
 	}
 }

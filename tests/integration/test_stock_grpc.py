@@ -352,6 +352,21 @@ def test_a_lane_that_never_reads_hurts_nobody(busy: Any) -> None:
     assert busy() < 5
 
 
+def test_what_waits_for_a_number_that_never_comes_is_bounded(busy: Any) -> None:
+    process = busy.process
+    client = RawClient(process.session.socket_path, process.session.metadata[0][1].removeprefix("Bearer "))
+    export = pb.Mutation(export=pb.Export(namespace="hostile", key=b"k", value=b"v"))
+    for turn in range(2):
+        hostile = client.lane()
+        hostile.attach()
+        for number in range(1 << 40, (1 << 40) + (1 << 17), 1 << 12):
+            hostile.send(pb.FromShim(first_mutation=number, mutations=[export] * (1 << 12)))
+        assert hostile.status() == grpc.StatusCode.RESOURCE_EXHAUSTED, turn
+        assert "which has not come" in hostile.call.details()
+        assert busy() < 5, "other lanes of the same process go on"
+    client.close()
+
+
 def test_a_token_alone_makes_nobody_a_worker(busy: Any) -> None:
     process = busy.process
     token = process.session.metadata[0][1].removeprefix("Bearer ")
