@@ -1888,6 +1888,7 @@ type TaskSpec struct {
 	Actor            *ActorCreation         `protobuf:"bytes,15,opt,name=actor,proto3" json:"actor,omitempty"`
 	Depth            uint32                 `protobuf:"varint,16,opt,name=depth,proto3" json:"depth,omitempty"`
 	RuntimeEnv       []byte                 `protobuf:"bytes,17,opt,name=runtime_env,json=runtimeEnv,proto3" json:"runtime_env,omitempty"` // serialized JSON, empty = none
+	PerYield         uint32                 `protobuf:"varint,66,opt,name=per_yield,json=perYield,proto3" json:"per_yield,omitempty"`      // streaming: each yield brings so many items, in a tuple or list; 0 = it is the item
 	NoEvents         bool                   `protobuf:"varint,60,opt,name=no_events,json=noEvents,proto3" json:"no_events,omitempty"`      // enable_task_events=False: nothing is remembered of it
 	Placement        *Placement             `protobuf:"bytes,80,opt,name=placement,proto3" json:"placement,omitempty"`                     // the placement group it runs in; absent: none
 	// Labels: one of these must fit the machine, or the task waits for one that it fits. None: any machine will do.
@@ -2052,6 +2053,13 @@ func (x *TaskSpec) GetRuntimeEnv() []byte {
 		return x.RuntimeEnv
 	}
 	return nil
+}
+
+func (x *TaskSpec) GetPerYield() uint32 {
+	if x != nil {
+		return x.PerYield
+	}
+	return 0
 }
 
 func (x *TaskSpec) GetNoEvents() bool {
@@ -5646,7 +5654,7 @@ const file_boundary_proto_rawDesc = "" +
 	"no_restart\x18\x02 \x01(\bR\tnoRestart\"6\n" +
 	"\bResource\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
-	"\x06amount\x18\x02 \x01(\x01R\x06amount\"\xd8\a\n" +
+	"\x06amount\x18\x02 \x01(\x01R\x06amount\"\xf5\a\n" +
 	"\bTaskSpec\x120\n" +
 	"\x04type\x18\x01 \x01(\x0e2\x1c.mobula.boundary.v1.TaskTypeR\x04type\x12\x17\n" +
 	"\atask_id\x18\x02 \x01(\fR\x06taskId\x12$\n" +
@@ -5670,6 +5678,7 @@ const file_boundary_proto_rawDesc = "" +
 	"\x05depth\x18\x10 \x01(\rR\x05depth\x12\x1f\n" +
 	"\vruntime_env\x18\x11 \x01(\fR\n" +
 	"runtimeEnv\x12\x1b\n" +
+	"\tper_yield\x18B \x01(\rR\bperYield\x12\x1b\n" +
 	"\tno_events\x18< \x01(\bR\bnoEvents\x12;\n" +
 	"\tplacement\x18P \x01(\v2\x1d.mobula.boundary.v1.PlacementR\tplacement\x129\n" +
 	"\x06labels\x18Q \x03(\v2!.mobula.boundary.v1.LabelSelectorR\x06labels\x12\x12\n" +

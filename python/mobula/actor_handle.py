@@ -211,6 +211,7 @@ def _template(handle: ActorHandle[Any], name: str, options: dict[str, Any]) -> t
     returns = returns_of(
         method.num_returns if num_returns is None else num_returns,
         method.backpressure if backpressure is None else backpressure,
+        method.per_yield,
         is_generator=method.is_generator,
     )
     events = options.get("enable_task_events")

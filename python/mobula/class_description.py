@@ -32,6 +32,7 @@ class Method(NamedTuple):
     is_generator: bool = False
     backpressure: int | None = None
     events: bool | None = None  # None: as the actor has it
+    per_yield: int | None = None
 
 
 # What every actor has beside its own methods, as in Ray.
@@ -153,4 +154,5 @@ def _describe_method(cls: type, name: str, member: Any) -> Method:
         is_generator=is_generator,
         backpressure=marks.get("_generator_backpressure_num_objects"),
         events=marks.get("enable_task_events"),
+        per_yield=marks.get("_num_objects_per_yield"),
     )

@@ -170,20 +170,21 @@ METHOD_OPTIONS: dict[str, Option] = {
 CALL_OPTIONS: dict[str, Option] = {**METHOD_OPTIONS, "name": _TEXT, "_labels": text_pairs("_labels")}
 
 
-def check_task_options(options: Mapping[str, Any], *, in_options: bool, is_generator: bool) -> None:
+def check_task_options(options: Mapping[str, Any], *, in_options: bool, is_generator: bool, per_yield: int | None = None) -> None:
     """Checks the options of a remote function, as given to `remote(...)` or (`in_options`) to `.options(...)`.
+
+    `per_yield` is the function's own `_num_objects_per_yield`, which `.options` may repeat and not change.
 
     Raises TypeError or ValueError for what Ray refuses, NotImplementedError for what is not built yet.
     """
     _check(options, TASK_OPTIONS, "a remote function")
     if in_options and "max_calls" in options:
         raise ValueError("option 'max_calls' belongs to @remote(...); .options() does not take it")
-    if in_options and options.get("_num_objects_per_yield", 1) != 1:
-        raise ValueError("option '_num_objects_per_yield' belongs to @remote(...); .options() does not take it")
+    if in_options and "_num_objects_per_yield" in options and options["_num_objects_per_yield"] != (per_yield or 1):
+        raise ValueError("option '_num_objects_per_yield' belongs to @remote(...); .options() cannot change it")
     _check_placement(options, in_options=in_options)
     check_streaming(options.get("num_returns"), is_generator=is_generator)
     _refuse_common(options)
-    _refuse_generator_tuning(options)
 
 
 def check_actor_options(options: Mapping[str, Any], *, in_options: bool) -> None:
@@ -216,6 +217,8 @@ def check_call_options(options: Mapping[str, Any], *, is_generator: bool) -> Non
     _check(options, CALL_OPTIONS, "a method call")
     check_streaming(options.get("num_returns"), is_generator=is_generator)
     refuse_method_options(options)
+    if options.get("_num_objects_per_yield") is not None:
+        raise ValueError("option '_num_objects_per_yield' belongs to @method(...); .options() of a method does not take it")
     if options.get("_labels"):
         raise _missing("_labels", "labels of tasks")
 
@@ -224,7 +227,6 @@ def refuse_method_options(options: Mapping[str, Any]) -> None:
     """NotImplementedError for options of methods that nothing stands behind yet."""
     if options.get("tensor_transport") not in (None, "", "object_store", "OBJECT_STORE"):
         raise _missing("tensor_transport", "passing tensors outside of the object store")
-    _refuse_generator_tuning(options)
 
 
 def check_streaming(num_returns: object, *, is_generator: bool) -> None:
@@ -259,11 +261,6 @@ def _refuse_common(options: Mapping[str, Any]) -> None:
     if options.get("_labels"):
         raise _missing("_labels", "labels of tasks and actors")
     refuse_runtime_env(options.get("runtime_env"))
-
-
-def _refuse_generator_tuning(options: Mapping[str, Any]) -> None:
-    if options.get("_num_objects_per_yield") not in (None, 1):
-        raise _missing("_num_objects_per_yield", "several objects for one yield")
 
 
 def _missing(keyword: str, what: str) -> NotImplementedError:

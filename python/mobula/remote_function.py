@@ -84,7 +84,8 @@ class RemoteFunction(Generic[P, R]):
         Raises ValueError for an unknown option or a wrong value, TypeError for a wrong type, NotImplementedError for what
         mobula does not have yet.
         """
-        check_task_options(task_options, in_options=True, is_generator=self._is_generator)
+        per_yield = self._options.get("_num_objects_per_yield")
+        check_task_options(task_options, in_options=True, is_generator=self._is_generator, per_yield=per_yield)
         merged = {**self._options, **task_options}
         return OptionedFunction(self, merged)
 
@@ -188,7 +189,9 @@ def export_bytes(kind: str, code: Any, name: str, table: dict[str, Any]) -> byte
 def _caller(self: RemoteFunction[P, R], options: Mapping[str, Any]) -> RemoteCall[P, R]:
     """The `.remote` of one function with one set of options. A closure, so that the hot path looks nothing up twice."""
     backpressure = options.get("_generator_backpressure_num_objects")
-    returns = returns_of(options.get("num_returns"), backpressure, is_generator=self._is_generator)
+    returns = returns_of(
+        options.get("num_returns"), backpressure, options.get("_num_objects_per_yield"), is_generator=self._is_generator
+    )
     handles = returns.handles
     check = self._fitting.check
     name = f"{self._module}.{self._name}"

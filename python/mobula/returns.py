@@ -26,12 +26,13 @@ class Returns(NamedTuple):
     streaming: bool = False
     dynamic: bool = False
     backpressure: int = 0  # items that may be there and not taken; 0 = any number
+    per_yield: int = 0  # items that each yield brings, in a tuple or list; 0 = what is yielded is the item
 
     def fields(self) -> dict[str, Any]:
         """The fields of TaskSpec."""
         given: dict[str, Any] = {"num_returns": self.number}
         if self.streaming:
-            given.update(streaming=True, backpressure=self.backpressure)
+            given.update(streaming=True, backpressure=self.backpressure, per_yield=self.per_yield)
         if self.dynamic:
             given["dynamic"] = True
         return given
@@ -47,12 +48,13 @@ class Returns(NamedTuple):
         return [_owned(ids.return_id(task_id, one + 1)) for one in range(self.number)]
 
 
-def returns_of(num_returns: int | str | None, backpressure: int | None, *, is_generator: bool) -> Returns:
-    """What the options `num_returns` and `_generator_backpressure_num_objects` mean for a function."""
+def returns_of(num_returns: int | str | None, backpressure: int | None, per_yield: int | None, *, is_generator: bool) -> Returns:
+    """What `num_returns`, `_generator_backpressure_num_objects` and `_num_objects_per_yield` mean for a function."""
     if num_returns is None:
         num_returns = "streaming" if is_generator else 1
     if num_returns == "streaming":
-        return Returns(streaming=True, backpressure=max(backpressure or 0, 0))
+        per_yield = per_yield if per_yield and per_yield > 1 else 0
+        return Returns(streaming=True, backpressure=max(backpressure or 0, 0), per_yield=per_yield)
     if num_returns == "dynamic":
         return Returns(dynamic=True)
     return Returns(number=int(num_returns))

@@ -66,7 +66,6 @@ class Plain:
         {"_labels": {"a": "b"}},
         {"runtime_env": {"pip": ["numpy"]}},
         {"runtime_env": {"working_dir": "/tmp"}},
-        {"_num_objects_per_yield": 2},
     ],
     ids=str,
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from mobula._core import ids, streams
@@ -105,7 +105,21 @@ class Items:
         return DynamicObjectRefGenerator(self._refs) if self._spec.dynamic else None
 
     def _send(self, value: Any) -> None:
-        self._report(outcome.pack(self._process, value))
+        for item in self._items(value):
+            self._report(outcome.pack(self._process, item))
+
+    def _items(self, value: Any) -> Sequence[Any]:
+        """What one yield brings. Raises ValueError, in Ray's words, when that is not what was announced."""
+        number = self._spec.per_yield
+        if not number:
+            return (value,)
+        if not isinstance(value, (tuple, list)):
+            raise ValueError(
+                f"Streaming generator tasks with _num_objects_per_yield={number} must yield a tuple or list of length {number}."
+            )
+        if len(value) != number:
+            raise ValueError(f"Streaming generator task yielded {len(value)} objects, but _num_objects_per_yield={number}.")
+        return value
 
     def _report(self, packed: pb.Value) -> None:
         task_id, index = self._spec.task_id, self.count

@@ -326,7 +326,7 @@ class Resource(_message.Message):
     def __init__(self, name: _Optional[str] = ..., amount: _Optional[float] = ...) -> None: ...
 
 class TaskSpec(_message.Message):
-    __slots__ = ("type", "task_id", "parent_task_id", "name", "function_id", "method", "args", "num_returns", "resources", "max_retries", "retry_exceptions", "retry_allowlist", "actor_id", "concurrency_group", "actor", "depth", "runtime_env", "no_events", "placement", "labels", "node", "node_soft", "max_calls", "streaming", "dynamic", "backpressure", "told")
+    __slots__ = ("type", "task_id", "parent_task_id", "name", "function_id", "method", "args", "num_returns", "resources", "max_retries", "retry_exceptions", "retry_allowlist", "actor_id", "concurrency_group", "actor", "depth", "runtime_env", "per_yield", "no_events", "placement", "labels", "node", "node_soft", "max_calls", "streaming", "dynamic", "backpressure", "told")
     TYPE_FIELD_NUMBER: _ClassVar[int]
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     PARENT_TASK_ID_FIELD_NUMBER: _ClassVar[int]
@@ -344,6 +344,7 @@ class TaskSpec(_message.Message):
     ACTOR_FIELD_NUMBER: _ClassVar[int]
     DEPTH_FIELD_NUMBER: _ClassVar[int]
     RUNTIME_ENV_FIELD_NUMBER: _ClassVar[int]
+    PER_YIELD_FIELD_NUMBER: _ClassVar[int]
     NO_EVENTS_FIELD_NUMBER: _ClassVar[int]
     PLACEMENT_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
@@ -371,6 +372,7 @@ class TaskSpec(_message.Message):
     actor: ActorCreation
     depth: int
     runtime_env: bytes
+    per_yield: int
     no_events: bool
     placement: Placement
     labels: _containers.RepeatedCompositeFieldContainer[LabelSelector]
@@ -381,7 +383,7 @@ class TaskSpec(_message.Message):
     dynamic: bool
     backpressure: int
     told: bool
-    def __init__(self, type: _Optional[_Union[TaskType, str]] = ..., task_id: _Optional[bytes] = ..., parent_task_id: _Optional[bytes] = ..., name: _Optional[str] = ..., function_id: _Optional[bytes] = ..., method: _Optional[str] = ..., args: _Optional[_Iterable[_Union[Arg, _Mapping]]] = ..., num_returns: _Optional[int] = ..., resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., max_retries: _Optional[int] = ..., retry_exceptions: bool = ..., retry_allowlist: _Optional[bytes] = ..., actor_id: _Optional[bytes] = ..., concurrency_group: _Optional[str] = ..., actor: _Optional[_Union[ActorCreation, _Mapping]] = ..., depth: _Optional[int] = ..., runtime_env: _Optional[bytes] = ..., no_events: bool = ..., placement: _Optional[_Union[Placement, _Mapping]] = ..., labels: _Optional[_Iterable[_Union[LabelSelector, _Mapping]]] = ..., node: _Optional[bytes] = ..., node_soft: bool = ..., max_calls: _Optional[int] = ..., streaming: bool = ..., dynamic: bool = ..., backpressure: _Optional[int] = ..., told: bool = ...) -> None: ...
+    def __init__(self, type: _Optional[_Union[TaskType, str]] = ..., task_id: _Optional[bytes] = ..., parent_task_id: _Optional[bytes] = ..., name: _Optional[str] = ..., function_id: _Optional[bytes] = ..., method: _Optional[str] = ..., args: _Optional[_Iterable[_Union[Arg, _Mapping]]] = ..., num_returns: _Optional[int] = ..., resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., max_retries: _Optional[int] = ..., retry_exceptions: bool = ..., retry_allowlist: _Optional[bytes] = ..., actor_id: _Optional[bytes] = ..., concurrency_group: _Optional[str] = ..., actor: _Optional[_Union[ActorCreation, _Mapping]] = ..., depth: _Optional[int] = ..., runtime_env: _Optional[bytes] = ..., per_yield: _Optional[int] = ..., no_events: bool = ..., placement: _Optional[_Union[Placement, _Mapping]] = ..., labels: _Optional[_Iterable[_Union[LabelSelector, _Mapping]]] = ..., node: _Optional[bytes] = ..., node_soft: bool = ..., max_calls: _Optional[int] = ..., streaming: bool = ..., dynamic: bool = ..., backpressure: _Optional[int] = ..., told: bool = ...) -> None: ...
 
 class Placement(_message.Message):
     __slots__ = ("group_id", "bundle", "capture")
