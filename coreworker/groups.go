@@ -24,20 +24,17 @@ func (p *Process) CreateGroup(spec embedded.GroupSpec, detached bool, labels []s
 	return p.core.sched.CreateGroup(spec)
 }
 
-// RemoveGroup ends a placement group with all that runs in it or waits for it.
-func (c *Core) RemoveGroup(id ids.GroupID) error {
-	if _, known := c.sched.Group(id); !known {
-		return fmt.Errorf("placement group %s: %w", id, embedded.ErrNoGroup)
-	}
+// RemoveGroup ends a placement group with all that runs in it or waits for it. One that is not there is removed already:
+// nobody can have anything in it.
+func (c *Core) RemoveGroup(id ids.GroupID) {
 	if why, was := c.sched.RemoveGroup(id); was {
 		c.actors.GroupRemoved(id, why)
 	}
-	return nil
 }
 
 func (c *Core) actorDied(id ids.ActorID) {
 	for _, group := range c.sched.GroupsOf(id) {
-		c.report(c.RemoveGroup(group))
+		c.RemoveGroup(group)
 	}
 }
 

@@ -91,10 +91,12 @@ func (w *world) named(text string) string {
 
 // ungroup G: it is removed.
 func verbUngroup(w *world, c *golden.Call) error {
-	var err error
-	id := w.groups[c.Word()]
-	w.core.Do(func() { err = w.core.RemoveGroup(id) })
-	return err
+	id, ok := w.groups[c.Word()]
+	if !ok {
+		return errors.New("there is no such group")
+	}
+	w.core.Do(func() { w.core.RemoveGroup(id) })
+	return nil
 }
 
 // ready R pg=G: an object of the driver that is there when the group is.

@@ -94,10 +94,7 @@ func (l *lane) decodeRemoveGroup(request uint64, r *pb.RemoveGroup) (func(), err
 		return nil, err
 	}
 	return func() {
-		if err := l.server.core.RemoveGroup(id); err != nil {
-			l.answer(request, refused(pb.ErrorKind_ERROR_NOT_FOUND, err))
-			return
-		}
+		l.server.core.RemoveGroup(id)
 		l.answer(request, &pb.Reply{})
 	}, nil
 }

@@ -430,6 +430,9 @@ func (d *Actors) GroupRemoved(id ids.GroupID, why string) {
 	}
 	slices.SortFunc(members, func(a, b *actor) int { return bytes.Compare(a.id[:], b.id[:]) })
 	for _, a := range members {
+		if a.state == submit.Dead {
+			continue // the end of one before it has let go of the last handle of this one
+		}
 		w := a.worker
 		death := objects.ActorGroupRemoved(why)
 		if w != nil {

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mobula._core.context import placement as current_placement
+from mobula._core import context
 from mobula._core.ids import PlacementGroupID
 from mobula.placement_group import PlacementGroup
 from mobula.strategies import PlacementGroupSchedulingStrategy
@@ -45,18 +45,18 @@ class Places:
                     DeprecationWarning,
                     stacklevel=4,
                 )
-        #: Whether nothing but the caller's group can give these calls a place.
-        self.inherits_only = self._group == _UNSET and self._bundle == ANY_BUNDLE and self._capture is None
+        # Nothing but the caller's group can give these calls a place.
+        self._inherits_only = self._group == _UNSET and self._bundle == ANY_BUNDLE and self._capture is None
 
     def fields(self) -> bytes:
         """The field of a TaskSpec for a call made now; b"" outside of all groups.
 
         Raises ValueError when the call does not fit its bundle, or the bundle does not exist.
         """
-        if self._free:
+        if self._free or (self._inherits_only and not context.may_capture):
             return b""
-        around, captures = current_placement()
-        if self.inherits_only and not captures:
+        around, captures = context.placement()
+        if self._inherits_only and not captures:
             return b""
         capture = captures if self._capture is None else self._capture
         group = self._choose(around, capture=capture)
@@ -90,6 +90,8 @@ def _encode(group: PlacementGroup, bundle: int, *, capture: bool) -> bytes:
 
 def _check_fit(group: PlacementGroup, index: int, needs: Needs, what: str) -> None:
     bundles = group.bundle_specs
+    if not bundles:
+        raise ValueError(f"Cannot schedule {what}: {group!r} is not known in this session, or was removed long ago")
     if not ANY_BUNDLE <= index < len(bundles):
         raise ValueError(f"placement group bundle index {index} is invalid: the group has bundles 0 to {len(bundles) - 1}")
     eligible = bundles if index == ANY_BUNDLE else [bundles[index]]

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import mobula
+from mobula import PlacementGroupID
 from mobula.util import (
     get_current_placement_group,
     get_placement_group,
@@ -154,6 +155,14 @@ def test_handles_travel(group: Any) -> None:
     assert pg.id.hex() in placement_group_table()
     assert placement_group_table(PlacementGroup.empty()) == {}
     assert mobula.get(PlacementGroup.empty().ready()) == PlacementGroup.empty()
+
+
+def test_a_group_that_nobody_knows_is_refused() -> None:
+    unknown = PlacementGroup(PlacementGroupID(b"u" * 18))
+    with pytest.raises(ValueError, match="not known"):
+        where.options(scheduling_strategy=InGroup(unknown)).remote()
+    remove_placement_group(unknown)
+    assert placement_group_table(unknown) == {}
 
 
 def test_names_are_taken_once(group: Any) -> None:

@@ -83,6 +83,8 @@ current_task = current
 _get = current.get
 # The place of this process's actor, for code of it that belongs to no task.
 _of_actor = NO_GROUP
+#: Whether anything that came here to be run captures what it submits: in most processes nothing ever does, and no call asks.
+may_capture = False
 # Set by the process when it attaches and when it closes. `_words` is the cancel page; without one the question is asked.
 _words: memoryview | None = None
 _ask: Callable[[TaskContext], bool] | None = None
@@ -149,6 +151,12 @@ def placement() -> tuple[bytes, bool]:
     """The placement group of the calling code, b"" for none, and whether it captures what is submitted here."""
     context = _get()
     return _of_actor if context is None else context.placement
+
+
+def note_capture() -> None:
+    """Says that what runs here may capture what it submits in its placement group."""
+    global may_capture
+    may_capture = True
 
 
 def set_actor_placement(place: tuple[bytes, bool]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mobula._core import context
 from mobula._core.pb import boundary_pb2 as pb
 
 _RUN, _SPEC, _TYPE, _EPOCH, _GENERATION, _ATTEMPT, _TICKET = 0x22, 0x0A, 0x08, 0x10, 0x18, 0x20, 0x30
@@ -33,6 +34,8 @@ class Shape:
         self.streams = bool(spec.streaming or spec.dynamic)
         #: The placement group, b"" for none, and whether it captures what is submitted there.
         self.placement = (spec.placement.group_id, spec.placement.capture)
+        if spec.placement.capture:
+            context.note_capture()
         self.runtime_env = spec.runtime_env
         #: What it holds while it runs. Not to be changed: shared by all runs.
         self.resources = {resource.name: resource.amount for resource in spec.resources}
