@@ -23,6 +23,8 @@ type Config struct {
 	ArenaBytes uint64
 	// Reserve makes the pages of a range of the arena real; it fails where there is no space.
 	Reserve func(offset, length uint64) error
+	// Disk does the work of spilling. Nil: objects lie in memory only.
+	Disk Disk
 	// Processes starts and ends worker processes.
 	Processes Processes
 	// Report is told of broken invariants. Nil discards them.
@@ -38,18 +40,20 @@ type Core struct {
 	Job  ids.JobID
 	Node ids.NodeID
 
-	mu     sync.Mutex
-	cfg    Config
-	labels sched.Labels
-	began  time.Time
-	procs  map[ids.WorkerID]*Process
-	tasks  *task.Manager
-	refs   *refs.Table
-	store  *objects.Store
-	arena  *objects.Arena
-	sched  *embedded.Scheduler
-	actors *embedded.Actors
-	kv     *embedded.KV
+	mu      sync.Mutex
+	cfg     Config
+	labels  sched.Labels
+	began   time.Time
+	procs   map[ids.WorkerID]*Process
+	tasks   *task.Manager
+	lineage *task.Lineage
+	refs    *refs.Table
+	store   *objects.Store
+	arena   *objects.Arena
+	room    *objects.Room
+	sched   *embedded.Scheduler
+	actors  *embedded.Actors
+	kv      *embedded.KV
 	// callers lists, for each actor, the queues of calls to it.
 	callers map[ids.ActorID]map[*submit.Actor]*Process
 	timers  map[*timer]struct{}
@@ -61,13 +65,14 @@ type Core struct {
 // New makes the core of a session. Start begins its work.
 func New(cfg Config) *Core {
 	c := &Core{Job: ids.JobFromInt(1), Node: ids.NewNodeID(), cfg: cfg, began: time.Now(),
-		procs: map[ids.WorkerID]*Process{}, tasks: task.NewManager(), refs: refs.New(), store: objects.NewStore(),
+		procs: map[ids.WorkerID]*Process{}, tasks: task.NewManager(), lineage: task.NewLineage(lineageBytes), refs: refs.New(), store: objects.NewStore(),
 		arena: objects.NewArena(cfg.ArenaBytes, cfg.Reserve), kv: embedded.NewKV(),
 		callers: map[ids.ActorID]map[*submit.Actor]*Process{}, timers: map[*timer]struct{}{}, streams: map[ids.TaskID]*stream{},
 		events: events.NewLog(keptAttempts)}
 	c.labels = sched.Labels{}
 	maps.Copy(c.labels, cfg.Labels)
 	c.labels[nodeIDLabel] = c.Node.String()
+	c.openRoom()
 	host := (*host)(c)
 	c.sched = embedded.NewScheduler(host, sched.NewPool(cfg.Resources), int(cfg.Resources.Get("CPU")))
 	c.actors = embedded.NewActors(c.sched, embedded.ActorHooks{
@@ -84,6 +89,9 @@ func (c *Core) Do(fn func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	fn()
+	if c.room.Waiting() { // after the event, not in the middle of it: fn may have given room back anywhere
+		c.room.Retry()
+	}
 }
 
 // Close stops timers and granting. Processes are ended by whoever owns them. Idempotent; takes the lock itself.

@@ -126,5 +126,9 @@ func (c *Core) workerGone(p *Process, o Obituary) {
 	}
 	c.actors.Lost(w, text)
 	w.Exec.Die(reply)
-	c.removeProcess(p, "its owner process ended: "+o.Text)
+	why := "its owner process ended: " + o.Text
+	c.removeProcess(p, why)
+	if w.Condemned() {
+		c.disown(p.ID, why)
+	}
 }

@@ -60,7 +60,7 @@ func (c *Core) Info() Info {
 // Validate checks the invariants of every room. For tests: it looks at everything.
 func (c *Core) Validate() error {
 	var errs []error
-	for name, err := range map[string]error{"tasks": c.tasks.Validate(), "refs": c.refs.Validate(),
+	for name, err := range map[string]error{"tasks": c.tasks.Validate(), "refs": c.refs.Validate(), "lineage": c.lineage.Validate(),
 		"arena": c.arena.Validate(), "resources": c.sched.ValidateResources()} {
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", name, err))

@@ -47,6 +47,8 @@ func (c *Core) keep(id ids.ObjectID, v objects.Value) {
 	}
 	if !c.store.Put(id, v) {
 		c.discard(v)
+	} else if v.Block != nil {
+		c.arena.Name(v.Block.ID, id)
 	}
 }
 
@@ -61,6 +63,9 @@ func (c *Core) discard(v objects.Value) {
 func (c *Core) free(gone []ids.ObjectID) {
 	for _, id := range gone {
 		if v, ok := c.store.Delete(id); ok {
+			if v.Block != nil {
+				c.lineage.Gone(id)
+			}
 			c.discard(v)
 			continue
 		}
@@ -83,11 +88,6 @@ func (p *Process) Refs(added, dropped []ids.ObjectID) {
 	}
 }
 
-// Allocate gives the process a block to write; it seals it by naming it in a value, or discards it.
-func (p *Process) Allocate(size uint64) (objects.Block, error) {
-	return p.core.arena.Allocate(size, p.ID)
-}
-
 // Discard gives up blocks that the process allocated and will not seal.
 func (p *Process) Discard(blocks []uint64) {
 	for _, id := range blocks {
@@ -102,20 +102,13 @@ func (p *Process) Unpin(blocks []uint64) {
 	}
 }
 
-// Pin holds the block of a value for the process that is about to be told of it.
-func (p *Process) Pin(v objects.Value) {
-	if v.Block != nil {
-		p.core.report(p.core.arena.Pin(v.Block.ID, p.ID))
-	}
-}
-
 // Value implements submit.Env.
 func (c *Core) Value(id ids.ObjectID) (objects.Value, bool) {
 	if v, ok := c.store.Get(id); ok {
 		return v, true
 	}
 	if c.store.State(id) == objects.Unknown {
-		return lost(id), true
+		return unknown(id), true
 	}
 	return objects.Value{}, false
 }
@@ -129,7 +122,7 @@ func (c *Core) OnReady(id ids.ObjectID, fn func()) (stop func()) {
 	return w.Cancel
 }
 
-func lost(id ids.ObjectID) objects.Value {
+func unknown(id ids.ObjectID) objects.Value {
 	return objects.ObjectFreed("object " + id.String() + " is not known in this session: nothing refers to it, or it is of a session that has ended")
 }
 

@@ -101,6 +101,7 @@ func (c *Core) removeProcess(p *Process, why string) {
 	c.abandonTasks(p, why)
 	c.dropStreams(p)
 	c.arena.DropProcess(p.ID)
+	c.lineage.DropOwner(p.ID)
 	c.free(c.refs.DropHolder(p.ID))
 }
 

@@ -195,8 +195,10 @@ func (s *sim) step() {
 		s.ask()
 	case p < 87:
 		s.do("sleep ms=%d", 1+s.rng.IntN(4)*s.rng.IntN(8))
-	case p < 90:
+	case p < 89:
 		s.drop()
+	case p < 90:
+		s.lose()
 	case p < 91:
 		s.pgroup()
 	case p < 93:
@@ -346,6 +348,9 @@ func (s *sim) end() {
 	case r.told && p < 40 || r.waiting > 0:
 		how = " stopped"
 	case p < 60:
+		if r.Spec.Type != task.ActorCreation {
+			how = s.opt(40, "large")
+		}
 	case p < 75:
 		how = " error"
 	case p < 95:
@@ -398,6 +403,18 @@ func (s *sim) drop() {
 	}
 }
 
+// lose loses a large value.
+func (s *sim) lose() {
+	large := slices.DeleteFunc(s.known(), func(name string) bool {
+		v, _ := s.w.core.store.Get(s.w.tasks[name].Return(1))
+		return v.Block == nil
+	})
+	if name, ok := one(s, large); ok {
+		s.leafs[name] = false // it may need others, to be made again
+		s.do("lose %s", name)
+	}
+}
+
 // finish brings everything to rest and looks at what is left.
 func (s *sim) finish() {
 	if s.group != "" {
@@ -425,7 +442,7 @@ func (s *sim) finish() {
 	s.w.core.Do(func() {
 		core, c := s.w.core, s.w.core.Counts()
 		for what, n := range map[string]int{"objects": c.Objects, "entries of refs": core.refs.Len(), "actors": c.Actors,
-			"workers not idle": c.Workers - c.IdleWorkers, "queues to actors": len(core.callers), "waits in the store": core.store.Stats().Waiting} {
+			"blocks with a ref": c.Blocks - c.BlocksWithoutRef, "kept tasks": core.lineage.Len(), "workers not idle": c.Workers - c.IdleWorkers, "queues to actors": len(core.callers), "waits in the store": core.store.Stats().Waiting} {
 			if n != 0 {
 				s.fail(fmt.Errorf("at the end there are %d %s: %+v", n, what, c))
 			}

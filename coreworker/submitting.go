@@ -194,6 +194,7 @@ func (c *Core) Settle(e *task.Entry, v task.Verdict, r peer.Reply) {
 		for _, extra := range r.Returns[min(e.Spec.NumReturns, len(r.Returns)):] {
 			c.discard(extra)
 		}
+		c.remember(e)
 		c.unuse(e.Spec)
 		return
 	case task.FailWith:
@@ -208,6 +209,7 @@ func (c *Core) Settle(e *task.Entry, v task.Verdict, r peer.Reply) {
 	for _, unused := range r.Returns {
 		c.discard(unused)
 	}
+	c.lineage.Forget(e.Spec.ID)
 	e.Spec.Returns(func(id ids.ObjectID) { c.keep(id, failure) })
 	c.unuse(e.Spec)
 }

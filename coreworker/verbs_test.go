@@ -23,7 +23,7 @@ var verbs = logged(map[string]verb{
 	"begin": verbBegin, "end": verbEnd, "cancel": verbCancel, "die": verbDie, "get": verbGet, "state": verbState,
 	"kill": verbKill, "block": verbBlock, "wait": verbWait, "abandon": verbAbandon, "drop": verbDrop, "sleep": verbSleep,
 	"pgroup": verbGroup, "ungroup": verbUngroup, "ready": verbReady, "groups": verbGroups,
-	"release": verbRelease, "lookup": verbLookup, "settled": verbSettled, "ask": verbAsk,
+	"release": verbRelease, "lookup": verbLookup, "settled": verbSettled, "ask": verbAsk, "lose": verbLose,
 })
 
 type verb func(*world, *golden.Call) error
@@ -221,7 +221,15 @@ func verbBegin(w *world, c *golden.Call) error {
 	return err
 }
 
-// end T [error] [retryable] [stopped] [left]: its run ends.
+// lose T: the large value of its result cannot be read back from disk.
+func verbLose(w *world, c *golden.Call) error {
+	name := c.Word()
+	delete(w.outcomes, name)
+	w.core.Do(func() { w.core.lost(w.tasks[name].Return(1), errors.New("lost by the script")) })
+	return nil
+}
+
+// end T [error] [retryable] [stopped] [left] [large]: its run ends; with large, its values lie in the arena.
 func verbEnd(w *world, c *golden.Call) error {
 	r := w.running(c.Word())
 	reply := peer.Reply{End: task.OK}
@@ -235,8 +243,12 @@ func verbEnd(w *world, c *golden.Call) error {
 	if c.Flag("left") {
 		reply.End = task.LeftActor
 	}
+	large := c.Flag("large")
 	if r == nil {
 		return errors.New("it does not run")
+	}
+	if large {
+		w.core.Do(func() { reply.Returns = append(reply.Returns, r.lane.large()) })
 	}
 	r.end(reply)
 	return nil

@@ -48,6 +48,7 @@ type parked struct {
 	stops []func()
 	tell  func(end) // answers
 	over  bool
+	lent  bool // its worker's processors
 }
 
 type end uint8
@@ -77,7 +78,7 @@ func (q *parked) drop() {
 	}
 	p := q.asker.Process
 	delete(p.parked, q)
-	if q.asker.Lane != nil && !p.gone {
+	if q.lent && !p.gone {
 		p.worker.Exec.Unblocked(q.asker.Lane)
 		if !p.worker.Exec.IsBlocked() {
 			p.core.sched.Unblocked(p.worker)
@@ -85,87 +86,25 @@ func (q *parked) drop() {
 	}
 }
 
-// park registers the request and its time limit. A worker whose user code waits here lends its processors.
+// park registers the request and its time limit. A worker whose user code waits here for others lends its processors.
 func (c *Core) park(q *parked, timeout time.Duration, limited bool) {
-	p := q.asker.Process
-	p.parked[q] = struct{}{}
+	c.register(q, timeout, limited)
+	c.lend(q)
+}
+
+func (c *Core) register(q *parked, timeout time.Duration, limited bool) {
+	q.asker.Process.parked[q] = struct{}{}
 	if limited {
 		q.stops = append(q.stops, c.After(timeout, func() { q.finish(byTime) }))
 	}
-	if q.asker.Lane != nil {
+}
+
+func (c *Core) lend(q *parked) {
+	if p := q.asker.Process; q.asker.Lane != nil && !q.lent {
+		q.lent = true
 		c.sched.Blocked(p.worker) // first: what is taken back next must not go to this worker again
 		p.worker.Exec.Blocked(q.asker.Lane)
 	}
-}
-
-// Get answers when every object is there, as soon as one of them is an error, when the time is over (limited; 0 only
-// looks) or when the asking task is canceled. It returns a way to give up without an answer.
-func (c *Core) Get(a Asker, objs []ids.ObjectID, timeout time.Duration, limited bool, answer func(Fetched)) (abandon func()) {
-	missing, failed := 0, -1
-	for i, id := range objs {
-		if v, ok := c.Value(id); !ok {
-			missing++
-		} else if v.IsError {
-			failed = i
-			break
-		}
-	}
-	if failed >= 0 || missing == 0 {
-		answer(c.fetch(a.Process, objs, failed))
-		return func() {}
-	}
-	if limited && timeout <= 0 {
-		answer(Fetched{TimedOut: true})
-		return func() {}
-	}
-	if a.unaware() {
-		answer(Fetched{Canceled: true})
-		return func() {}
-	}
-	q := &parked{asker: a}
-	q.tell = func(how end) {
-		switch how {
-		case byTime:
-			answer(Fetched{TimedOut: true})
-		case byCancel:
-			answer(Fetched{Canceled: true})
-		default:
-			answer(c.fetch(a.Process, objs, failed))
-		}
-	}
-	c.park(q, timeout, limited)
-	for i, id := range objs {
-		if q.over {
-			break // the answer came while this was being parked
-		}
-		if _, ok := c.store.Get(id); ok {
-			continue
-		}
-		q.stops = append(q.stops, c.OnReady(id, func() {
-			missing--
-			if v, ok := c.Value(id); ok && v.IsError && failed < 0 {
-				failed = i
-			}
-			if failed >= 0 || missing == 0 {
-				q.finish(byObjects)
-			}
-		}))
-	}
-	return q.drop
-}
-
-func (c *Core) fetch(p *Process, objs []ids.ObjectID, failed int) Fetched {
-	if failed >= 0 {
-		v, _ := c.Value(objs[failed])
-		p.Pin(v)
-		return Fetched{Values: []objects.Value{v}, Failed: true, Index: failed}
-	}
-	values := make([]objects.Value, len(objs))
-	for i, id := range objs {
-		values[i], _ = c.Value(id)
-		p.Pin(values[i])
-	}
-	return Fetched{Values: values}
 }
 
 // Wait answers when `want` of the objects are there, when the time is over, or when the asking task is canceled.

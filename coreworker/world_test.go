@@ -189,7 +189,10 @@ func (w *world) outcome(name string) string {
 }
 
 func (w *world) describe(v objects.Value) string {
-	if !v.IsError {
+	switch {
+	case v.Block != nil:
+		return "a large value"
+	case !v.IsError:
 		return "value of " + string(v.Data)
 	}
 	kind, _ := objects.Metadata(v.Metadata)
@@ -205,6 +208,8 @@ var errorNames = map[objects.ErrorType]string{
 	objects.TaskUnschedulableType: "TaskUnschedulableError", objects.ActorUnschedulableType: "ActorUnschedulableError",
 	objects.TaskGroupRemovedType: "TaskPlacementGroupRemoved", objects.ActorGroupRemovedType: "ActorPlacementGroupRemoved",
 	objects.OwnerDiedType: "OwnerDiedError", objects.OutOfMemoryType: "OutOfMemoryError", objects.ObjectFreedType: "ObjectFreedError",
+	objects.ReconstructionExhaustedType:     "ObjectReconstructionFailedError (retries are used up)",
+	objects.UnreconstructableMaxRetriesType: "ObjectReconstructionFailedError (max_retries=0)",
 }
 
 // userError is what an executor sends for an exception.
@@ -252,6 +257,10 @@ func (w *world) oneOutcome(name string, id ids.TaskID) error {
 		}
 		return nil
 	default:
+		if owner, _ := w.core.refs.Owner(id.Return(1)); now == "OwnerDiedError" && w.core.procs[owner] == nil {
+			w.outcomes[name] = now // its owner took it along
+			return nil
+		}
 		return fmt.Errorf("the outcome of %s was %s and is %s", name, first, now)
 	}
 }

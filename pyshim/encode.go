@@ -36,8 +36,10 @@ func (l *lane) withValues(s *pb.TaskSpec, values []objects.Value) *pb.TaskSpec {
 	for i, a := range s.Args {
 		args[i] = a
 		if len(a.Ref) > 0 {
-			l.process.Pin(values[i])
-			args[i] = &pb.Arg{Value: encodeValue(values[i]), Ref: a.Ref, Keyword: a.Keyword, HasKeyword: a.HasKeyword}
+			args[i] = &pb.Arg{Ref: a.Ref, Keyword: a.Keyword, HasKeyword: a.HasKeyword}
+			if v, here := l.process.Pinned(values[i]); here { // else the worker gets it before it runs the task
+				args[i].Value = encodeValue(v)
+			}
 		}
 	}
 	return &pb.TaskSpec{Type: s.Type, TaskId: s.TaskId, ParentTaskId: s.ParentTaskId, Name: s.Name, FunctionId: s.FunctionId,

@@ -87,7 +87,11 @@ func (l *lane) decodeRequest(q *pb.Request) (func(), error) {
 		return l.decodeDemand(id, k.Demand)
 	case *pb.Request_Allocate:
 		size := k.Allocate.Size
-		return func() { l.answer(id, l.allocate(size)) }, nil
+		return func() {
+			l.hold(id, func() func() {
+				return p.Allocate(size, func(b objects.Block, err error) { l.answer(id, encodeAllocated(b, err)) })
+			})
+		}, nil
 	case *pb.Request_RegisterActor:
 		spec, err := decodeSpec(k.RegisterActor.GetSpec())
 		if err != nil {
@@ -153,8 +157,7 @@ func (l *lane) hold(id uint64, begin func() func()) {
 	}
 }
 
-func (l *lane) allocate(size uint64) *pb.Reply {
-	b, err := l.process.Allocate(size)
+func encodeAllocated(b objects.Block, err error) *pb.Reply {
 	switch {
 	case err == nil:
 		return &pb.Reply{Kind: &pb.Reply_Allocate{Allocate: encodeBlock(b)}}
@@ -213,8 +216,17 @@ func encodeNames(specs []*task.Spec) *pb.Reply {
 	return &pb.Reply{Kind: &pb.Reply_NamedActors{NamedActors: out}}
 }
 
+// storeResource is the resource under which Ray tells of the room in the object store.
+const storeResource = "object_store_memory"
+
 func encodeInfo(i coreworker.Info) *pb.Reply {
+	available := encodeResources(i.Available)
+	for _, r := range available {
+		if r.Name == storeResource {
+			r.Amount = max(r.Amount-float64(i.StoreUsed), 0)
+		}
+	}
 	return &pb.Reply{Kind: &pb.Reply_ClusterInfo{ClusterInfo: &pb.ClusterInfoReply{Total: encodeResources(i.Total),
-		Available: encodeResources(i.Available), GroupsTotal: encodeResources(i.GroupsTotal),
+		Available: available, GroupsTotal: encodeResources(i.GroupsTotal),
 		GroupsAvailable: encodeResources(i.GroupsAvailable), Labels: i.Labels, ObjectStoreBytes: i.StoreBytes, ObjectStoreUsed: i.StoreUsed}}}
 }

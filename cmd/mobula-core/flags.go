@@ -15,6 +15,7 @@ import (
 type flagValues struct {
 	sessionDir, resources, python, workerConfig string
 	arenaFD, pageFD, tokenFD, lifelineFD        int
+	spillFD                                     int
 	driverPID                                   int
 	arenaBytes                                  uint64
 }
@@ -28,6 +29,7 @@ func parseFlags(args []string, stdout io.Writer) (v flagValues, done bool, err e
 	set.IntVar(&v.arenaFD, "arena-fd", -1, "descriptor of the memfd for large objects")
 	set.Uint64Var(&v.arenaBytes, "arena-bytes", 0, "size of the arena in bytes")
 	set.IntVar(&v.pageFD, "page-fd", -1, "descriptor of the memfd with the cancel page")
+	set.IntVar(&v.spillFD, "spill-fd", -1, "descriptor of the file that large objects are spilled to")
 	set.IntVar(&v.tokenFD, "token-fd", -1, "descriptor of a pipe with the session's token, 32 bytes")
 	set.IntVar(&v.lifelineFD, "lifeline-fd", -1, "descriptor of a pipe whose end means that the driver is gone")
 	set.IntVar(&v.driverPID, "driver-pid", 0, "process id of the driver, which must be the parent")

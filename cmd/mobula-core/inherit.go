@@ -19,6 +19,7 @@ type Config struct {
 	ArenaFD       int // -1: none
 	ArenaBytes    uint64
 	PageFD        int    // -1: none
+	SpillFD       int    // -1: none; objects lie in memory only
 	Token         string // hex
 	LifelineFD    int    // -1: none
 	DriverPID     int    // 0: none
@@ -32,11 +33,11 @@ const tokenBytes = 32
 // inherit takes the descriptors over. None may reach a child by accident, so all are closed on exec first.
 func inherit(v flagValues) (Config, error) {
 	cfg := Config{
-		SessionDir: v.sessionDir, ArenaFD: v.arenaFD, ArenaBytes: v.arenaBytes, PageFD: v.pageFD,
+		SessionDir: v.sessionDir, ArenaFD: v.arenaFD, ArenaBytes: v.arenaBytes, PageFD: v.pageFD, SpillFD: v.spillFD,
 		LifelineFD: v.lifelineFD, DriverPID: v.driverPID, Python: v.python,
 	}
 	for name, fd := range map[string]int{
-		"arena-fd": v.arenaFD, "page-fd": v.pageFD, "token-fd": v.tokenFD, "lifeline-fd": v.lifelineFD,
+		"arena-fd": v.arenaFD, "page-fd": v.pageFD, "spill-fd": v.spillFD, "token-fd": v.tokenFD, "lifeline-fd": v.lifelineFD,
 	} {
 		if fd < 0 {
 			continue

@@ -81,7 +81,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	pool, err := workers.Start(workers.Config{
 		Python: cfg.Python, SocketPath: ln.Addr().String(), Token: cfg.Token, SessionDir: cfg.SessionDir,
-		ArenaFD: cfg.ArenaFD, ArenaBytes: cfg.ArenaBytes, PageFD: cfg.PageFD, Options: cfg.WorkerOptions,
+		ArenaFD: cfg.ArenaFD, ArenaBytes: cfg.ArenaBytes, PageFD: cfg.PageFD, SpillFD: cfg.SpillFD, Options: cfg.WorkerOptions,
 		Logf: func(format string, args ...any) { fmt.Fprintf(stderr, "mobula-core: "+format+"\n", args...) },
 	})
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"os/signal"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -15,6 +17,7 @@ import (
 	"github.com/mobula/mobula/coreworker"
 	"github.com/mobula/mobula/coreworker/ids"
 	"github.com/mobula/mobula/coreworker/sched"
+	"github.com/mobula/mobula/coreworker/spill"
 	"github.com/mobula/mobula/coreworker/version"
 	"github.com/mobula/mobula/coreworker/workers"
 	pb "github.com/mobula/mobula/proto/boundary"
@@ -52,11 +55,21 @@ func serve(ctx context.Context, cfg Config, ln net.Listener, pool *workers.Pool,
 		}
 		defer page.Close()
 	}
+	var disk coreworker.Disk
+	if cfg.SpillFD >= 0 && cfg.ArenaFD >= 0 {
+		file := os.NewFile(uintptr(cfg.SpillFD), "spill")
+		defer file.Close()
+		signal.Ignore(unix.SIGXFSZ) // a limit of file sizes is an error of the write that meets it
+		worker := spill.Start(spill.Files{Arena: cfg.ArenaFD, Disk: file})
+		defer worker.Close() // before the file
+		disk = worker
+	}
 	show := options.LogToDriver == nil || *options.LogToDriver
 	var shim *pyshim.Server
 	core := coreworker.New(coreworker.Config{
 		Resources: resources, Labels: options.Labels, Namespace: options.Namespace, ArenaBytes: cfg.ArenaBytes,
 		Reserve:   func(offset, length uint64) error { return reserve(cfg.ArenaFD, offset, length) },
+		Disk:      disk,
 		Processes: processes{pool}, Prestart: min(int(resources.Get("CPU")), maxPrestart),
 		Warn: func(text string) {
 			if show {

@@ -276,7 +276,7 @@ func (d *Actors) Kill(id ids.ActorID, noRestart bool) {
 		d.die(a, d.deathOf(a, text, objects.DeathByKill, pid, a.made == 0), task.FailDead, peer.Reply{End: task.Died, Text: text})
 	}
 	if w != nil {
-		w.retiring = true
+		w.retiring, w.condemned = true, true
 		d.hooks.Kill(w)
 	}
 }

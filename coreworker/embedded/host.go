@@ -33,20 +33,21 @@ type Worker struct {
 	// Env is the environment that it was started with (task.Spec.Env). It never changes: a process cannot be cleaned.
 	Env string
 
-	born     uint64 // its number among all workers there ever were
-	attached bool
-	gone     bool
-	retiring bool
-	leaving  string          // why it is to leave, until it was told
-	doom     string          // why the core killed it, where what it ran is to be told
-	pool     *sched.Pool     // that held is of
-	held     sched.Resources // acquired for what it runs
-	gpus     []int           // of held: which ones
-	holding  bool
-	blocked  bool
-	lease    *lease
-	actor    *actor
-	calls    map[ids.FunctionID]int // of functions with a limit; made by the first lease
+	born      uint64 // its number among all workers there ever were
+	attached  bool
+	gone      bool
+	retiring  bool
+	condemned bool
+	leaving   string          // why it is to leave, until it was told
+	doom      string          // why the core killed it, where what it ran is to be told
+	pool      *sched.Pool     // that held is of
+	held      sched.Resources // acquired for what it runs
+	gpus      []int           // of held: which ones
+	holding   bool
+	blocked   bool
+	lease     *lease
+	actor     *actor
+	calls     map[ids.FunctionID]int // of functions with a limit; made by the first lease
 }
 
 // Leased says whether a submitter or an actor has this worker.
@@ -68,3 +69,6 @@ func (w *Worker) GPUs() []int { return w.gpus }
 
 // Resources is what the worker's task or actor holds.
 func (w *Worker) Resources() sched.Resources { return w.held }
+
+// Condemned says whether kill() ended the worker: what it owns goes with it.
+func (w *Worker) Condemned() bool { return w.condemned }

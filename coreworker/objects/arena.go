@@ -48,9 +48,19 @@ func (s blockState) String() string {
 type block struct {
 	Block
 	state  blockState
+	where  residence
 	writer ids.WorkerID
-	pins   uint64 // of all processes
-	extent *extent
+	pins   uint64  // of all processes
+	extent *extent // in memory; nil where it lies on disk only
+	slot   *extent // on disk; what it holds is good once it was written out
+	copied bool    // the slot holds the bytes
+	sum    uint32  // of them
+
+	idle         bool // in the list of what may be written out
+	older, newer *block
+	waiting      []*Bringing
+	object       ids.ObjectID // whose value it is
+	wish         *wish        // whose room on disk is being reserved
 }
 
 // holding is what one process has in the arena.
@@ -60,15 +70,23 @@ type holding struct {
 }
 
 // Arena gives out blocks of one range of shared memory, and takes them back when no object, no reader and no writer
-// has them. It deals in offsets; it never touches the bytes.
+// has them. It deals in offsets; it never touches the bytes. With a disk (UseDisk) blocks may lie there as well.
 type Arena struct {
 	space  space
+	disk   space
+	disks  bool
+	base   uint64 // offsets from here on are those of the disk
 	blocks map[uint64]*block
 	procs  map[ids.WorkerID]*holding
 	lastID uint64
 	pins   uint64
 	unref  int // released blocks
 	unseal int // blocks being written
+
+	oldest, newest *block // of the idle ones: the first and the last to be written out
+	leaving        uint64 // bytes of blocks that are being written out
+	away           int    // blocks that have no bytes in memory
+	erase          []*Job // places on disk that nobody needs any more
 }
 
 // NewArena makes an arena of the given size, rounded down to whole pages. reserve makes the system back a range with
@@ -77,6 +95,7 @@ type Arena struct {
 func NewArena(bytes uint64, reserve func(offset, length uint64) error) *Arena {
 	return &Arena{
 		space:  newSpace(bytes&^(PageSize-1), reserve),
+		base:   (bytes + PageSize - 1) &^ (PageSize - 1),
 		blocks: make(map[uint64]*block),
 		procs:  make(map[ids.WorkerID]*holding),
 	}
@@ -105,6 +124,7 @@ func (a *Arena) Seal(id uint64, writer ids.WorkerID) (Block, error) {
 	}
 	a.endWriting(b)
 	b.state = sealed
+	a.rest(b)
 	return b.Block, nil
 }
 
@@ -120,12 +140,16 @@ func (a *Arena) Discard(id uint64, writer ids.WorkerID) error {
 }
 
 // Pin notes that the block was handed to the process once more: its bytes stay until the process has unpinned it as
-// often. A released block cannot be handed out again.
+// often. A released block cannot be handed out again, nor one that is away.
 func (a *Arena) Pin(id uint64, proc ids.WorkerID) error {
 	b, err := a.in("pin", id, sealed)
 	if err != nil {
 		return err
 	}
+	if !b.where.readable() {
+		return fmt.Errorf("pin: %w: %d is %s", ErrAway, id, b.where)
+	}
+	a.busy(b)
 	a.holding(proc).pins[id]++
 	b.pins++
 	a.pins++
@@ -156,9 +180,7 @@ func (a *Arena) Release(id uint64) error {
 	}
 	b.state = released
 	a.unref++
-	if b.pins == 0 {
-		a.remove(b)
-	}
+	a.rest(b)
 	return nil
 }
 
@@ -180,10 +202,10 @@ func (a *Arena) DropProcess(proc ids.WorkerID) {
 	a.forget(proc, h)
 }
 
-// Lookup gives a block that is sealed and not released.
+// Lookup gives a block that is sealed and not released, where it lies now; false for one that is away.
 func (a *Arena) Lookup(id uint64) (Block, bool) {
 	b := a.blocks[id]
-	if b == nil || b.state != sealed {
+	if b == nil || b.state != sealed || !b.where.readable() {
 		return Block{}, false
 	}
 	return b.Block, true
@@ -195,9 +217,7 @@ func (a *Arena) unpin(h *holding, b *block, n uint64) {
 	}
 	b.pins -= n
 	a.pins -= n
-	if b.pins == 0 && b.state == released {
-		a.remove(b)
-	}
+	a.rest(b)
 }
 
 func (a *Arena) endWriting(b *block) {
@@ -212,7 +232,13 @@ func (a *Arena) remove(b *block) {
 		a.unref--
 	}
 	delete(a.blocks, b.ID)
-	a.space.give(b.extent)
+	a.busy(b)
+	if b.extent != nil {
+		a.space.give(b.extent)
+	} else {
+		a.away--
+	}
+	a.giveSlot(b)
 }
 
 func (a *Arena) holding(proc ids.WorkerID) *holding {

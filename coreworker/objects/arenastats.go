@@ -18,7 +18,12 @@ type ArenaStats struct {
 	Writing      int    // number of blocks not sealed yet
 	Unreferenced int    // number of blocks whose object is gone and that are pinned
 	Pins         uint64 // number, of all processes
+	Away         int    // number of blocks that have no bytes in memory: spilled, or made on disk
+	OnDisk       uint64 // bytes in use on disk
 }
+
+// Away is the number of blocks that have no bytes in memory.
+func (a *Arena) Away() int { return a.away }
 
 // Stats counts what is in the arena.
 func (a *Arena) Stats() ArenaStats {
@@ -32,6 +37,8 @@ func (a *Arena) Stats() ArenaStats {
 		Writing:      a.unseal,
 		Unreferenced: a.unref,
 		Pins:         a.pins,
+		Away:         a.away,
+		OnDisk:       a.disk.used,
 	}
 }
 
@@ -39,6 +46,9 @@ func (a *Arena) Stats() ArenaStats {
 func (a *Arena) Validate() error {
 	if err := a.space.validate(); err != nil {
 		return fmt.Errorf("arena: %w", err)
+	}
+	if err := a.disk.validate(); err != nil {
+		return fmt.Errorf("arena, on disk: %w", err)
 	}
 	pins := make(map[uint64]uint64)
 	unsealed := 0
@@ -63,17 +73,26 @@ func (a *Arena) Validate() error {
 }
 
 func (a *Arena) validateBlocks(pins map[uint64]uint64, unsealed int) error {
-	var sum, used uint64
-	var written, unreferenced int
+	var sum, used, slots, leaving uint64
+	var written, unreferenced, away, idle int
 	for id, b := range a.blocks {
 		switch {
 		case b.ID != id || b.ID > a.lastID:
 			return fmt.Errorf("arena: block %d is listed as %d, last given out %d", b.ID, id, a.lastID)
-		case b.extent.free || b.extent.off != b.Offset || b.extent.len < b.Size || b.extent.len >= b.Size+2*PageSize:
-			return fmt.Errorf("arena: block %d at %d with %d bytes has the extent %s", id, b.Offset, b.Size, b.extent)
+		case b.extent != nil && (b.extent.free || b.extent.len < b.Size || b.extent.len >= b.Size+2*PageSize),
+			b.slot != nil && (b.slot.free || b.slot.len < b.Size || b.slot.len >= b.Size+2*PageSize):
+			return fmt.Errorf("arena: block %d at %d with %d bytes has the extent %s, on disk %s", id, b.Offset, b.Size, b.extent, b.slot)
+		case (b.where == inMemory || b.where == spilling) && (b.extent == nil || b.Offset != b.extent.off):
+			return fmt.Errorf("arena: block %d is %s and said to be at %d, its extent is %s", id, b.where, b.Offset, b.extent)
+		case b.where == onDisk && (b.extent != nil || b.slot == nil || b.Offset != a.base+b.slot.off):
+			return fmt.Errorf("arena: block %d is %s and said to be at %d, its place is %s", id, b.where, b.Offset, b.slot)
+		case b.where == spilled && (b.extent != nil || b.slot == nil || !b.copied || b.pins > 0):
+			return fmt.Errorf("arena: block %d is %s with %d pins, extent %s, on disk %s", id, b.where, b.pins, b.extent, b.slot)
+		case b.idle != (b.where == inMemory && b.state == sealed && b.pins == 0):
+			return fmt.Errorf("arena: block %d is %s, %s, with %d pins; idle: %t", id, b.state, b.where, b.pins, b.idle)
 		case b.pins != pins[id]:
 			return fmt.Errorf("arena: block %d has %d pins, processes have %d", id, b.pins, pins[id])
-		case b.state == released && b.pins == 0:
+		case b.state == released && b.pins == 0 && !b.where.waits():
 			return fmt.Errorf("arena: block %d is kept by nobody", id)
 		case b.state == writing && b.pins > 0:
 			return fmt.Errorf("arena: block %d is pinned while it is written", id)
@@ -85,7 +104,27 @@ func (a *Arena) validateBlocks(pins map[uint64]uint64, unsealed int) error {
 			unreferenced++
 		}
 		sum += b.pins
-		used += b.extent.len
+		if b.extent != nil {
+			used += b.extent.len
+		} else {
+			away++
+		}
+		if b.slot != nil {
+			slots += b.slot.len
+		}
+		if b.where == spilling {
+			leaving += b.extent.len
+		}
+		if b.idle {
+			idle++
+		}
+	}
+	for b := a.oldest; b != nil; b = b.newer {
+		idle--
+	}
+	if away != a.away || leaving != a.leaving || idle != 0 || slots > a.disk.used {
+		return fmt.Errorf("arena: counts do not fit: away %d/%d, leaving %d/%d, idle %d too many, on disk %d/%d",
+			a.away, away, a.leaving, leaving, idle, a.disk.used, slots)
 	}
 	if sum != a.pins || used != a.space.used || written != a.unseal || written != unsealed || unreferenced != a.unref {
 		return fmt.Errorf("arena: counts do not fit: pins %d/%d, used %d/%d, being written %d/%d/%d, released %d/%d",
@@ -139,6 +178,9 @@ func (s *space) validate() error {
 
 // String gives the range for messages.
 func (e *extent) String() string {
+	if e == nil {
+		return "none"
+	}
 	return fmt.Sprintf("[%d, %d) free=%t", e.off, e.off+e.len, e.free)
 }
 

@@ -132,6 +132,10 @@ func NodeDied(how string) Value { return withText(NodeDiedType, how) }
 // ObjectLost stands for a value that was there and is gone (ObjectLostError).
 func ObjectLost(how string) Value { return withText(ObjectLostType, how) }
 
+// Unreconstructable stands for a value that is gone and cannot be made again (ObjectReconstructionFailedError, or what kind
+// says).
+func Unreconstructable(kind ErrorType, how string) Value { return withText(kind, how) }
+
 // ObjectFreed stands for a value that somebody refers to although its references had all gone (ObjectFreedError).
 func ObjectFreed(how string) Value { return withText(ObjectFreedType, how) }
 

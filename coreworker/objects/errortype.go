@@ -22,19 +22,26 @@ const (
 	OwnerDiedType              ErrorType = 9
 	ObjectDeletedType          ErrorType = 10
 	DependencyFailedType       ErrorType = 11
-	ObjectFetchTimedOutType    ErrorType = 14
-	LocalRayletDiedType        ErrorType = 15
-	TaskGroupRemovedType       ErrorType = 16
-	ActorGroupRemovedType      ErrorType = 17
-	TaskUnschedulableType      ErrorType = 18
-	ActorUnschedulableType     ErrorType = 19
-	OutOfDiskType              ErrorType = 20
-	ObjectFreedType            ErrorType = 21
-	OutOfMemoryType            ErrorType = 22
-	NodeDiedType               ErrorType = 23
-	EndOfStreamType            ErrorType = 24 // a mark: what follows the last item of a stream
-	ActorUnavailableType       ErrorType = 25
-	WorkerStartupFailedType    ErrorType = 33
+	// Why a lost object was not made again.
+	ReconstructionExhaustedType     ErrorType = 12
+	ReconstructionEvictedType       ErrorType = 13
+	UnreconstructablePutType        ErrorType = 27
+	UnreconstructableMaxRetriesType ErrorType = 28
+	UnreconstructableRefType        ErrorType = 30
+
+	ObjectFetchTimedOutType ErrorType = 14
+	LocalRayletDiedType     ErrorType = 15
+	TaskGroupRemovedType    ErrorType = 16
+	ActorGroupRemovedType   ErrorType = 17
+	TaskUnschedulableType   ErrorType = 18
+	ActorUnschedulableType  ErrorType = 19
+	OutOfDiskType           ErrorType = 20
+	ObjectFreedType         ErrorType = 21
+	OutOfMemoryType         ErrorType = 22
+	NodeDiedType            ErrorType = 23
+	EndOfStreamType         ErrorType = 24 // a mark: what follows the last item of a stream
+	ActorUnavailableType    ErrorType = 25
+	WorkerStartupFailedType ErrorType = 33
 )
 
 // String gives the number, as it stands in the metadata.

@@ -106,6 +106,32 @@ func (s *Store) Delete(id ids.ObjectID) (Value, bool) {
 	return e.value, true
 }
 
+// Replace gives a ready object another value: an error, when the one it had is lost. It gives back the old one.
+func (s *Store) Replace(id ids.ObjectID, v Value) (Value, bool) {
+	e := s.entries[id]
+	if e == nil || e.state != Ready {
+		return Value{}, false
+	}
+	old := e.value
+	v.Metadata = intern(v.Metadata)
+	e.value = v
+	s.inline += uint64(len(v.Data)) - uint64(len(old.Data))
+	return old, true
+}
+
+// Lose makes a ready object pending again: its value is lost, and will be made anew. It gives back the old one.
+func (s *Store) Lose(id ids.ObjectID) (Value, bool) {
+	e := s.entries[id]
+	if e == nil || e.state != Ready {
+		return Value{}, false
+	}
+	old := e.value
+	e.value, e.state = Value{}, Pending
+	s.pending++
+	s.inline -= uint64(len(old.Data))
+	return old, true
+}
+
 // Len is the number of known objects, pending ones included.
 func (s *Store) Len() int { return len(s.entries) }
 

@@ -116,6 +116,16 @@ func (t *Table) DropHolder(holder ids.WorkerID) (freed []ids.ObjectID) {
 	return t.drain(nil)
 }
 
+// OwnedBy lists what the process owns, dead or alive, in the order it was made.
+func (t *Table) OwnedBy(owner ids.WorkerID) []ids.ObjectID {
+	slots, _ := t.procs.holdings(&t.entries, owner)
+	out := make([]ids.ObjectID, len(slots))
+	for i, s := range slots {
+		out[i] = t.entries.at(s).id
+	}
+	return out
+}
+
 // Use notes a task in flight that needs the object: as an argument, or inside one.
 func (t *Table) Use(obj ids.ObjectID) error {
 	s, ok := t.entries.find(obj)

@@ -89,6 +89,16 @@ func (s *Spec) Returns(fn func(ids.ObjectID)) {
 	}
 }
 
+// Inside lists the objects inside the values of its arguments.
+func (s *Spec) Inside() (out []ids.ObjectID) {
+	for i := range s.Args {
+		if a := &s.Args[i]; !a.IsRef {
+			out = append(out, a.Value.Contained...)
+		}
+	}
+	return out
+}
+
 // Uses calls fn with each object that must outlive the task: its reference arguments and what is inside its values.
 func (s *Spec) Uses(fn func(ids.ObjectID)) {
 	for i := range s.Args {

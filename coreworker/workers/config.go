@@ -25,6 +25,7 @@ type Config struct {
 	ArenaFD    int // -1: none
 	ArenaBytes uint64
 	PageFD     int // -1: none
+	SpillFD    int // -1: none
 
 	// Options is the driver's worker configuration, a JSON object passed on as it is. The pool itself reads `env`
 	// (variables for all workers) and `sys_path` (to find the package).
@@ -80,7 +81,8 @@ const (
 	childConfig  = 4 // a memfd with the birth certificate
 	childArena   = 5
 	childPage    = 6
-	childTicket  = 7 // executed workers
+	childSpill   = 7
+	childTicket  = 8 // executed workers
 )
 
 // certificate is what zygote and workers are told of themselves, read by mobula/_worker/config.py.
@@ -93,6 +95,7 @@ type certificate struct {
 	ArenaFD    int             `json:"arena_fd"`
 	ArenaBytes uint64          `json:"arena_bytes"`
 	PageFD     int             `json:"page_fd"`
+	SpillFD    int             `json:"spill_fd"`
 	ControlFD  int             `json:"control_fd"`
 	TicketFD   int             `json:"ticket_fd"`
 	WorkerID   string          `json:"worker_id,omitempty"`
@@ -105,16 +108,19 @@ func (c *Config) certificate() certificate {
 	if len(options) == 0 {
 		options = json.RawMessage("{}")
 	}
-	arena, page := -1, -1
+	arena, page, spill := -1, -1, -1
 	if c.ArenaFD >= 0 {
 		arena = childArena
 	}
 	if c.PageFD >= 0 {
 		page = childPage
 	}
+	if c.SpillFD >= 0 {
+		spill = childSpill
+	}
 	return certificate{
 		Version: version.Version, CorePID: os.Getpid(), SocketPath: c.SocketPath, Token: c.Token,
-		SessionDir: c.SessionDir, ArenaFD: arena, ArenaBytes: c.ArenaBytes, PageFD: page,
+		SessionDir: c.SessionDir, ArenaFD: arena, ArenaBytes: c.ArenaBytes, PageFD: page, SpillFD: spill,
 		ControlFD: childControl, TicketFD: -1, Options: options,
 	}
 }

@@ -37,7 +37,7 @@ func (p *Pool) tryExecute(b *birth) error {
 	}
 	files := []uintptr{
 		uintptr(b.pipes.stdin), uintptr(b.pipes.theirOut), uintptr(b.pipes.theirErr), uintptr(b.pipes.theirGo),
-		config.Fd(), inherited(p.cfg.ArenaFD), inherited(p.cfg.PageFD), uintptr(b.worker.tickets.fd),
+		config.Fd(), inherited(p.cfg.ArenaFD), inherited(p.cfg.PageFD), inherited(p.cfg.SpillFD), uintptr(b.worker.tickets.fd),
 	}
 	pid, fd, err := p.launcher.exec(command(python, "run_single", "mobula-worker"), env, files)
 	if err != nil {

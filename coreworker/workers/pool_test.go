@@ -46,7 +46,7 @@ func newSession(t *testing.T, entry string, change ...func(*Config)) *session {
 	}
 	s := &session{T: t, out: map[ids.WorkerID]string{}}
 	cfg := Config{
-		SocketPath: "/nonexistent", Token: strings.Repeat("ab", 32), ArenaFD: -1, PageFD: -1,
+		SocketPath: "/nonexistent", Token: strings.Repeat("ab", 32), ArenaFD: -1, PageFD: -1, SpillFD: -1,
 		Options: options, Env: packageEnv(t),
 		SessionDir: filepath.Join(t.TempDir(), "mobula-test-"+strings.ReplaceAll(t.Name(), "/", "-")),
 		Logf: func(format string, args ...any) {
@@ -394,7 +394,7 @@ func TestNoDescriptorLeaks(t *testing.T) {
 }
 
 func BenchmarkForkAndExit(b *testing.B) {
-	p, err := Start(Config{Token: "00", ArenaFD: -1, PageFD: -1,
+	p, err := Start(Config{Token: "00", ArenaFD: -1, PageFD: -1, SpillFD: -1,
 		Options: json.RawMessage(`{"entry":"fakeworker:nothing"}`), Env: packageEnv(b)})
 	if err != nil {
 		b.Fatal(err)

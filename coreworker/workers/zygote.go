@@ -116,7 +116,7 @@ func (p *Pool) startZygote() (*zygote, error) {
 	z.output = newOutput(nil, func(c chunk) { p.cfg.Logf("zygote: %s", c.text) })
 	z.pid, z.fd, err = p.launcher.exec(command(p.cfg.Python, "run_zygote", "mobula-zygote"), env, []uintptr{
 		uintptr(pipes.stdin), uintptr(pipes.theirOut), uintptr(pipes.theirErr), uintptr(pair[1]), config.Fd(),
-		inherited(p.cfg.ArenaFD), inherited(p.cfg.PageFD),
+		inherited(p.cfg.ArenaFD), inherited(p.cfg.PageFD), inherited(p.cfg.SpillFD),
 	})
 	if err != nil {
 		pipes.abandon()

@@ -51,6 +51,7 @@ class Settings:
     namespace: str
     log_to_driver: bool
     temp_dir: str | None = None
+    spill_dir: str | None = None
     env_vars: dict[str, str] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     node_name: str = ""
@@ -87,6 +88,7 @@ def read(given: Mapping[str, Any], private: Mapping[str, Any]) -> Settings:
         namespace=namespace,
         log_to_driver=_flag("RAY_LOG_TO_DRIVER", True) if given["log_to_driver"] is None else bool(given["log_to_driver"]),
         temp_dir=private.get("_temp_dir") or os.environ.get("RAY_TMPDIR") or None,
+        spill_dir=_spill_dir(private.get("_object_spilling_directory")),
         env_vars=dict((env or {}).get("env_vars") or {}),
         labels=labels,
         node_name=private.get("_node_name") or "",
@@ -195,6 +197,12 @@ def _store_bytes(value: Any, available: int) -> int:
     return int(value)
 
 
+def _spill_dir(value: Any) -> str | None:
+    if value is not None and not isinstance(value, (str, os.PathLike)):
+        raise TypeError(f"init(_object_spilling_directory=): takes the path of a folder, not {value!r}")
+    return os.path.abspath(os.fspath(value)) if value else None
+
+
 def _refuse_missing(given: Mapping[str, Any], private: Mapping[str, Any]) -> None:
     asked: list[tuple[str, bool, str]] = [
         ("include_dashboard", bool(given["include_dashboard"]), "a dashboard"),
@@ -209,7 +217,6 @@ def _refuse_missing(given: Mapping[str, Any], private: Mapping[str, Any]) -> Non
         ("_system_config", bool(private.get("_system_config")), "the settings of Ray's own core"),
         ("_tracing_startup_hook", private.get("_tracing_startup_hook") is not None, "tracing"),
         ("_plasma_directory", private.get("_plasma_directory") is not None, "objects in files of a folder"),
-        ("_object_spilling_directory", private.get("_object_spilling_directory") is not None, "choosing the folder for spilling"),
         ("_node_ip_address", private.get("_node_ip_address") not in (None, "127.0.0.1", "localhost"), "listening on the network"),
     ]
     for keyword, wanted, what in asked:

@@ -162,6 +162,7 @@ def _start(settings: Settings) -> None:
             namespace=settings.namespace,
             log_to_driver=settings.log_to_driver,
             temp_dir=settings.temp_dir,
+            spill_dir=settings.spill_dir,
             env=settings.env_vars,
             options={"runtime_env": environment, "labels": settings.labels},
         )

@@ -13,6 +13,7 @@ import pytest
 from integration_kit import until
 
 import mobula
+from mobula._core import spill_file
 from mobula.exceptions import ObjectStoreFullError
 
 MB = 1 << 20
@@ -77,7 +78,8 @@ def _fill(kept: list[Any]) -> None:
         kept.append(ref)
 
 
-def test_full_loses_nothing_and_works_again(fresh: Callable[..., Any]) -> None:
+def test_full_without_a_disk_loses_nothing_and_works_again(fresh: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spill_file, "make", lambda directory: -1)
     process = fresh(object_store_memory=100 * MB)
     kept: list[Any] = []
     with pytest.raises(ObjectStoreFullError):

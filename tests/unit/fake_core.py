@@ -64,6 +64,7 @@ class FakeCore:
         self.socket_path = os.path.join(folder, "core.sock")
         self.token = token or os.urandom(32)
         self.arena_bytes = arena_bytes
+        self.spill_fd = -1
         self.arena_fd = os.memfd_create("fake-arena")
         os.ftruncate(self.arena_fd, arena_bytes)
         self.lock = threading.RLock()

@@ -150,6 +150,12 @@ def test_the_two_back_ends_never_import_each_other(one: str, other: str) -> None
     assert not found
 
 
+def test_spilling_knows_objects_only() -> None:
+    # It does what the object store decided; it must not be able to look at the state, whose lock it does not hold.
+    found = {name for path in _go_files(CORE / "spill") for name in _go_imports(path) if name.startswith(GO_MODULE)}
+    assert found <= {f"{GO_MODULE}/coreworker/objects"}
+
+
 def test_the_core_does_not_import_the_python_boundary() -> None:
     # cmd -> coreworker <- pyshim: the core could serve a shim of another language.
     found = [

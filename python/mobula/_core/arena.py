@@ -39,11 +39,16 @@ class PinnedMap(mmap.mmap):
 
 
 class Arena:
-    """The arena of one session; `fd` stays the caller's."""
+    """The arena of one session; `fd` and `disk` stay the caller's.
 
-    def __init__(self, fd: int, size: int) -> None:
+    Offsets from the end of the arena on, rounded up to whole pages, are places in the file `disk`: what found no room.
+    """
+
+    def __init__(self, fd: int, size: int, disk: int = -1) -> None:
         self._fd = fd
         self._size = size
+        self._disk = disk
+        self._base = -(-size // mmap.PAGESIZE) * mmap.PAGESIZE if disk >= 0 else sys.maxsize
         self._writable: memoryview | None = None
         self._lock = threading.Lock()
         self._maps: weakref.WeakValueDictionary[int, PinnedMap] = weakref.WeakValueDictionary()
@@ -54,6 +59,9 @@ class Arena:
 
     def writable(self, offset: int, size: int) -> memoryview:
         """Room that was allocated for us, to write into."""
+        if offset >= self._base:
+            on_disk = mmap.mmap(self._open_disk(), size, mmap.MAP_SHARED, offset=offset - self._base)
+            return memoryview(on_disk)
         whole = self._writable
         if whole is None:
             with self._lock:
@@ -73,12 +81,15 @@ class Arena:
         if found is not None:
             self.unpins.append(unpin)  # the map holds one pin already
             return memoryview(found)[:size]
+        fd = self._open_fd() if offset < self._base else self._open_disk()
+        if offset >= self._base:
+            offset -= self._base
         try:
-            made = _map_read_only(self._open_fd(), size, offset)
+            made = _map_read_only(fd, size, offset)
         except OSError as error:
             if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
                 raise
-            copied = _read(self._fd, size, offset)
+            copied = _read(fd, size, offset)
             self.unpins.append(unpin)
             return copied
         made._unpins = self.unpins
@@ -92,7 +103,7 @@ class Arena:
         Views stay, and so does what is being written at this moment; new ones raise RaySystemError.
         """
         with self._lock:
-            self._fd = -1
+            self._fd = self._disk = -1
             self._writable = None
 
     def _open_fd(self) -> int:
@@ -100,6 +111,10 @@ class Arena:
         if fd < 0:  # to mmap, -1 is no mistake but fresh memory, full of zeros
             raise RaySystemError("mobula was shut down while this call was under way; call mobula.init() to start again")
         return fd
+
+    def _open_disk(self) -> int:
+        self._open_fd()
+        return self._disk
 
     def take_unpins(self) -> bytes:
         """All queued unpins, concatenated."""

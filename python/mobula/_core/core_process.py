@@ -33,6 +33,7 @@ class Core:
         arena_fd: int,
         arena_bytes: int,
         page_fd: int,
+        spill_fd: int,
         lifeline_fd: int,
         log_fd: int,
     ) -> None:
@@ -45,6 +46,8 @@ class Core:
         self.arena_bytes = arena_bytes
         #: The cancel page's memfd; open until `stop`.
         self.page_fd = page_fd
+        #: The file that objects are spilled to; open until `stop`.
+        self.spill_fd = spill_fd
         self.pid = process.pid
         #: Readable once the core has ended; open until `stop`.
         self.pidfd = pidfd
@@ -113,6 +116,7 @@ class Core:
     def _close_descriptors(self) -> None:
         _close(self.arena_fd)
         _close(self.page_fd)
+        _close(self.spill_fd)
         _close(self.pidfd)
         _close(self._log_fd)
         self._log_fd = -1

@@ -87,6 +87,21 @@ def _fetch(process: Process, refs: list[ObjectRef[Any]], deadline: float | None)
     return large
 
 
+def fill_in(process: Process, spec: pb.TaskSpec) -> None:
+    """Gets the arguments of a task that came without values: they were not in memory when it was sent.
+
+    Asked for by the task itself, so that a cancel of it ends the wait. An object that occurs twice is asked for twice, for
+    each argument holds a pin. Raises the error that one of them is by now.
+    """
+    away = [arg for arg in spec.args if not arg.HasField("value")]
+    joined = b"".join([arg.ref for arg in away])
+    got = check(process.call(lambda: wire.get_body(joined, -1, spec.task_id, False))).get
+    if got.failed:
+        raise _failure(process, away[got.failed_index].ref, [], got.values[0])
+    for arg, value in zip(away, got.values, strict=True):
+        arg.value.CopyFrom(value)
+
+
 def _failure(process: Process, object_id: bytes, refs: list[ObjectRef[Any]], value: pb.Value) -> BaseException:
     data, metadata = values.opened(value, process.arena)
     if isinstance(data, bytes):

@@ -21,7 +21,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from mobula._core import binary, session_dir
+from mobula._core import binary, session_dir, spill_file
 from mobula._core.core_process import Core, ended_how, read_log
 from mobula._core.start_error import CoreStartError, last_words
 from mobula._version import __version__
@@ -46,6 +46,8 @@ class LaunchConfig:
     log_to_driver: bool = True
     #: Where the session's folder goes; None: XDG_RUNTIME_DIR, else the system's temporary folder.
     temp_dir: str | None = None
+    #: Where objects are spilled to; None: `temp_dir`, else the system's temporary folder.
+    spill_dir: str | None = None
     #: Variables for all workers, set before their interpreters start.
     env: Mapping[str, str] = field(default_factory=dict)
     job_id: bytes = b"\x01\x00\x00\x00"
@@ -95,6 +97,9 @@ class _Launch:
         token = secrets.token_bytes(TOKEN_BYTES)
         arena = self._memory("mobula-arena", config.object_store_bytes)
         page = self._memory("mobula-page", PAGE_BYTES)
+        spill = spill_file.make(config.spill_dir or config.temp_dir)
+        if spill >= 0:
+            self._kept(spill)
         log = self._kept(os.memfd_create("mobula-log", os.MFD_CLOEXEC))
         lifeline_end, lifeline = os.pipe()
         self._kept(lifeline)
@@ -111,6 +116,7 @@ class _Launch:
                     f"--arena-fd={arena}",
                     f"--arena-bytes={config.object_store_bytes}",
                     f"--page-fd={page}",
+                    f"--spill-fd={spill}",
                     f"--token-fd={token_end}",
                     f"--lifeline-fd={lifeline_end}",
                     f"--driver-pid={os.getpid()}",
@@ -118,7 +124,7 @@ class _Launch:
                     f"--python={self._python}",
                     f"--worker-config=fd:{workers}",
                 ],
-                (arena, page, token_end, lifeline_end, workers),
+                tuple(fd for fd in (arena, page, spill, token_end, lifeline_end, workers) if fd >= 0),
                 log,
             )
         self._undo.callback(_end, process)
@@ -135,6 +141,7 @@ class _Launch:
             arena_fd=arena,
             arena_bytes=config.object_store_bytes,
             page_fd=page,
+            spill_fd=spill,
             lifeline_fd=lifeline,
             log_fd=log,
         )

@@ -56,6 +56,8 @@ class CoreHandle(Protocol):
     @property
     def arena_bytes(self) -> int: ...
     @property
+    def spill_fd(self) -> int: ...
+    @property
     def pid(self) -> int: ...
     def stop(self) -> object: ...
     def describe_end(self) -> str: ...
@@ -143,7 +145,7 @@ class Process:
             opener=transport.opener(),
             describe_end=core.describe_end,
         )
-        arena = Arena(core.arena_fd, core.arena_bytes) if core.arena_fd >= 0 else None
+        arena = Arena(core.arena_fd, core.arena_bytes, core.spill_fd) if core.arena_fd >= 0 else None
         process = cls(session, "driver", arena, lambda sentence: None, core.stop)
         process._start(namespace, job_id)
         return process
@@ -159,7 +161,7 @@ class Process:
             core_pid=config.core_pid,
             opener=transport.opener(),
         )
-        arena = Arena(config.arena_fd, config.arena_bytes) if config.arena_fd >= 0 else None
+        arena = Arena(config.arena_fd, config.arena_bytes, config.spill_fd) if config.arena_fd >= 0 else None
         process = cls(session, "worker", arena, lambda sentence: os._exit(EXIT_CORE_LOST))
         if config.page_fd >= 0 and transport.uses_page():
             process.page = page.map_words(config.page_fd)
@@ -348,12 +350,17 @@ class Process:
         return deserialize(data, metadata, object_id)
 
     def load_args(self, spec: pb.TaskSpec) -> tuple[list[Any], dict[str, Any]]:
-        """The arguments of a task whose Arg.values are resolved; taken out of it. Raises the error that one of them is."""
+        """The arguments of a task whose Arg.values are resolved; taken out of it. Raises the error that one of them is.
+
+        An argument that had been spilled when the task was sent comes without a value, and is got here.
+        """
         # All maps first: after an error half way, what is not mapped would stay pinned.
         opened: list[tuple[pb.Arg, values.Raw]] = []
         try:
             for arg in spec.args:
-                opened.append((arg, values.opened(arg.value, self.arena)))  # noqa: PERF401 - how far it came must be known
+                if not arg.HasField("value"):
+                    gets.fill_in(self, spec)
+                opened.append((arg, values.opened(arg.value, self.arena)))
         finally:
             del spec.args[: len(opened)]
         args: list[Any] = []

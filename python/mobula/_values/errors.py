@@ -130,7 +130,9 @@ def _from_submitter(kind: int, info: pb.ErrorInfo, object_id: bytes | None) -> B
         lost.error_message = text
         return lost
     if kind in ex.ObjectReconstructionFailedError.REASON_MESSAGES:
-        return ex.ObjectReconstructionFailedError(name, kind, text or None)
+        failed = ex.ObjectReconstructionFailedError(name, kind)
+        failed.error_message = text
+        return failed
     return ex.RaySystemError(": ".join(part for part in (_NAMES.get(kind, f"error number {kind}"), text) if part))
 
 

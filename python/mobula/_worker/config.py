@@ -22,6 +22,7 @@ class WorkerConfig:
     page_fd: int
     ticket_fd: int
     core_pid: int
+    spill_fd: int = -1  # the file that objects are spilled to, as offsets behind the arena
     session_dir: str = ""
     namespace: str = ""
     job_id: bytes = b""  # 4 bytes
@@ -45,6 +46,7 @@ class WorkerConfig:
             page_fd=certificate["page_fd"],
             ticket_fd=ticket_fd,
             core_pid=certificate["core_pid"],
+            spill_fd=certificate["spill_fd"],
             session_dir=certificate["session_dir"],
             namespace=options.get("namespace", ""),
             job_id=bytes.fromhex(options.get("job_id", "")),

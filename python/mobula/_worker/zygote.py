@@ -44,7 +44,7 @@ def run_zygote(certificate: Mapping[str, Any]) -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is the driver's to decide about
     lifeline.set_name("mobula-zygote")
     os.close(CONFIG_FD)
-    for fd in (certificate["arena_fd"], certificate["page_fd"], certificate["control_fd"]):
+    for fd in (certificate["arena_fd"], certificate["page_fd"], certificate["spill_fd"], certificate["control_fd"]):
         if fd >= 0:
             os.set_inheritable(fd, False)
     core_pid: int = certificate["core_pid"]
@@ -63,7 +63,7 @@ def run_single(certificate: Mapping[str, Any]) -> NoReturn:
     """Be one worker in an interpreter of its own. Entered by the bootstrap of the core."""
     os.close(CONFIG_FD)
     ticket_fd, go_fd = certificate["ticket_fd"], certificate["control_fd"]
-    for fd in (certificate["arena_fd"], certificate["page_fd"], ticket_fd, go_fd):
+    for fd in (certificate["arena_fd"], certificate["page_fd"], certificate["spill_fd"], ticket_fd, go_fd):
         if fd >= 0:
             os.set_inheritable(fd, False)
     apply_interpreter(certificate["options"])

@@ -1,0 +1,149 @@
+package coreworker
+
+import (
+	"github.com/mobula/mobula/coreworker/ids"
+	"github.com/mobula/mobula/coreworker/objects"
+	"github.com/mobula/mobula/coreworker/task"
+)
+
+// lineageBytes is how much of finished tasks is kept (Ray: RAY_max_lineage_bytes).
+const lineageBytes = 1 << 30
+
+// Results that are lost are made again, as in Ray: the task that made one is run once more, at the cost of a retry, and
+// before it those that made what it takes and that is gone too. What cannot be made again becomes an error.
+
+// lost is told that the value of an object could not be read back.
+func (c *Core) lost(id ids.ObjectID, why error) {
+	refusal := c.refusal(id, map[ids.TaskID]struct{}{})
+	if refusal != 0 {
+		c.replace(id, objects.Unreconstructable(refusal, "its bytes could not be read back from disk: "+why.Error()))
+		return
+	}
+	if old, ok := c.store.Lose(id); ok {
+		c.discard(old)
+		c.again(id.Task())
+	}
+}
+
+// replace gives a ready object another value.
+func (c *Core) replace(id ids.ObjectID, v objects.Value) {
+	if old, ok := c.store.Replace(id, v); ok {
+		if old.Block != nil {
+			c.lineage.Gone(id)
+		}
+		c.discard(old)
+	}
+}
+
+// refusal says why an object cannot be made again; 0 when it can. seen are the tasks that were found able to.
+func (c *Core) refusal(id ids.ObjectID, seen map[ids.TaskID]struct{}) objects.ErrorType {
+	if id.IsPut() {
+		return objects.UnreconstructablePutType
+	}
+	maker := id.Task()
+	if _, looked := seen[maker]; looked || c.tasks.Get(maker) != nil {
+		return 0
+	}
+	k := c.lineage.Get(maker)
+	switch {
+	case k == nil:
+		return objects.ObjectLostType // of an actor or a generator
+	case k.Refusal != 0:
+		return k.Refusal
+	case k.Retries == 0:
+		return objects.ReconstructionExhaustedType
+	case c.procs[k.Owner] == nil:
+		return objects.OwnerDiedType
+	}
+	seen[maker] = struct{}{}
+	for i := range k.Spec.Args {
+		if a := &k.Spec.Args[i]; a.IsRef && !c.refs.Known(a.Ref) {
+			if _, small := k.Small[a.Ref]; small {
+				continue
+			}
+			if why := c.refusal(a.Ref, seen); why != 0 {
+				return why
+			}
+		}
+	}
+	for _, inside := range k.Spec.Inside() {
+		if !c.refs.Known(inside) {
+			return objects.UnreconstructableRefType
+		}
+	}
+	return 0
+}
+
+// again runs a kept task once more, after what makes the arguments that are gone.
+func (c *Core) again(id ids.TaskID) {
+	if c.tasks.Get(id) != nil {
+		return // it is under way for another of its results
+	}
+	k := c.lineage.Get(id)
+	owner := c.procs[k.Owner]
+	var makers []ids.TaskID
+	for i := range k.Spec.Args {
+		a := &k.Spec.Args[i]
+		if !a.IsRef || c.refs.Known(a.Ref) {
+			continue
+		}
+		c.report(c.refs.Own(a.Ref, k.Owner))
+		if v, small := k.Small[a.Ref]; small {
+			c.store.Put(a.Ref, v)
+			continue
+		}
+		c.store.Expect(a.Ref)
+		makers = append(makers, a.Ref.Task())
+	}
+	e, fresh := c.tasks.Add(k.Spec, k.Owner)
+	if !fresh {
+		return
+	}
+	e.Retries, e.Attempt = k.Retries, k.Attempt
+	e.UseAttempt()
+	owner.pending++
+	c.use(k.Spec)
+	for _, maker := range makers {
+		c.again(maker)
+	}
+	owner.normal.Submit(e)
+}
+
+// remember keeps a task that has completed, if it left large results that could be lost. Called while it still holds its
+// arguments.
+func (c *Core) remember(e *task.Entry) {
+	s := e.Spec
+	if s.Type != task.Normal || s.Streaming || s.Dynamic || c.procs[e.Owner] == nil {
+		return
+	}
+	large := 0
+	s.Returns(func(id ids.ObjectID) {
+		if v, ok := c.store.Get(id); ok && v.Block != nil {
+			large++
+		}
+	})
+	var small map[ids.ObjectID]objects.Value
+	if large > 0 {
+		for i := range s.Args {
+			if a := &s.Args[i]; a.IsRef {
+				if v, ok := c.store.Get(a.Ref); ok && v.Block == nil && len(v.Contained) == 0 {
+					if small == nil {
+						small = map[ids.ObjectID]objects.Value{}
+					}
+					small[a.Ref] = v
+				}
+			}
+		}
+	}
+	c.lineage.Keep(e, large, small)
+}
+
+// disown is told that kill() has ended a process: what it owned is lost with it, as in Ray. What a process leaves that died
+// in any other way lives on while somebody refers to it, for the core has it.
+func (c *Core) disown(owner ids.WorkerID, why string) {
+	for _, id := range c.refs.OwnedBy(owner) {
+		if v, ok := c.store.Get(id); ok && !v.IsError {
+			c.replace(id, objects.OwnerDied(why))
+		}
+	}
+}
