@@ -20,7 +20,7 @@ class Unattached(process.Process):
 
     def __init__(self, node_id: bytes = NODE) -> None:
         self.mode = "driver"
-        self.job_id = JOB
+        self._join(JOB)
         self.node_id = node_id
         self.worker_id = ids.driver_worker_id(JOB)
         self.namespace = "tests"
@@ -29,7 +29,6 @@ class Unattached(process.Process):
         self.replies: list[pb.Reply] = []
         self.waits: list[tuple[list[Any], int, float | None]] = []
         self.ready: set[bytes] = set()
-        self._driver_task = ids.driver_task_id(JOB)
         self._exported = set()
 
     def write(self, encoded: Sequence[bytes]) -> int:

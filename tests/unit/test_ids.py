@@ -83,3 +83,11 @@ def test_other_layouts() -> None:
     assert ids.JobID.from_int(7).int() == 7
     assert len(ids.function_id("m", "f", "", "h")) == 28
     assert ids.function_id("m", "f", "", "h") == hashlib.shake_128(b"mfh").digest(28)
+
+
+def test_ids_of_many_children_are_those_of_one() -> None:
+    job, parent, actor = ids.job_id(7), bytes(range(24)), bytes(range(16))
+    family = ids.family(job, parent)
+    for counter in (1, 2, 255, 256, 1 << 40):
+        assert ids.child_unique(family, counter) + ids.no_actor(job) == ids.normal_task_id(job, parent, counter)
+        assert ids.child_unique(family, counter) + actor == ids.actor_task_id(actor, job, parent, counter)

@@ -27,6 +27,7 @@ PLACEMENT_GROUP_BYTES = 18
 #: ``put`` number n of a task has the index PUT_INDEX_BASE + n, so that puts and returns of one task never meet.
 PUT_INDEX_BASE = 100_000_000
 
+_sha256 = hashlib.sha256
 _ActorUnique = ACTOR_BYTES - JOB_BYTES
 _TaskUnique = TASK_BYTES - ACTOR_BYTES
 _NIL_TASK_UNIQUE = b"\xff" * _TaskUnique
@@ -281,6 +282,22 @@ def _unique(job: bytes, parent_task: bytes, counter: int, extra: int, length: in
     if extra > 0:
         seed += extra.to_bytes(8, "little")
     return hashlib.sha256(seed).digest()[:length]
+
+
+def family(job: bytes, parent_task: bytes) -> bytes:
+    """What the ids of all children of a task begin to be derived from."""
+    return job + parent_task
+
+
+def child_unique(of_family: bytes, counter: int) -> bytes:
+    """What is unique in the id of the ``counter``-th task of a family: the beginning of ``normal_task_id`` and of
+    ``actor_task_id``, for whoever makes many."""
+    return _sha256(of_family + counter.to_bytes(8, "little")).digest()[:_TaskUnique]
+
+
+def no_actor(job: bytes) -> bytes:
+    """How the ids of normal tasks of a job end."""
+    return _NIL_ACTOR_UNIQUE + job
 
 
 def normal_task_id(job: bytes, parent_task: bytes, counter: int) -> bytes:

@@ -106,7 +106,7 @@ class Process:
         self.session = session
         self.mode = mode
         self.worker_id = session.worker_id
-        self.job_id = b""
+        self._join(b"")
         self.node_id = b""
         self.namespace = ""
         self.arena = arena
@@ -119,7 +119,6 @@ class Process:
         session.on_stray = self._helper.stray
         self._lanes = LaneTable(session, self._helper.retire)
         self._lane = self._lanes.get
-        self._driver_task = b""
         self._plain = threading.local()
         self._exported: set[tuple[str, bytes]] = set()
         # Stock grpcio hands messages to a thread of its own: only an answer shows that they are on the wire.
@@ -180,14 +179,20 @@ class Process:
             self.session.close()
             raise
         self._log.start_at(attached.applied)
-        self.job_id = attached.job_id or job_id
+        self._join(attached.job_id or job_id)
         self.node_id = attached.node_id
         self.namespace = namespace or attached.namespace
-        self._driver_task = ids.driver_task_id(self.job_id)
         context.attach_page(self.page, self._ask_canceled, is_worker=self.mode == "worker")
         forks.on_child(self._forget_in_child)
         _forked = False
         _current = self
+
+    def _join(self, job_id: bytes) -> None:
+        self.job_id = job_id
+        self._driver_task = ids.driver_task_id(job_id)
+        # What the ids of the driver's calls are made of, whose number alone changes.
+        self._driver_family = ids.family(job_id, self._driver_task)
+        self._no_actor = ids.no_actor(job_id)
 
     def _forget_in_child(self) -> None:
         global _current, _forked
@@ -438,10 +443,12 @@ class Process:
 
     def new_task_id(self, actor_id: bytes | None = None) -> bytes:
         """The id of a task that the calling code submits: of a method call when `actor_id` is given."""
-        parent, children = self._parent()
-        if actor_id is None:
-            return ids.normal_task_id(self.job_id, parent, next(children))
-        return ids.actor_task_id(actor_id, self.job_id, parent, next(children))
+        if current_task.get() is None and self.mode == "driver":
+            unique = ids.child_unique(self._driver_family, next(_driver_children))
+        else:
+            parent, children = self._parent()
+            unique = ids.child_unique(ids.family(self.job_id, parent), next(children))
+        return unique + (self._no_actor if actor_id is None else actor_id)
 
     def new_actor_id(self) -> bytes:
         """The id of an actor that the calling code creates; ids.actor_creation_task_id gives that of its creation."""

@@ -20,6 +20,10 @@ def varint(number: int) -> bytes:
     """The protobuf varint of a number in 0 … 2**64-1."""
     if number < 128:
         return _ONE_BYTE[number]
+    if number < 1 << 14:
+        return b"%c%c" % (number & 127 | 128, number >> 7)
+    if number < 1 << 21:
+        return b"%c%c%c" % (number & 127 | 128, number >> 7 & 127 | 128, number >> 14)
     out = bytearray()
     while number > 127:
         out.append(number & 127 | 128)
