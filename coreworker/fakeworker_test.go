@@ -46,6 +46,7 @@ type fakeRun struct {
 	*execute.Run
 	lane    *fakeLane
 	waiting int  // requests it is blocked in
+	items   int  // it has yielded
 	told    bool // interrupted, canceled in its loop, or woken: a shim would raise now
 }
 

@@ -23,7 +23,8 @@ var verbs = logged(map[string]verb{
 	"begin": verbBegin, "end": verbEnd, "cancel": verbCancel, "die": verbDie, "get": verbGet, "state": verbState,
 	"kill": verbKill, "block": verbBlock, "wait": verbWait, "abandon": verbAbandon, "drop": verbDrop, "sleep": verbSleep,
 	"pgroup": verbGroup, "ungroup": verbUngroup, "ready": verbReady, "groups": verbGroups,
-	"release": verbRelease, "lookup": verbLookup, "settled": verbSettled, "ask": verbAsk, "lose": verbLose,
+	"release": verbRelease, "lookup": verbLookup, "settled": verbSettled, "ask": verbAsk,
+	"yield": verbYield, "next": verbNext, "demand": verbDemand, "taken": verbTaken, "forget": verbForget, "lose": verbLose,
 })
 
 type verb func(*world, *golden.Call) error
@@ -123,6 +124,7 @@ func away(c *golden.Call) []byte {
 func verbSubmit(w *world, c *golden.Call) error {
 	name, parent := c.Word(), c.Opt("parent", "")
 	s := w.spec(name, task.Normal, parent)
+	streamOptions(c, s)
 	s.Told = c.Flag("told")
 	var err error
 	s.Resources, err = processors(c, 1)
@@ -203,6 +205,7 @@ func verbCall(w *world, c *golden.Call) error {
 	name, parent := c.Word(), c.Opt("parent", "")
 	actor, _, _ := strings.Cut(name, ".")
 	s := w.spec(name, task.ActorMethod, parent)
+	streamOptions(c, s)
 	s.Told = c.Flag("told")
 	s.Actor = w.actors[actor]
 	copy(s.ID[8:], s.Actor[:])
