@@ -1,10 +1,12 @@
 package coreworker
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/mobula/mobula/coreworker/ids"
 	"github.com/mobula/mobula/coreworker/objects"
+	"github.com/mobula/mobula/coreworker/refs"
 )
 
 // Accept takes a value that a process brings. A block that the process has written is sealed; the value is complete
@@ -88,10 +90,26 @@ func (p *Process) Refs(added, dropped []ids.ObjectID) {
 	}
 }
 
-// Discard gives up blocks that the process allocated and will not seal.
+// RefsOfCalls takes back handles whose call, or put, may have come or not: its maker was interrupted while it wrote it.
+// What comes comes before, in the order of the process, so an object that is not known now will never be.
+func (p *Process) RefsOfCalls(unsure []ids.ObjectID) {
+	c := p.core
+	for _, id := range unsure {
+		freed, err := c.refs.Drop(id, p.ID, 1)
+		if !errors.Is(err, refs.ErrUnknown) && !errors.Is(err, refs.ErrTooMany) {
+			c.report(err)
+		}
+		c.free(freed)
+	}
+}
+
+// Discard gives up blocks that the process allocated and will not seal. One that it has sealed, or given up, already is
+// left as it is: a writer that is interrupted cannot tell how far it came.
 func (p *Process) Discard(blocks []uint64) {
 	for _, id := range blocks {
-		p.core.report(p.core.arena.Discard(id, p.ID))
+		if err := p.core.arena.Discard(id, p.ID); !errors.Is(err, objects.ErrBlock) {
+			p.core.report(err)
+		}
 	}
 }
 

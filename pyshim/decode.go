@@ -39,7 +39,7 @@ func (l *lane) decode(m *pb.FromShim) (steps, error) {
 			return out, err
 		}
 		then = append(then, func() {
-			if !l.closed {
+			if !l.closed && !l.isGivenUp(m.Request.Id) {
 				fn()
 			}
 		})
@@ -93,7 +93,18 @@ func (l *lane) decodeMutation(m *pb.Mutation) (func(), error) {
 		if err != nil {
 			return nil, err
 		}
-		return func() { p.Refs(added, dropped) }, nil
+		unsure, err := ids.Objects(k.Refs.GetUnsure())
+		if err != nil {
+			return nil, err
+		}
+		return func() { p.Refs(added, dropped); p.RefsOfCalls(unsure) }, nil
+	case *pb.Mutation_GiveUp:
+		number, id := k.GiveUp.GetLane(), k.GiveUp.GetRequest()
+		return func() {
+			if given := l.server.numbered[laneKey{p, number}]; given != nil {
+				given.giveUp(id)
+			}
+		}, nil
 	case *pb.Mutation_ActorHandles:
 		added, err := handles(k.ActorHandles.GetAdded())
 		if err != nil {
@@ -103,7 +114,11 @@ func (l *lane) decodeMutation(m *pb.Mutation) (func(), error) {
 		if err != nil {
 			return nil, err
 		}
-		return func() { p.Refs(added, dropped) }, nil
+		unsure, err := handles(k.ActorHandles.GetUnsure())
+		if err != nil {
+			return nil, err
+		}
+		return func() { p.Refs(added, dropped); p.RefsOfCalls(unsure) }, nil
 	case *pb.Mutation_Unpin:
 		blocks, err := objects.BlockIDs(k.Unpin)
 		if err != nil {

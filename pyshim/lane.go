@@ -38,7 +38,10 @@ type lane struct {
 	epoch   uint64
 	// requests that have no answer yet, with the way to give each up. Guarded by the core's lock.
 	requests map[uint64]func()
-	closed   bool // under the core's lock too: a request that waited for its mutation finds nobody to answer
+	closed   bool   // under the core's lock too: a request that waited for its mutation finds nobody to answer
+	number   uint64 // of this lane in its process; 0 where nothing is given up by number
+	given    given
+	forgone  uint64 // requests up to here were given up
 	acked    uint64
 	weight   int // bytes in mutations since the last ack
 
@@ -279,6 +282,9 @@ func (l *lane) close() {
 			abandon()
 		}
 		clear(l.requests)
+		if key := (laneKey{l.process, l.number}); s.numbered[key] == l {
+			delete(s.numbered, key)
+		}
 		if l.exec != nil {
 			l.process.DetachExecutor(l.exec)
 		}

@@ -20,6 +20,9 @@ import (
 func (l *lane) answer(id uint64, r *pb.Reply) {
 	delete(l.requests, id)
 	r.Id = id
+	if l.number != 0 {
+		l.handOver(id, r)
+	}
 	n := l.process.Applied()
 	l.acked = n
 	l.send(&pb.ToShim{Reply: r, Applied: n})

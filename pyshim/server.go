@@ -34,11 +34,14 @@ type Server struct {
 	lost    int // messages that came before the driver's lane and were too many
 	closed  bool
 	running sync.WaitGroup // reading and writing of all lanes
+
+	numbered map[laneKey]*lane // guarded by the core's lock
 }
 
 // NewServer makes the service. page may be nil: then is_canceled() is answered by RPC only.
 func NewServer(core *coreworker.Core, page *Page, version, namespace string) *Server {
-	return &Server{core: core, page: page, version: version, namespace: namespace, maxQueued: maxQueued, lanes: map[*lane]struct{}{}}
+	return &Server{core: core, page: page, version: version, namespace: namespace, maxQueued: maxQueued, lanes: map[*lane]struct{}{},
+		numbered: map[laneKey]*lane{}}
 }
 
 // Lane implements the service's one stream.
@@ -98,6 +101,10 @@ func (s *Server) open(a *pb.Attach, l *lane) (*lane, error) {
 			return
 		}
 		l.process = p
+		if l.kind != pb.LaneKind_LANE_NOTICES && a.Lane != 0 {
+			l.number = a.Lane
+			s.numbered[laneKey{p, a.Lane}] = l
+		}
 		attached.Applied = p.Applied()
 		// Queued before the lane is known anywhere: it is the first message, whatever else is sent from now on.
 		l.send(&pb.ToShim{Attached: attached})

@@ -662,6 +662,7 @@ type Attach struct {
 	EventLoop        bool                   `protobuf:"varint,7,opt,name=event_loop,json=eventLoop,proto3" json:"event_loop,omitempty"`                     // executor lane of an asyncio loop: takes many tasks at once, understands CancelRun
 	Opening          uint64                 `protobuf:"varint,8,opt,name=opening,proto3" json:"opening,omitempty"`                                          // OpenLane.opening that this lane answers; 0 for the first executor lane
 	Version          string                 `protobuf:"bytes,9,opt,name=version,proto3" json:"version,omitempty"`                                           // of the package: a mismatch is refused in words
+	Lane             uint64                 `protobuf:"varint,10,opt,name=lane,proto3" json:"lane,omitempty"`                                               // number of this stream in its process, from 1 on: what GiveUp names; 0 = none
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -757,6 +758,13 @@ func (x *Attach) GetVersion() string {
 		return x.Version
 	}
 	return ""
+}
+
+func (x *Attach) GetLane() uint64 {
+	if x != nil {
+		return x.Lane
+	}
+	return 0
 }
 
 type Attached struct {
@@ -1051,6 +1059,7 @@ type Mutation struct {
 	//	*Mutation_Item
 	//	*Mutation_Consumed
 	//	*Mutation_AwaitGroup
+	//	*Mutation_GiveUp
 	//	*Mutation_DropStreams
 	Kind          isMutation_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
@@ -1211,6 +1220,15 @@ func (x *Mutation) GetAwaitGroup() *AwaitGroup {
 	return nil
 }
 
+func (x *Mutation) GetGiveUp() *GiveUp {
+	if x != nil {
+		if x, ok := x.Kind.(*Mutation_GiveUp); ok {
+			return x.GiveUp
+		}
+	}
+	return nil
+}
+
 func (x *Mutation) GetDropStreams() []byte {
 	if x != nil {
 		if x, ok := x.Kind.(*Mutation_DropStreams); ok {
@@ -1263,7 +1281,7 @@ type Mutation_Done struct {
 }
 
 type Mutation_Discard struct {
-	Discard []byte `protobuf:"bytes,9,opt,name=discard,proto3,oneof"` // block ids (as in unpin) that this process allocated and will not seal
+	Discard []byte `protobuf:"bytes,9,opt,name=discard,proto3,oneof"` // block ids (as in unpin) that this process allocated and will not seal; one that it has sealed stays
 }
 
 type Mutation_Item struct {
@@ -1276,6 +1294,10 @@ type Mutation_Consumed struct {
 
 type Mutation_AwaitGroup struct {
 	AwaitGroup *AwaitGroup `protobuf:"bytes,80,opt,name=await_group,json=awaitGroup,proto3,oneof"`
+}
+
+type Mutation_GiveUp struct {
+	GiveUp *GiveUp `protobuf:"bytes,23,opt,name=give_up,json=giveUp,proto3,oneof"`
 }
 
 type Mutation_DropStreams struct {
@@ -1307,6 +1329,8 @@ func (*Mutation_Item) isMutation_Kind() {}
 func (*Mutation_Consumed) isMutation_Kind() {}
 
 func (*Mutation_AwaitGroup) isMutation_Kind() {}
+
+func (*Mutation_GiveUp) isMutation_Kind() {}
 
 func (*Mutation_DropStreams) isMutation_Kind() {}
 
@@ -1482,6 +1506,7 @@ type Refs struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Added         []byte                 `protobuf:"bytes,1,opt,name=added,proto3" json:"added,omitempty"`
 	Dropped       []byte                 `protobuf:"bytes,2,opt,name=dropped,proto3" json:"dropped,omitempty"`
+	Unsure        []byte                 `protobuf:"bytes,3,opt,name=unsure,proto3" json:"unsure,omitempty"` // handles that went while their call was being written: dropped if the call ever came
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1526,6 +1551,13 @@ func (x *Refs) GetAdded() []byte {
 func (x *Refs) GetDropped() []byte {
 	if x != nil {
 		return x.Dropped
+	}
+	return nil
+}
+
+func (x *Refs) GetUnsure() []byte {
+	if x != nil {
+		return x.Unsure
 	}
 	return nil
 }
@@ -1596,6 +1628,7 @@ type ActorHandles struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Added         []byte                 `protobuf:"bytes,1,opt,name=added,proto3" json:"added,omitempty"` // actor ids, 16 bytes each; one entry per handle object
 	Dropped       []byte                 `protobuf:"bytes,2,opt,name=dropped,proto3" json:"dropped,omitempty"`
+	Unsure        []byte                 `protobuf:"bytes,3,opt,name=unsure,proto3" json:"unsure,omitempty"` // as in Refs
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1644,6 +1677,68 @@ func (x *ActorHandles) GetDropped() []byte {
 	return nil
 }
 
+func (x *ActorHandles) GetUnsure() []byte {
+	if x != nil {
+		return x.Unsure
+	}
+	return nil
+}
+
+// Nobody will look at the answer to this request, whether it was given or is still to come: what it has handed to the
+// process (pins, a block to write) is taken back, and a request that waits is dropped. For lanes of calls and executors,
+// which have one request at a time: what an answer has handed over counts as taken when the next request is carried out.
+type GiveUp struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Lane          uint64                 `protobuf:"varint,1,opt,name=lane,proto3" json:"lane,omitempty"`       // Attach.lane
+	Request       uint64                 `protobuf:"varint,2,opt,name=request,proto3" json:"request,omitempty"` // Request.id; of ids that grow
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GiveUp) Reset() {
+	*x = GiveUp{}
+	mi := &file_boundary_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GiveUp) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GiveUp) ProtoMessage() {}
+
+func (x *GiveUp) ProtoReflect() protoreflect.Message {
+	mi := &file_boundary_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GiveUp.ProtoReflect.Descriptor instead.
+func (*GiveUp) Descriptor() ([]byte, []int) {
+	return file_boundary_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *GiveUp) GetLane() uint64 {
+	if x != nil {
+		return x.Lane
+	}
+	return 0
+}
+
+func (x *GiveUp) GetRequest() uint64 {
+	if x != nil {
+		return x.Request
+	}
+	return 0
+}
+
 type Cancel struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	ObjectId      []byte                 `protobuf:"bytes,1,opt,name=object_id,json=objectId,proto3" json:"object_id,omitempty"`
@@ -1655,7 +1750,7 @@ type Cancel struct {
 
 func (x *Cancel) Reset() {
 	*x = Cancel{}
-	mi := &file_boundary_proto_msgTypes[14]
+	mi := &file_boundary_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1667,7 +1762,7 @@ func (x *Cancel) String() string {
 func (*Cancel) ProtoMessage() {}
 
 func (x *Cancel) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[14]
+	mi := &file_boundary_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1680,7 +1775,7 @@ func (x *Cancel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cancel.ProtoReflect.Descriptor instead.
 func (*Cancel) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{14}
+	return file_boundary_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Cancel) GetObjectId() []byte {
@@ -1716,7 +1811,7 @@ type Export struct {
 
 func (x *Export) Reset() {
 	*x = Export{}
-	mi := &file_boundary_proto_msgTypes[15]
+	mi := &file_boundary_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1728,7 +1823,7 @@ func (x *Export) String() string {
 func (*Export) ProtoMessage() {}
 
 func (x *Export) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[15]
+	mi := &file_boundary_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1741,7 +1836,7 @@ func (x *Export) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Export.ProtoReflect.Descriptor instead.
 func (*Export) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{15}
+	return file_boundary_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Export) GetNamespace() string {
@@ -1775,7 +1870,7 @@ type KillActor struct {
 
 func (x *KillActor) Reset() {
 	*x = KillActor{}
-	mi := &file_boundary_proto_msgTypes[16]
+	mi := &file_boundary_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1787,7 +1882,7 @@ func (x *KillActor) String() string {
 func (*KillActor) ProtoMessage() {}
 
 func (x *KillActor) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[16]
+	mi := &file_boundary_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1800,7 +1895,7 @@ func (x *KillActor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillActor.ProtoReflect.Descriptor instead.
 func (*KillActor) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{16}
+	return file_boundary_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *KillActor) GetActorId() []byte {
@@ -1827,7 +1922,7 @@ type Resource struct {
 
 func (x *Resource) Reset() {
 	*x = Resource{}
-	mi := &file_boundary_proto_msgTypes[17]
+	mi := &file_boundary_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1839,7 +1934,7 @@ func (x *Resource) String() string {
 func (*Resource) ProtoMessage() {}
 
 func (x *Resource) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[17]
+	mi := &file_boundary_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1852,7 +1947,7 @@ func (x *Resource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resource.ProtoReflect.Descriptor instead.
 func (*Resource) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{17}
+	return file_boundary_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Resource) GetName() string {
@@ -1908,7 +2003,7 @@ type TaskSpec struct {
 
 func (x *TaskSpec) Reset() {
 	*x = TaskSpec{}
-	mi := &file_boundary_proto_msgTypes[18]
+	mi := &file_boundary_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1920,7 +2015,7 @@ func (x *TaskSpec) String() string {
 func (*TaskSpec) ProtoMessage() {}
 
 func (x *TaskSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[18]
+	mi := &file_boundary_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1933,7 +2028,7 @@ func (x *TaskSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskSpec.ProtoReflect.Descriptor instead.
 func (*TaskSpec) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{18}
+	return file_boundary_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *TaskSpec) GetType() TaskType {
@@ -2144,7 +2239,7 @@ type Placement struct {
 
 func (x *Placement) Reset() {
 	*x = Placement{}
-	mi := &file_boundary_proto_msgTypes[19]
+	mi := &file_boundary_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2156,7 +2251,7 @@ func (x *Placement) String() string {
 func (*Placement) ProtoMessage() {}
 
 func (x *Placement) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[19]
+	mi := &file_boundary_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2169,7 +2264,7 @@ func (x *Placement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Placement.ProtoReflect.Descriptor instead.
 func (*Placement) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{19}
+	return file_boundary_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Placement) GetGroupId() []byte {
@@ -2203,7 +2298,7 @@ type LabelSelector struct {
 
 func (x *LabelSelector) Reset() {
 	*x = LabelSelector{}
-	mi := &file_boundary_proto_msgTypes[20]
+	mi := &file_boundary_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2215,7 +2310,7 @@ func (x *LabelSelector) String() string {
 func (*LabelSelector) ProtoMessage() {}
 
 func (x *LabelSelector) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[20]
+	mi := &file_boundary_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2228,7 +2323,7 @@ func (x *LabelSelector) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LabelSelector.ProtoReflect.Descriptor instead.
 func (*LabelSelector) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{20}
+	return file_boundary_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *LabelSelector) GetMatches() []*LabelMatch {
@@ -2250,7 +2345,7 @@ type LabelMatch struct {
 
 func (x *LabelMatch) Reset() {
 	*x = LabelMatch{}
-	mi := &file_boundary_proto_msgTypes[21]
+	mi := &file_boundary_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2262,7 +2357,7 @@ func (x *LabelMatch) String() string {
 func (*LabelMatch) ProtoMessage() {}
 
 func (x *LabelMatch) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[21]
+	mi := &file_boundary_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2275,7 +2370,7 @@ func (x *LabelMatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LabelMatch.ProtoReflect.Descriptor instead.
 func (*LabelMatch) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{21}
+	return file_boundary_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *LabelMatch) GetKey() string {
@@ -2309,7 +2404,7 @@ type ConcurrencyGroup struct {
 
 func (x *ConcurrencyGroup) Reset() {
 	*x = ConcurrencyGroup{}
-	mi := &file_boundary_proto_msgTypes[22]
+	mi := &file_boundary_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2321,7 +2416,7 @@ func (x *ConcurrencyGroup) String() string {
 func (*ConcurrencyGroup) ProtoMessage() {}
 
 func (x *ConcurrencyGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[22]
+	mi := &file_boundary_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2334,7 +2429,7 @@ func (x *ConcurrencyGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConcurrencyGroup.ProtoReflect.Descriptor instead.
 func (*ConcurrencyGroup) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{22}
+	return file_boundary_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ConcurrencyGroup) GetName() string {
@@ -2371,7 +2466,7 @@ type ActorCreation struct {
 
 func (x *ActorCreation) Reset() {
 	*x = ActorCreation{}
-	mi := &file_boundary_proto_msgTypes[23]
+	mi := &file_boundary_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2383,7 +2478,7 @@ func (x *ActorCreation) String() string {
 func (*ActorCreation) ProtoMessage() {}
 
 func (x *ActorCreation) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[23]
+	mi := &file_boundary_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2396,7 +2491,7 @@ func (x *ActorCreation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorCreation.ProtoReflect.Descriptor instead.
 func (*ActorCreation) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{23}
+	return file_boundary_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ActorCreation) GetMaxRestarts() int32 {
@@ -2511,7 +2606,7 @@ type Request struct {
 
 func (x *Request) Reset() {
 	*x = Request{}
-	mi := &file_boundary_proto_msgTypes[24]
+	mi := &file_boundary_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2523,7 +2618,7 @@ func (x *Request) String() string {
 func (*Request) ProtoMessage() {}
 
 func (x *Request) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[24]
+	mi := &file_boundary_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2536,7 +2631,7 @@ func (x *Request) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Request.ProtoReflect.Descriptor instead.
 func (*Request) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{24}
+	return file_boundary_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Request) GetId() uint64 {
@@ -2821,7 +2916,7 @@ type Reply struct {
 
 func (x *Reply) Reset() {
 	*x = Reply{}
-	mi := &file_boundary_proto_msgTypes[25]
+	mi := &file_boundary_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2833,7 +2928,7 @@ func (x *Reply) String() string {
 func (*Reply) ProtoMessage() {}
 
 func (x *Reply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[25]
+	mi := &file_boundary_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2846,7 +2941,7 @@ func (x *Reply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reply.ProtoReflect.Descriptor instead.
 func (*Reply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{25}
+	return file_boundary_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Reply) GetId() uint64 {
@@ -3044,7 +3139,7 @@ type Get struct {
 
 func (x *Get) Reset() {
 	*x = Get{}
-	mi := &file_boundary_proto_msgTypes[26]
+	mi := &file_boundary_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3056,7 +3151,7 @@ func (x *Get) String() string {
 func (*Get) ProtoMessage() {}
 
 func (x *Get) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[26]
+	mi := &file_boundary_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3069,7 +3164,7 @@ func (x *Get) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Get.ProtoReflect.Descriptor instead.
 func (*Get) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{26}
+	return file_boundary_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Get) GetObjectIds() []byte {
@@ -3112,7 +3207,7 @@ type GetReply struct {
 
 func (x *GetReply) Reset() {
 	*x = GetReply{}
-	mi := &file_boundary_proto_msgTypes[27]
+	mi := &file_boundary_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3124,7 +3219,7 @@ func (x *GetReply) String() string {
 func (*GetReply) ProtoMessage() {}
 
 func (x *GetReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[27]
+	mi := &file_boundary_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3137,7 +3232,7 @@ func (x *GetReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReply.ProtoReflect.Descriptor instead.
 func (*GetReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{27}
+	return file_boundary_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *GetReply) GetValues() []*Value {
@@ -3181,7 +3276,7 @@ type Wait struct {
 
 func (x *Wait) Reset() {
 	*x = Wait{}
-	mi := &file_boundary_proto_msgTypes[28]
+	mi := &file_boundary_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3193,7 +3288,7 @@ func (x *Wait) String() string {
 func (*Wait) ProtoMessage() {}
 
 func (x *Wait) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[28]
+	mi := &file_boundary_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3206,7 +3301,7 @@ func (x *Wait) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Wait.ProtoReflect.Descriptor instead.
 func (*Wait) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{28}
+	return file_boundary_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Wait) GetObjectIds() []byte {
@@ -3253,7 +3348,7 @@ type WaitReply struct {
 
 func (x *WaitReply) Reset() {
 	*x = WaitReply{}
-	mi := &file_boundary_proto_msgTypes[29]
+	mi := &file_boundary_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3265,7 +3360,7 @@ func (x *WaitReply) String() string {
 func (*WaitReply) ProtoMessage() {}
 
 func (x *WaitReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[29]
+	mi := &file_boundary_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3278,7 +3373,7 @@ func (x *WaitReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitReply.ProtoReflect.Descriptor instead.
 func (*WaitReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{29}
+	return file_boundary_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *WaitReply) GetReady() []byte {
@@ -3302,7 +3397,7 @@ type NextItems struct {
 
 func (x *NextItems) Reset() {
 	*x = NextItems{}
-	mi := &file_boundary_proto_msgTypes[30]
+	mi := &file_boundary_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3314,7 +3409,7 @@ func (x *NextItems) String() string {
 func (*NextItems) ProtoMessage() {}
 
 func (x *NextItems) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[30]
+	mi := &file_boundary_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3327,7 +3422,7 @@ func (x *NextItems) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NextItems.ProtoReflect.Descriptor instead.
 func (*NextItems) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{30}
+	return file_boundary_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *NextItems) GetObjectId() []byte {
@@ -3378,7 +3473,7 @@ type ItemsReply struct {
 
 func (x *ItemsReply) Reset() {
 	*x = ItemsReply{}
-	mi := &file_boundary_proto_msgTypes[31]
+	mi := &file_boundary_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3390,7 +3485,7 @@ func (x *ItemsReply) String() string {
 func (*ItemsReply) ProtoMessage() {}
 
 func (x *ItemsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[31]
+	mi := &file_boundary_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3403,7 +3498,7 @@ func (x *ItemsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ItemsReply.ProtoReflect.Descriptor instead.
 func (*ItemsReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{31}
+	return file_boundary_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ItemsReply) GetValues() []*Value {
@@ -3446,7 +3541,7 @@ type Demand struct {
 
 func (x *Demand) Reset() {
 	*x = Demand{}
-	mi := &file_boundary_proto_msgTypes[32]
+	mi := &file_boundary_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3458,7 +3553,7 @@ func (x *Demand) String() string {
 func (*Demand) ProtoMessage() {}
 
 func (x *Demand) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[32]
+	mi := &file_boundary_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3471,7 +3566,7 @@ func (x *Demand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Demand.ProtoReflect.Descriptor instead.
 func (*Demand) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{32}
+	return file_boundary_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Demand) GetObjectId() []byte {
@@ -3504,7 +3599,7 @@ type Allocate struct {
 
 func (x *Allocate) Reset() {
 	*x = Allocate{}
-	mi := &file_boundary_proto_msgTypes[33]
+	mi := &file_boundary_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3516,7 +3611,7 @@ func (x *Allocate) String() string {
 func (*Allocate) ProtoMessage() {}
 
 func (x *Allocate) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[33]
+	mi := &file_boundary_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3529,7 +3624,7 @@ func (x *Allocate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Allocate.ProtoReflect.Descriptor instead.
 func (*Allocate) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{33}
+	return file_boundary_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Allocate) GetSize() uint64 {
@@ -3549,7 +3644,7 @@ type RegisterActor struct {
 
 func (x *RegisterActor) Reset() {
 	*x = RegisterActor{}
-	mi := &file_boundary_proto_msgTypes[34]
+	mi := &file_boundary_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3561,7 +3656,7 @@ func (x *RegisterActor) String() string {
 func (*RegisterActor) ProtoMessage() {}
 
 func (x *RegisterActor) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[34]
+	mi := &file_boundary_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3574,7 +3669,7 @@ func (x *RegisterActor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterActor.ProtoReflect.Descriptor instead.
 func (*RegisterActor) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{34}
+	return file_boundary_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *RegisterActor) GetSpec() *TaskSpec {
@@ -3601,7 +3696,7 @@ type LookupActor struct {
 
 func (x *LookupActor) Reset() {
 	*x = LookupActor{}
-	mi := &file_boundary_proto_msgTypes[35]
+	mi := &file_boundary_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3613,7 +3708,7 @@ func (x *LookupActor) String() string {
 func (*LookupActor) ProtoMessage() {}
 
 func (x *LookupActor) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[35]
+	mi := &file_boundary_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3626,7 +3721,7 @@ func (x *LookupActor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupActor.ProtoReflect.Descriptor instead.
 func (*LookupActor) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{35}
+	return file_boundary_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *LookupActor) GetName() string {
@@ -3654,7 +3749,7 @@ type ActorInfo struct {
 
 func (x *ActorInfo) Reset() {
 	*x = ActorInfo{}
-	mi := &file_boundary_proto_msgTypes[36]
+	mi := &file_boundary_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3666,7 +3761,7 @@ func (x *ActorInfo) String() string {
 func (*ActorInfo) ProtoMessage() {}
 
 func (x *ActorInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[36]
+	mi := &file_boundary_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3679,7 +3774,7 @@ func (x *ActorInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorInfo.ProtoReflect.Descriptor instead.
 func (*ActorInfo) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{36}
+	return file_boundary_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ActorInfo) GetActorId() []byte {
@@ -3713,7 +3808,7 @@ type ListNamedActors struct {
 
 func (x *ListNamedActors) Reset() {
 	*x = ListNamedActors{}
-	mi := &file_boundary_proto_msgTypes[37]
+	mi := &file_boundary_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3725,7 +3820,7 @@ func (x *ListNamedActors) String() string {
 func (*ListNamedActors) ProtoMessage() {}
 
 func (x *ListNamedActors) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[37]
+	mi := &file_boundary_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3738,7 +3833,7 @@ func (x *ListNamedActors) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNamedActors.ProtoReflect.Descriptor instead.
 func (*ListNamedActors) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{37}
+	return file_boundary_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ListNamedActors) GetAllNamespaces() bool {
@@ -3765,7 +3860,7 @@ type NamedActors struct {
 
 func (x *NamedActors) Reset() {
 	*x = NamedActors{}
-	mi := &file_boundary_proto_msgTypes[38]
+	mi := &file_boundary_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3777,7 +3872,7 @@ func (x *NamedActors) String() string {
 func (*NamedActors) ProtoMessage() {}
 
 func (x *NamedActors) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[38]
+	mi := &file_boundary_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3790,7 +3885,7 @@ func (x *NamedActors) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamedActors.ProtoReflect.Descriptor instead.
 func (*NamedActors) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{38}
+	return file_boundary_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *NamedActors) GetNames() []string {
@@ -3817,7 +3912,7 @@ type KvGet struct {
 
 func (x *KvGet) Reset() {
 	*x = KvGet{}
-	mi := &file_boundary_proto_msgTypes[39]
+	mi := &file_boundary_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3829,7 +3924,7 @@ func (x *KvGet) String() string {
 func (*KvGet) ProtoMessage() {}
 
 func (x *KvGet) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[39]
+	mi := &file_boundary_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3842,7 +3937,7 @@ func (x *KvGet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KvGet.ProtoReflect.Descriptor instead.
 func (*KvGet) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{39}
+	return file_boundary_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *KvGet) GetNamespace() string {
@@ -3869,7 +3964,7 @@ type KvValue struct {
 
 func (x *KvValue) Reset() {
 	*x = KvValue{}
-	mi := &file_boundary_proto_msgTypes[40]
+	mi := &file_boundary_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3881,7 +3976,7 @@ func (x *KvValue) String() string {
 func (*KvValue) ProtoMessage() {}
 
 func (x *KvValue) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[40]
+	mi := &file_boundary_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3894,7 +3989,7 @@ func (x *KvValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KvValue.ProtoReflect.Descriptor instead.
 func (*KvValue) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{40}
+	return file_boundary_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *KvValue) GetFound() bool {
@@ -3919,7 +4014,7 @@ type ClusterInfo struct {
 
 func (x *ClusterInfo) Reset() {
 	*x = ClusterInfo{}
-	mi := &file_boundary_proto_msgTypes[41]
+	mi := &file_boundary_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3931,7 +4026,7 @@ func (x *ClusterInfo) String() string {
 func (*ClusterInfo) ProtoMessage() {}
 
 func (x *ClusterInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[41]
+	mi := &file_boundary_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3944,7 +4039,7 @@ func (x *ClusterInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClusterInfo.ProtoReflect.Descriptor instead.
 func (*ClusterInfo) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{41}
+	return file_boundary_proto_rawDescGZIP(), []int{42}
 }
 
 type ClusterInfoReply struct {
@@ -3963,7 +4058,7 @@ type ClusterInfoReply struct {
 
 func (x *ClusterInfoReply) Reset() {
 	*x = ClusterInfoReply{}
-	mi := &file_boundary_proto_msgTypes[42]
+	mi := &file_boundary_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3975,7 +4070,7 @@ func (x *ClusterInfoReply) String() string {
 func (*ClusterInfoReply) ProtoMessage() {}
 
 func (x *ClusterInfoReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[42]
+	mi := &file_boundary_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3988,7 +4083,7 @@ func (x *ClusterInfoReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClusterInfoReply.ProtoReflect.Descriptor instead.
 func (*ClusterInfoReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{42}
+	return file_boundary_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ClusterInfoReply) GetTotal() []*Resource {
@@ -4050,7 +4145,7 @@ type GroupBundle struct {
 
 func (x *GroupBundle) Reset() {
 	*x = GroupBundle{}
-	mi := &file_boundary_proto_msgTypes[43]
+	mi := &file_boundary_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4062,7 +4157,7 @@ func (x *GroupBundle) String() string {
 func (*GroupBundle) ProtoMessage() {}
 
 func (x *GroupBundle) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[43]
+	mi := &file_boundary_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4075,7 +4170,7 @@ func (x *GroupBundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupBundle.ProtoReflect.Descriptor instead.
 func (*GroupBundle) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{43}
+	return file_boundary_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *GroupBundle) GetResources() []*Resource {
@@ -4107,7 +4202,7 @@ type CreateGroup struct {
 
 func (x *CreateGroup) Reset() {
 	*x = CreateGroup{}
-	mi := &file_boundary_proto_msgTypes[44]
+	mi := &file_boundary_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4119,7 +4214,7 @@ func (x *CreateGroup) String() string {
 func (*CreateGroup) ProtoMessage() {}
 
 func (x *CreateGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[44]
+	mi := &file_boundary_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4132,7 +4227,7 @@ func (x *CreateGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateGroup.ProtoReflect.Descriptor instead.
 func (*CreateGroup) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{44}
+	return file_boundary_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *CreateGroup) GetGroupId() []byte {
@@ -4187,7 +4282,7 @@ type RemoveGroup struct {
 
 func (x *RemoveGroup) Reset() {
 	*x = RemoveGroup{}
-	mi := &file_boundary_proto_msgTypes[45]
+	mi := &file_boundary_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4199,7 +4294,7 @@ func (x *RemoveGroup) String() string {
 func (*RemoveGroup) ProtoMessage() {}
 
 func (x *RemoveGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[45]
+	mi := &file_boundary_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4212,7 +4307,7 @@ func (x *RemoveGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveGroup.ProtoReflect.Descriptor instead.
 func (*RemoveGroup) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{45}
+	return file_boundary_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *RemoveGroup) GetGroupId() []byte {
@@ -4234,7 +4329,7 @@ type FindGroups struct {
 
 func (x *FindGroups) Reset() {
 	*x = FindGroups{}
-	mi := &file_boundary_proto_msgTypes[46]
+	mi := &file_boundary_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4246,7 +4341,7 @@ func (x *FindGroups) String() string {
 func (*FindGroups) ProtoMessage() {}
 
 func (x *FindGroups) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[46]
+	mi := &file_boundary_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4259,7 +4354,7 @@ func (x *FindGroups) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindGroups.ProtoReflect.Descriptor instead.
 func (*FindGroups) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{46}
+	return file_boundary_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *FindGroups) GetGroupId() []byte {
@@ -4292,7 +4387,7 @@ type Groups struct {
 
 func (x *Groups) Reset() {
 	*x = Groups{}
-	mi := &file_boundary_proto_msgTypes[47]
+	mi := &file_boundary_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4304,7 +4399,7 @@ func (x *Groups) String() string {
 func (*Groups) ProtoMessage() {}
 
 func (x *Groups) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[47]
+	mi := &file_boundary_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4317,7 +4412,7 @@ func (x *Groups) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Groups.ProtoReflect.Descriptor instead.
 func (*Groups) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{47}
+	return file_boundary_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Groups) GetGroups() []*GroupInfo {
@@ -4344,7 +4439,7 @@ type GroupInfo struct {
 
 func (x *GroupInfo) Reset() {
 	*x = GroupInfo{}
-	mi := &file_boundary_proto_msgTypes[48]
+	mi := &file_boundary_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4356,7 +4451,7 @@ func (x *GroupInfo) String() string {
 func (*GroupInfo) ProtoMessage() {}
 
 func (x *GroupInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[48]
+	mi := &file_boundary_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4369,7 +4464,7 @@ func (x *GroupInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupInfo.ProtoReflect.Descriptor instead.
 func (*GroupInfo) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{48}
+	return file_boundary_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *GroupInfo) GetGroupId() []byte {
@@ -4445,7 +4540,7 @@ type TaskEvents struct {
 
 func (x *TaskEvents) Reset() {
 	*x = TaskEvents{}
-	mi := &file_boundary_proto_msgTypes[49]
+	mi := &file_boundary_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4457,7 +4552,7 @@ func (x *TaskEvents) String() string {
 func (*TaskEvents) ProtoMessage() {}
 
 func (x *TaskEvents) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[49]
+	mi := &file_boundary_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4470,7 +4565,7 @@ func (x *TaskEvents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskEvents.ProtoReflect.Descriptor instead.
 func (*TaskEvents) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{49}
+	return file_boundary_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *TaskEvents) GetFrom() uint64 {
@@ -4491,7 +4586,7 @@ type TaskEventsReply struct {
 
 func (x *TaskEventsReply) Reset() {
 	*x = TaskEventsReply{}
-	mi := &file_boundary_proto_msgTypes[50]
+	mi := &file_boundary_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4503,7 +4598,7 @@ func (x *TaskEventsReply) String() string {
 func (*TaskEventsReply) ProtoMessage() {}
 
 func (x *TaskEventsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[50]
+	mi := &file_boundary_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4516,7 +4611,7 @@ func (x *TaskEventsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskEventsReply.ProtoReflect.Descriptor instead.
 func (*TaskEventsReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{50}
+	return file_boundary_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *TaskEventsReply) GetEvents() []*TaskEvent {
@@ -4562,7 +4657,7 @@ type TaskEvent struct {
 
 func (x *TaskEvent) Reset() {
 	*x = TaskEvent{}
-	mi := &file_boundary_proto_msgTypes[51]
+	mi := &file_boundary_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4574,7 +4669,7 @@ func (x *TaskEvent) String() string {
 func (*TaskEvent) ProtoMessage() {}
 
 func (x *TaskEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[51]
+	mi := &file_boundary_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4587,7 +4682,7 @@ func (x *TaskEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskEvent.ProtoReflect.Descriptor instead.
 func (*TaskEvent) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{51}
+	return file_boundary_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *TaskEvent) GetTaskId() []byte {
@@ -4690,7 +4785,7 @@ type Abandon struct {
 
 func (x *Abandon) Reset() {
 	*x = Abandon{}
-	mi := &file_boundary_proto_msgTypes[52]
+	mi := &file_boundary_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4702,7 +4797,7 @@ func (x *Abandon) String() string {
 func (*Abandon) ProtoMessage() {}
 
 func (x *Abandon) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[52]
+	mi := &file_boundary_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4715,7 +4810,7 @@ func (x *Abandon) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Abandon.ProtoReflect.Descriptor instead.
 func (*Abandon) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{52}
+	return file_boundary_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *Abandon) GetId() uint64 {
@@ -4733,7 +4828,7 @@ type Sync struct {
 
 func (x *Sync) Reset() {
 	*x = Sync{}
-	mi := &file_boundary_proto_msgTypes[53]
+	mi := &file_boundary_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4745,7 +4840,7 @@ func (x *Sync) String() string {
 func (*Sync) ProtoMessage() {}
 
 func (x *Sync) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[53]
+	mi := &file_boundary_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4758,7 +4853,7 @@ func (x *Sync) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sync.ProtoReflect.Descriptor instead.
 func (*Sync) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{53}
+	return file_boundary_proto_rawDescGZIP(), []int{54}
 }
 
 // A task for this lane. Tasks of one lane run in the order they came, one at a time (an event-loop lane: all at
@@ -4780,7 +4875,7 @@ type RunTask struct {
 
 func (x *RunTask) Reset() {
 	*x = RunTask{}
-	mi := &file_boundary_proto_msgTypes[54]
+	mi := &file_boundary_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4792,7 +4887,7 @@ func (x *RunTask) String() string {
 func (*RunTask) ProtoMessage() {}
 
 func (x *RunTask) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[54]
+	mi := &file_boundary_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4805,7 +4900,7 @@ func (x *RunTask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunTask.ProtoReflect.Descriptor instead.
 func (*RunTask) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{54}
+	return file_boundary_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *RunTask) GetSpec() *TaskSpec {
@@ -4873,7 +4968,7 @@ type CancelRun struct {
 
 func (x *CancelRun) Reset() {
 	*x = CancelRun{}
-	mi := &file_boundary_proto_msgTypes[55]
+	mi := &file_boundary_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4885,7 +4980,7 @@ func (x *CancelRun) String() string {
 func (*CancelRun) ProtoMessage() {}
 
 func (x *CancelRun) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[55]
+	mi := &file_boundary_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4898,7 +4993,7 @@ func (x *CancelRun) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRun.ProtoReflect.Descriptor instead.
 func (*CancelRun) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{55}
+	return file_boundary_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *CancelRun) GetTaskId() []byte {
@@ -4919,7 +5014,7 @@ type OpenLane struct {
 
 func (x *OpenLane) Reset() {
 	*x = OpenLane{}
-	mi := &file_boundary_proto_msgTypes[56]
+	mi := &file_boundary_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4931,7 +5026,7 @@ func (x *OpenLane) String() string {
 func (*OpenLane) ProtoMessage() {}
 
 func (x *OpenLane) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[56]
+	mi := &file_boundary_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4944,7 +5039,7 @@ func (x *OpenLane) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenLane.ProtoReflect.Descriptor instead.
 func (*OpenLane) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{56}
+	return file_boundary_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *OpenLane) GetOpening() uint64 {
@@ -4972,7 +5067,7 @@ type Exit struct {
 
 func (x *Exit) Reset() {
 	*x = Exit{}
-	mi := &file_boundary_proto_msgTypes[57]
+	mi := &file_boundary_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4984,7 +5079,7 @@ func (x *Exit) String() string {
 func (*Exit) ProtoMessage() {}
 
 func (x *Exit) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[57]
+	mi := &file_boundary_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4997,7 +5092,7 @@ func (x *Exit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Exit.ProtoReflect.Descriptor instead.
 func (*Exit) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{57}
+	return file_boundary_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *Exit) GetNow() bool {
@@ -5037,7 +5132,7 @@ type TaskDone struct {
 
 func (x *TaskDone) Reset() {
 	*x = TaskDone{}
-	mi := &file_boundary_proto_msgTypes[58]
+	mi := &file_boundary_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5049,7 +5144,7 @@ func (x *TaskDone) String() string {
 func (*TaskDone) ProtoMessage() {}
 
 func (x *TaskDone) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[58]
+	mi := &file_boundary_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5062,7 +5157,7 @@ func (x *TaskDone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskDone.ProtoReflect.Descriptor instead.
 func (*TaskDone) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{58}
+	return file_boundary_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *TaskDone) GetTaskId() []byte {
@@ -5132,7 +5227,7 @@ type RunDropped struct {
 
 func (x *RunDropped) Reset() {
 	*x = RunDropped{}
-	mi := &file_boundary_proto_msgTypes[59]
+	mi := &file_boundary_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5144,7 +5239,7 @@ func (x *RunDropped) String() string {
 func (*RunDropped) ProtoMessage() {}
 
 func (x *RunDropped) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[59]
+	mi := &file_boundary_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5157,7 +5252,7 @@ func (x *RunDropped) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunDropped.ProtoReflect.Descriptor instead.
 func (*RunDropped) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{59}
+	return file_boundary_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *RunDropped) GetGeneration() uint64 {
@@ -5179,7 +5274,7 @@ type LogLine struct {
 
 func (x *LogLine) Reset() {
 	*x = LogLine{}
-	mi := &file_boundary_proto_msgTypes[60]
+	mi := &file_boundary_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5191,7 +5286,7 @@ func (x *LogLine) String() string {
 func (*LogLine) ProtoMessage() {}
 
 func (x *LogLine) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[60]
+	mi := &file_boundary_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5204,7 +5299,7 @@ func (x *LogLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogLine.ProtoReflect.Descriptor instead.
 func (*LogLine) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{60}
+	return file_boundary_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *LogLine) GetPid() uint32 {
@@ -5245,7 +5340,7 @@ type IsTaskCanceledRequest struct {
 
 func (x *IsTaskCanceledRequest) Reset() {
 	*x = IsTaskCanceledRequest{}
-	mi := &file_boundary_proto_msgTypes[61]
+	mi := &file_boundary_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5257,7 +5352,7 @@ func (x *IsTaskCanceledRequest) String() string {
 func (*IsTaskCanceledRequest) ProtoMessage() {}
 
 func (x *IsTaskCanceledRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[61]
+	mi := &file_boundary_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5270,7 +5365,7 @@ func (x *IsTaskCanceledRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IsTaskCanceledRequest.ProtoReflect.Descriptor instead.
 func (*IsTaskCanceledRequest) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{61}
+	return file_boundary_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *IsTaskCanceledRequest) GetWorkerId() []byte {
@@ -5296,7 +5391,7 @@ type IsTaskCanceledReply struct {
 
 func (x *IsTaskCanceledReply) Reset() {
 	*x = IsTaskCanceledReply{}
-	mi := &file_boundary_proto_msgTypes[62]
+	mi := &file_boundary_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5308,7 +5403,7 @@ func (x *IsTaskCanceledReply) String() string {
 func (*IsTaskCanceledReply) ProtoMessage() {}
 
 func (x *IsTaskCanceledReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[62]
+	mi := &file_boundary_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5321,7 +5416,7 @@ func (x *IsTaskCanceledReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IsTaskCanceledReply.ProtoReflect.Descriptor instead.
 func (*IsTaskCanceledReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{62}
+	return file_boundary_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *IsTaskCanceledReply) GetCanceled() bool {
@@ -5339,7 +5434,7 @@ type InspectRequest struct {
 
 func (x *InspectRequest) Reset() {
 	*x = InspectRequest{}
-	mi := &file_boundary_proto_msgTypes[63]
+	mi := &file_boundary_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5351,7 +5446,7 @@ func (x *InspectRequest) String() string {
 func (*InspectRequest) ProtoMessage() {}
 
 func (x *InspectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[63]
+	mi := &file_boundary_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5364,7 +5459,7 @@ func (x *InspectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectRequest.ProtoReflect.Descriptor instead.
 func (*InspectRequest) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{63}
+	return file_boundary_proto_rawDescGZIP(), []int{64}
 }
 
 type InspectReply struct {
@@ -5393,7 +5488,7 @@ type InspectReply struct {
 
 func (x *InspectReply) Reset() {
 	*x = InspectReply{}
-	mi := &file_boundary_proto_msgTypes[64]
+	mi := &file_boundary_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5405,7 +5500,7 @@ func (x *InspectReply) String() string {
 func (*InspectReply) ProtoMessage() {}
 
 func (x *InspectReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[64]
+	mi := &file_boundary_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5418,7 +5513,7 @@ func (x *InspectReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectReply.ProtoReflect.Descriptor instead.
 func (*InspectReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{64}
+	return file_boundary_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *InspectReply) GetProcesses() uint32 {
@@ -5567,7 +5662,7 @@ const file_boundary_proto_rawDesc = "" +
 	"\x06cancel\x18\x05 \x03(\v2\x1d.mobula.boundary.v1.CancelRunR\x06cancel\x129\n" +
 	"\topen_lane\x18\x06 \x01(\v2\x1c.mobula.boundary.v1.OpenLaneR\bopenLane\x12,\n" +
 	"\x04exit\x18\a \x01(\v2\x18.mobula.boundary.v1.ExitR\x04exit\x12/\n" +
-	"\x04logs\x18\b \x03(\v2\x1b.mobula.boundary.v1.LogLineR\x04logs\"\xb3\x02\n" +
+	"\x04logs\x18\b \x03(\v2\x1b.mobula.boundary.v1.LogLineR\x04logs\"\xc7\x02\n" +
 	"\x06Attach\x12\x1a\n" +
 	"\bprotocol\x18\x01 \x01(\rR\bprotocol\x12,\n" +
 	"\x04role\x18\x02 \x01(\x0e2\x18.mobula.boundary.v1.RoleR\x04role\x12\x1b\n" +
@@ -5578,7 +5673,9 @@ const file_boundary_proto_rawDesc = "" +
 	"\n" +
 	"event_loop\x18\a \x01(\bR\teventLoop\x12\x18\n" +
 	"\aopening\x18\b \x01(\x04R\aopening\x12\x18\n" +
-	"\aversion\x18\t \x01(\tR\aversion\"\x86\x01\n" +
+	"\aversion\x18\t \x01(\tR\aversion\x12\x12\n" +
+	"\x04lane\x18\n" +
+	" \x01(\x04R\x04lane\"\x86\x01\n" +
 	"\bAttached\x12\x18\n" +
 	"\aapplied\x18\x01 \x01(\x04R\aapplied\x12\x12\n" +
 	"\x04slot\x18\x02 \x01(\rR\x04slot\x12\x15\n" +
@@ -5599,7 +5696,7 @@ const file_boundary_proto_rawDesc = "" +
 	"\x03ref\x18\x02 \x01(\fR\x03ref\x12\x18\n" +
 	"\akeyword\x18\x03 \x01(\tR\akeyword\x12\x1f\n" +
 	"\vhas_keyword\x18\x04 \x01(\bR\n" +
-	"hasKeyword\"\xe7\x05\n" +
+	"hasKeyword\"\x9e\x06\n" +
 	"\bMutation\x126\n" +
 	"\x06submit\x18\x01 \x01(\v2\x1c.mobula.boundary.v1.TaskSpecH\x00R\x06submit\x12+\n" +
 	"\x03put\x18\x02 \x01(\v2\x17.mobula.boundary.v1.PutH\x00R\x03put\x12.\n" +
@@ -5616,7 +5713,8 @@ const file_boundary_proto_rawDesc = "" +
 	"\x04item\x18\x14 \x01(\v2!.mobula.boundary.v1.GeneratorItemH\x00R\x04item\x12@\n" +
 	"\bconsumed\x18\x15 \x01(\v2\".mobula.boundary.v1.StreamConsumedH\x00R\bconsumed\x12A\n" +
 	"\vawait_group\x18P \x01(\v2\x1e.mobula.boundary.v1.AwaitGroupH\x00R\n" +
-	"awaitGroup\x12#\n" +
+	"awaitGroup\x125\n" +
+	"\agive_up\x18\x17 \x01(\v2\x1a.mobula.boundary.v1.GiveUpH\x00R\x06giveUp\x12#\n" +
 	"\fdrop_streams\x18\x16 \x01(\fH\x00R\vdropStreamsB\x06\n" +
 	"\x04kind\"S\n" +
 	"\x03Put\x12\x1b\n" +
@@ -5628,18 +5726,23 @@ const file_boundary_proto_rawDesc = "" +
 	"\x05value\x18\x03 \x01(\v2\x19.mobula.boundary.v1.ValueR\x05value\"C\n" +
 	"\x0eStreamConsumed\x12\x1b\n" +
 	"\tobject_id\x18\x01 \x01(\fR\bobjectId\x12\x14\n" +
-	"\x05taken\x18\x02 \x01(\rR\x05taken\"6\n" +
+	"\x05taken\x18\x02 \x01(\rR\x05taken\"N\n" +
 	"\x04Refs\x12\x14\n" +
 	"\x05added\x18\x01 \x01(\fR\x05added\x12\x18\n" +
-	"\adropped\x18\x02 \x01(\fR\adropped\"u\n" +
+	"\adropped\x18\x02 \x01(\fR\adropped\x12\x16\n" +
+	"\x06unsure\x18\x03 \x01(\fR\x06unsure\"u\n" +
 	"\n" +
 	"AwaitGroup\x12\x19\n" +
 	"\bgroup_id\x18\x01 \x01(\fR\agroupId\x12\x1b\n" +
 	"\tobject_id\x18\x02 \x01(\fR\bobjectId\x12/\n" +
-	"\x05value\x18\x03 \x01(\v2\x19.mobula.boundary.v1.ValueR\x05value\">\n" +
+	"\x05value\x18\x03 \x01(\v2\x19.mobula.boundary.v1.ValueR\x05value\"V\n" +
 	"\fActorHandles\x12\x14\n" +
 	"\x05added\x18\x01 \x01(\fR\x05added\x12\x18\n" +
-	"\adropped\x18\x02 \x01(\fR\adropped\"Y\n" +
+	"\adropped\x18\x02 \x01(\fR\adropped\x12\x16\n" +
+	"\x06unsure\x18\x03 \x01(\fR\x06unsure\"6\n" +
+	"\x06GiveUp\x12\x12\n" +
+	"\x04lane\x18\x01 \x01(\x04R\x04lane\x12\x18\n" +
+	"\arequest\x18\x02 \x01(\x04R\arequest\"Y\n" +
 	"\x06Cancel\x12\x1b\n" +
 	"\tobject_id\x18\x01 \x01(\fR\bobjectId\x12\x14\n" +
 	"\x05force\x18\x02 \x01(\bR\x05force\x12\x1c\n" +
@@ -6036,7 +6139,7 @@ func file_boundary_proto_rawDescGZIP() []byte {
 }
 
 var file_boundary_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_boundary_proto_msgTypes = make([]protoimpl.MessageInfo, 66)
+var file_boundary_proto_msgTypes = make([]protoimpl.MessageInfo, 67)
 var file_boundary_proto_goTypes = []any{
 	(Role)(0),                     // 0: mobula.boundary.v1.Role
 	(LaneKind)(0),                 // 1: mobula.boundary.v1.LaneKind
@@ -6060,160 +6163,162 @@ var file_boundary_proto_goTypes = []any{
 	(*Refs)(nil),                  // 19: mobula.boundary.v1.Refs
 	(*AwaitGroup)(nil),            // 20: mobula.boundary.v1.AwaitGroup
 	(*ActorHandles)(nil),          // 21: mobula.boundary.v1.ActorHandles
-	(*Cancel)(nil),                // 22: mobula.boundary.v1.Cancel
-	(*Export)(nil),                // 23: mobula.boundary.v1.Export
-	(*KillActor)(nil),             // 24: mobula.boundary.v1.KillActor
-	(*Resource)(nil),              // 25: mobula.boundary.v1.Resource
-	(*TaskSpec)(nil),              // 26: mobula.boundary.v1.TaskSpec
-	(*Placement)(nil),             // 27: mobula.boundary.v1.Placement
-	(*LabelSelector)(nil),         // 28: mobula.boundary.v1.LabelSelector
-	(*LabelMatch)(nil),            // 29: mobula.boundary.v1.LabelMatch
-	(*ConcurrencyGroup)(nil),      // 30: mobula.boundary.v1.ConcurrencyGroup
-	(*ActorCreation)(nil),         // 31: mobula.boundary.v1.ActorCreation
-	(*Request)(nil),               // 32: mobula.boundary.v1.Request
-	(*Reply)(nil),                 // 33: mobula.boundary.v1.Reply
-	(*Get)(nil),                   // 34: mobula.boundary.v1.Get
-	(*GetReply)(nil),              // 35: mobula.boundary.v1.GetReply
-	(*Wait)(nil),                  // 36: mobula.boundary.v1.Wait
-	(*WaitReply)(nil),             // 37: mobula.boundary.v1.WaitReply
-	(*NextItems)(nil),             // 38: mobula.boundary.v1.NextItems
-	(*ItemsReply)(nil),            // 39: mobula.boundary.v1.ItemsReply
-	(*Demand)(nil),                // 40: mobula.boundary.v1.Demand
-	(*Allocate)(nil),              // 41: mobula.boundary.v1.Allocate
-	(*RegisterActor)(nil),         // 42: mobula.boundary.v1.RegisterActor
-	(*LookupActor)(nil),           // 43: mobula.boundary.v1.LookupActor
-	(*ActorInfo)(nil),             // 44: mobula.boundary.v1.ActorInfo
-	(*ListNamedActors)(nil),       // 45: mobula.boundary.v1.ListNamedActors
-	(*NamedActors)(nil),           // 46: mobula.boundary.v1.NamedActors
-	(*KvGet)(nil),                 // 47: mobula.boundary.v1.KvGet
-	(*KvValue)(nil),               // 48: mobula.boundary.v1.KvValue
-	(*ClusterInfo)(nil),           // 49: mobula.boundary.v1.ClusterInfo
-	(*ClusterInfoReply)(nil),      // 50: mobula.boundary.v1.ClusterInfoReply
-	(*GroupBundle)(nil),           // 51: mobula.boundary.v1.GroupBundle
-	(*CreateGroup)(nil),           // 52: mobula.boundary.v1.CreateGroup
-	(*RemoveGroup)(nil),           // 53: mobula.boundary.v1.RemoveGroup
-	(*FindGroups)(nil),            // 54: mobula.boundary.v1.FindGroups
-	(*Groups)(nil),                // 55: mobula.boundary.v1.Groups
-	(*GroupInfo)(nil),             // 56: mobula.boundary.v1.GroupInfo
-	(*TaskEvents)(nil),            // 57: mobula.boundary.v1.TaskEvents
-	(*TaskEventsReply)(nil),       // 58: mobula.boundary.v1.TaskEventsReply
-	(*TaskEvent)(nil),             // 59: mobula.boundary.v1.TaskEvent
-	(*Abandon)(nil),               // 60: mobula.boundary.v1.Abandon
-	(*Sync)(nil),                  // 61: mobula.boundary.v1.Sync
-	(*RunTask)(nil),               // 62: mobula.boundary.v1.RunTask
-	(*CancelRun)(nil),             // 63: mobula.boundary.v1.CancelRun
-	(*OpenLane)(nil),              // 64: mobula.boundary.v1.OpenLane
-	(*Exit)(nil),                  // 65: mobula.boundary.v1.Exit
-	(*TaskDone)(nil),              // 66: mobula.boundary.v1.TaskDone
-	(*RunDropped)(nil),            // 67: mobula.boundary.v1.RunDropped
-	(*LogLine)(nil),               // 68: mobula.boundary.v1.LogLine
-	(*IsTaskCanceledRequest)(nil), // 69: mobula.boundary.v1.IsTaskCanceledRequest
-	(*IsTaskCanceledReply)(nil),   // 70: mobula.boundary.v1.IsTaskCanceledReply
-	(*InspectRequest)(nil),        // 71: mobula.boundary.v1.InspectRequest
-	(*InspectReply)(nil),          // 72: mobula.boundary.v1.InspectReply
-	nil,                           // 73: mobula.boundary.v1.ClusterInfoReply.LabelsEntry
+	(*GiveUp)(nil),                // 22: mobula.boundary.v1.GiveUp
+	(*Cancel)(nil),                // 23: mobula.boundary.v1.Cancel
+	(*Export)(nil),                // 24: mobula.boundary.v1.Export
+	(*KillActor)(nil),             // 25: mobula.boundary.v1.KillActor
+	(*Resource)(nil),              // 26: mobula.boundary.v1.Resource
+	(*TaskSpec)(nil),              // 27: mobula.boundary.v1.TaskSpec
+	(*Placement)(nil),             // 28: mobula.boundary.v1.Placement
+	(*LabelSelector)(nil),         // 29: mobula.boundary.v1.LabelSelector
+	(*LabelMatch)(nil),            // 30: mobula.boundary.v1.LabelMatch
+	(*ConcurrencyGroup)(nil),      // 31: mobula.boundary.v1.ConcurrencyGroup
+	(*ActorCreation)(nil),         // 32: mobula.boundary.v1.ActorCreation
+	(*Request)(nil),               // 33: mobula.boundary.v1.Request
+	(*Reply)(nil),                 // 34: mobula.boundary.v1.Reply
+	(*Get)(nil),                   // 35: mobula.boundary.v1.Get
+	(*GetReply)(nil),              // 36: mobula.boundary.v1.GetReply
+	(*Wait)(nil),                  // 37: mobula.boundary.v1.Wait
+	(*WaitReply)(nil),             // 38: mobula.boundary.v1.WaitReply
+	(*NextItems)(nil),             // 39: mobula.boundary.v1.NextItems
+	(*ItemsReply)(nil),            // 40: mobula.boundary.v1.ItemsReply
+	(*Demand)(nil),                // 41: mobula.boundary.v1.Demand
+	(*Allocate)(nil),              // 42: mobula.boundary.v1.Allocate
+	(*RegisterActor)(nil),         // 43: mobula.boundary.v1.RegisterActor
+	(*LookupActor)(nil),           // 44: mobula.boundary.v1.LookupActor
+	(*ActorInfo)(nil),             // 45: mobula.boundary.v1.ActorInfo
+	(*ListNamedActors)(nil),       // 46: mobula.boundary.v1.ListNamedActors
+	(*NamedActors)(nil),           // 47: mobula.boundary.v1.NamedActors
+	(*KvGet)(nil),                 // 48: mobula.boundary.v1.KvGet
+	(*KvValue)(nil),               // 49: mobula.boundary.v1.KvValue
+	(*ClusterInfo)(nil),           // 50: mobula.boundary.v1.ClusterInfo
+	(*ClusterInfoReply)(nil),      // 51: mobula.boundary.v1.ClusterInfoReply
+	(*GroupBundle)(nil),           // 52: mobula.boundary.v1.GroupBundle
+	(*CreateGroup)(nil),           // 53: mobula.boundary.v1.CreateGroup
+	(*RemoveGroup)(nil),           // 54: mobula.boundary.v1.RemoveGroup
+	(*FindGroups)(nil),            // 55: mobula.boundary.v1.FindGroups
+	(*Groups)(nil),                // 56: mobula.boundary.v1.Groups
+	(*GroupInfo)(nil),             // 57: mobula.boundary.v1.GroupInfo
+	(*TaskEvents)(nil),            // 58: mobula.boundary.v1.TaskEvents
+	(*TaskEventsReply)(nil),       // 59: mobula.boundary.v1.TaskEventsReply
+	(*TaskEvent)(nil),             // 60: mobula.boundary.v1.TaskEvent
+	(*Abandon)(nil),               // 61: mobula.boundary.v1.Abandon
+	(*Sync)(nil),                  // 62: mobula.boundary.v1.Sync
+	(*RunTask)(nil),               // 63: mobula.boundary.v1.RunTask
+	(*CancelRun)(nil),             // 64: mobula.boundary.v1.CancelRun
+	(*OpenLane)(nil),              // 65: mobula.boundary.v1.OpenLane
+	(*Exit)(nil),                  // 66: mobula.boundary.v1.Exit
+	(*TaskDone)(nil),              // 67: mobula.boundary.v1.TaskDone
+	(*RunDropped)(nil),            // 68: mobula.boundary.v1.RunDropped
+	(*LogLine)(nil),               // 69: mobula.boundary.v1.LogLine
+	(*IsTaskCanceledRequest)(nil), // 70: mobula.boundary.v1.IsTaskCanceledRequest
+	(*IsTaskCanceledReply)(nil),   // 71: mobula.boundary.v1.IsTaskCanceledReply
+	(*InspectRequest)(nil),        // 72: mobula.boundary.v1.InspectRequest
+	(*InspectReply)(nil),          // 73: mobula.boundary.v1.InspectReply
+	nil,                           // 74: mobula.boundary.v1.ClusterInfoReply.LabelsEntry
 }
 var file_boundary_proto_depIdxs = []int32{
 	10, // 0: mobula.boundary.v1.FromShim.attach:type_name -> mobula.boundary.v1.Attach
 	15, // 1: mobula.boundary.v1.FromShim.mutations:type_name -> mobula.boundary.v1.Mutation
-	32, // 2: mobula.boundary.v1.FromShim.request:type_name -> mobula.boundary.v1.Request
-	67, // 3: mobula.boundary.v1.FromShim.dropped:type_name -> mobula.boundary.v1.RunDropped
+	33, // 2: mobula.boundary.v1.FromShim.request:type_name -> mobula.boundary.v1.Request
+	68, // 3: mobula.boundary.v1.FromShim.dropped:type_name -> mobula.boundary.v1.RunDropped
 	11, // 4: mobula.boundary.v1.ToShim.attached:type_name -> mobula.boundary.v1.Attached
-	33, // 5: mobula.boundary.v1.ToShim.reply:type_name -> mobula.boundary.v1.Reply
-	62, // 6: mobula.boundary.v1.ToShim.run:type_name -> mobula.boundary.v1.RunTask
-	63, // 7: mobula.boundary.v1.ToShim.cancel:type_name -> mobula.boundary.v1.CancelRun
-	64, // 8: mobula.boundary.v1.ToShim.open_lane:type_name -> mobula.boundary.v1.OpenLane
-	65, // 9: mobula.boundary.v1.ToShim.exit:type_name -> mobula.boundary.v1.Exit
-	68, // 10: mobula.boundary.v1.ToShim.logs:type_name -> mobula.boundary.v1.LogLine
+	34, // 5: mobula.boundary.v1.ToShim.reply:type_name -> mobula.boundary.v1.Reply
+	63, // 6: mobula.boundary.v1.ToShim.run:type_name -> mobula.boundary.v1.RunTask
+	64, // 7: mobula.boundary.v1.ToShim.cancel:type_name -> mobula.boundary.v1.CancelRun
+	65, // 8: mobula.boundary.v1.ToShim.open_lane:type_name -> mobula.boundary.v1.OpenLane
+	66, // 9: mobula.boundary.v1.ToShim.exit:type_name -> mobula.boundary.v1.Exit
+	69, // 10: mobula.boundary.v1.ToShim.logs:type_name -> mobula.boundary.v1.LogLine
 	0,  // 11: mobula.boundary.v1.Attach.role:type_name -> mobula.boundary.v1.Role
 	1,  // 12: mobula.boundary.v1.Attach.kind:type_name -> mobula.boundary.v1.LaneKind
 	13, // 13: mobula.boundary.v1.Value.block:type_name -> mobula.boundary.v1.Block
 	12, // 14: mobula.boundary.v1.Arg.value:type_name -> mobula.boundary.v1.Value
-	26, // 15: mobula.boundary.v1.Mutation.submit:type_name -> mobula.boundary.v1.TaskSpec
+	27, // 15: mobula.boundary.v1.Mutation.submit:type_name -> mobula.boundary.v1.TaskSpec
 	16, // 16: mobula.boundary.v1.Mutation.put:type_name -> mobula.boundary.v1.Put
 	19, // 17: mobula.boundary.v1.Mutation.refs:type_name -> mobula.boundary.v1.Refs
-	22, // 18: mobula.boundary.v1.Mutation.cancel:type_name -> mobula.boundary.v1.Cancel
-	23, // 19: mobula.boundary.v1.Mutation.export:type_name -> mobula.boundary.v1.Export
-	24, // 20: mobula.boundary.v1.Mutation.kill_actor:type_name -> mobula.boundary.v1.KillActor
+	23, // 18: mobula.boundary.v1.Mutation.cancel:type_name -> mobula.boundary.v1.Cancel
+	24, // 19: mobula.boundary.v1.Mutation.export:type_name -> mobula.boundary.v1.Export
+	25, // 20: mobula.boundary.v1.Mutation.kill_actor:type_name -> mobula.boundary.v1.KillActor
 	21, // 21: mobula.boundary.v1.Mutation.actor_handles:type_name -> mobula.boundary.v1.ActorHandles
-	66, // 22: mobula.boundary.v1.Mutation.done:type_name -> mobula.boundary.v1.TaskDone
+	67, // 22: mobula.boundary.v1.Mutation.done:type_name -> mobula.boundary.v1.TaskDone
 	17, // 23: mobula.boundary.v1.Mutation.item:type_name -> mobula.boundary.v1.GeneratorItem
 	18, // 24: mobula.boundary.v1.Mutation.consumed:type_name -> mobula.boundary.v1.StreamConsumed
 	20, // 25: mobula.boundary.v1.Mutation.await_group:type_name -> mobula.boundary.v1.AwaitGroup
-	12, // 26: mobula.boundary.v1.Put.value:type_name -> mobula.boundary.v1.Value
-	12, // 27: mobula.boundary.v1.GeneratorItem.value:type_name -> mobula.boundary.v1.Value
-	12, // 28: mobula.boundary.v1.AwaitGroup.value:type_name -> mobula.boundary.v1.Value
-	2,  // 29: mobula.boundary.v1.TaskSpec.type:type_name -> mobula.boundary.v1.TaskType
-	14, // 30: mobula.boundary.v1.TaskSpec.args:type_name -> mobula.boundary.v1.Arg
-	25, // 31: mobula.boundary.v1.TaskSpec.resources:type_name -> mobula.boundary.v1.Resource
-	31, // 32: mobula.boundary.v1.TaskSpec.actor:type_name -> mobula.boundary.v1.ActorCreation
-	27, // 33: mobula.boundary.v1.TaskSpec.placement:type_name -> mobula.boundary.v1.Placement
-	28, // 34: mobula.boundary.v1.TaskSpec.labels:type_name -> mobula.boundary.v1.LabelSelector
-	29, // 35: mobula.boundary.v1.LabelSelector.matches:type_name -> mobula.boundary.v1.LabelMatch
-	30, // 36: mobula.boundary.v1.ActorCreation.groups:type_name -> mobula.boundary.v1.ConcurrencyGroup
-	25, // 37: mobula.boundary.v1.ActorCreation.placement_resources:type_name -> mobula.boundary.v1.Resource
-	34, // 38: mobula.boundary.v1.Request.get:type_name -> mobula.boundary.v1.Get
-	36, // 39: mobula.boundary.v1.Request.wait:type_name -> mobula.boundary.v1.Wait
-	41, // 40: mobula.boundary.v1.Request.allocate:type_name -> mobula.boundary.v1.Allocate
-	42, // 41: mobula.boundary.v1.Request.register_actor:type_name -> mobula.boundary.v1.RegisterActor
-	43, // 42: mobula.boundary.v1.Request.lookup_actor:type_name -> mobula.boundary.v1.LookupActor
-	47, // 43: mobula.boundary.v1.Request.kv_get:type_name -> mobula.boundary.v1.KvGet
-	49, // 44: mobula.boundary.v1.Request.cluster_info:type_name -> mobula.boundary.v1.ClusterInfo
-	60, // 45: mobula.boundary.v1.Request.abandon:type_name -> mobula.boundary.v1.Abandon
-	45, // 46: mobula.boundary.v1.Request.list_named_actors:type_name -> mobula.boundary.v1.ListNamedActors
-	61, // 47: mobula.boundary.v1.Request.sync:type_name -> mobula.boundary.v1.Sync
-	38, // 48: mobula.boundary.v1.Request.next_items:type_name -> mobula.boundary.v1.NextItems
-	40, // 49: mobula.boundary.v1.Request.demand:type_name -> mobula.boundary.v1.Demand
-	57, // 50: mobula.boundary.v1.Request.task_events:type_name -> mobula.boundary.v1.TaskEvents
-	52, // 51: mobula.boundary.v1.Request.create_group:type_name -> mobula.boundary.v1.CreateGroup
-	53, // 52: mobula.boundary.v1.Request.remove_group:type_name -> mobula.boundary.v1.RemoveGroup
-	54, // 53: mobula.boundary.v1.Request.find_groups:type_name -> mobula.boundary.v1.FindGroups
-	3,  // 54: mobula.boundary.v1.Reply.error_kind:type_name -> mobula.boundary.v1.ErrorKind
-	35, // 55: mobula.boundary.v1.Reply.get:type_name -> mobula.boundary.v1.GetReply
-	37, // 56: mobula.boundary.v1.Reply.wait:type_name -> mobula.boundary.v1.WaitReply
-	13, // 57: mobula.boundary.v1.Reply.allocate:type_name -> mobula.boundary.v1.Block
-	44, // 58: mobula.boundary.v1.Reply.actor:type_name -> mobula.boundary.v1.ActorInfo
-	48, // 59: mobula.boundary.v1.Reply.kv:type_name -> mobula.boundary.v1.KvValue
-	50, // 60: mobula.boundary.v1.Reply.cluster_info:type_name -> mobula.boundary.v1.ClusterInfoReply
-	46, // 61: mobula.boundary.v1.Reply.named_actors:type_name -> mobula.boundary.v1.NamedActors
-	39, // 62: mobula.boundary.v1.Reply.items:type_name -> mobula.boundary.v1.ItemsReply
-	58, // 63: mobula.boundary.v1.Reply.task_events:type_name -> mobula.boundary.v1.TaskEventsReply
-	55, // 64: mobula.boundary.v1.Reply.groups:type_name -> mobula.boundary.v1.Groups
-	12, // 65: mobula.boundary.v1.GetReply.values:type_name -> mobula.boundary.v1.Value
-	12, // 66: mobula.boundary.v1.ItemsReply.values:type_name -> mobula.boundary.v1.Value
-	26, // 67: mobula.boundary.v1.RegisterActor.spec:type_name -> mobula.boundary.v1.TaskSpec
-	25, // 68: mobula.boundary.v1.ClusterInfoReply.total:type_name -> mobula.boundary.v1.Resource
-	25, // 69: mobula.boundary.v1.ClusterInfoReply.available:type_name -> mobula.boundary.v1.Resource
-	25, // 70: mobula.boundary.v1.ClusterInfoReply.groups_total:type_name -> mobula.boundary.v1.Resource
-	25, // 71: mobula.boundary.v1.ClusterInfoReply.groups_available:type_name -> mobula.boundary.v1.Resource
-	73, // 72: mobula.boundary.v1.ClusterInfoReply.labels:type_name -> mobula.boundary.v1.ClusterInfoReply.LabelsEntry
-	25, // 73: mobula.boundary.v1.GroupBundle.resources:type_name -> mobula.boundary.v1.Resource
-	28, // 74: mobula.boundary.v1.GroupBundle.labels:type_name -> mobula.boundary.v1.LabelSelector
-	4,  // 75: mobula.boundary.v1.CreateGroup.strategy:type_name -> mobula.boundary.v1.PlacementStrategy
-	51, // 76: mobula.boundary.v1.CreateGroup.bundles:type_name -> mobula.boundary.v1.GroupBundle
-	56, // 77: mobula.boundary.v1.Groups.groups:type_name -> mobula.boundary.v1.GroupInfo
-	4,  // 78: mobula.boundary.v1.GroupInfo.strategy:type_name -> mobula.boundary.v1.PlacementStrategy
-	51, // 79: mobula.boundary.v1.GroupInfo.bundles:type_name -> mobula.boundary.v1.GroupBundle
-	5,  // 80: mobula.boundary.v1.GroupInfo.state:type_name -> mobula.boundary.v1.GroupState
-	59, // 81: mobula.boundary.v1.TaskEventsReply.events:type_name -> mobula.boundary.v1.TaskEvent
-	2,  // 82: mobula.boundary.v1.TaskEvent.type:type_name -> mobula.boundary.v1.TaskType
-	6,  // 83: mobula.boundary.v1.TaskEvent.end:type_name -> mobula.boundary.v1.TaskEnd
-	26, // 84: mobula.boundary.v1.RunTask.spec:type_name -> mobula.boundary.v1.TaskSpec
-	12, // 85: mobula.boundary.v1.RunTask.function:type_name -> mobula.boundary.v1.Value
-	7,  // 86: mobula.boundary.v1.TaskDone.outcome:type_name -> mobula.boundary.v1.Outcome
-	12, // 87: mobula.boundary.v1.TaskDone.returns:type_name -> mobula.boundary.v1.Value
-	12, // 88: mobula.boundary.v1.TaskDone.error:type_name -> mobula.boundary.v1.Value
-	8,  // 89: mobula.boundary.v1.Boundary.Lane:input_type -> mobula.boundary.v1.FromShim
-	69, // 90: mobula.boundary.v1.Boundary.IsTaskCanceled:input_type -> mobula.boundary.v1.IsTaskCanceledRequest
-	71, // 91: mobula.boundary.v1.Boundary.Inspect:input_type -> mobula.boundary.v1.InspectRequest
-	9,  // 92: mobula.boundary.v1.Boundary.Lane:output_type -> mobula.boundary.v1.ToShim
-	70, // 93: mobula.boundary.v1.Boundary.IsTaskCanceled:output_type -> mobula.boundary.v1.IsTaskCanceledReply
-	72, // 94: mobula.boundary.v1.Boundary.Inspect:output_type -> mobula.boundary.v1.InspectReply
-	92, // [92:95] is the sub-list for method output_type
-	89, // [89:92] is the sub-list for method input_type
-	89, // [89:89] is the sub-list for extension type_name
-	89, // [89:89] is the sub-list for extension extendee
-	0,  // [0:89] is the sub-list for field type_name
+	22, // 26: mobula.boundary.v1.Mutation.give_up:type_name -> mobula.boundary.v1.GiveUp
+	12, // 27: mobula.boundary.v1.Put.value:type_name -> mobula.boundary.v1.Value
+	12, // 28: mobula.boundary.v1.GeneratorItem.value:type_name -> mobula.boundary.v1.Value
+	12, // 29: mobula.boundary.v1.AwaitGroup.value:type_name -> mobula.boundary.v1.Value
+	2,  // 30: mobula.boundary.v1.TaskSpec.type:type_name -> mobula.boundary.v1.TaskType
+	14, // 31: mobula.boundary.v1.TaskSpec.args:type_name -> mobula.boundary.v1.Arg
+	26, // 32: mobula.boundary.v1.TaskSpec.resources:type_name -> mobula.boundary.v1.Resource
+	32, // 33: mobula.boundary.v1.TaskSpec.actor:type_name -> mobula.boundary.v1.ActorCreation
+	28, // 34: mobula.boundary.v1.TaskSpec.placement:type_name -> mobula.boundary.v1.Placement
+	29, // 35: mobula.boundary.v1.TaskSpec.labels:type_name -> mobula.boundary.v1.LabelSelector
+	30, // 36: mobula.boundary.v1.LabelSelector.matches:type_name -> mobula.boundary.v1.LabelMatch
+	31, // 37: mobula.boundary.v1.ActorCreation.groups:type_name -> mobula.boundary.v1.ConcurrencyGroup
+	26, // 38: mobula.boundary.v1.ActorCreation.placement_resources:type_name -> mobula.boundary.v1.Resource
+	35, // 39: mobula.boundary.v1.Request.get:type_name -> mobula.boundary.v1.Get
+	37, // 40: mobula.boundary.v1.Request.wait:type_name -> mobula.boundary.v1.Wait
+	42, // 41: mobula.boundary.v1.Request.allocate:type_name -> mobula.boundary.v1.Allocate
+	43, // 42: mobula.boundary.v1.Request.register_actor:type_name -> mobula.boundary.v1.RegisterActor
+	44, // 43: mobula.boundary.v1.Request.lookup_actor:type_name -> mobula.boundary.v1.LookupActor
+	48, // 44: mobula.boundary.v1.Request.kv_get:type_name -> mobula.boundary.v1.KvGet
+	50, // 45: mobula.boundary.v1.Request.cluster_info:type_name -> mobula.boundary.v1.ClusterInfo
+	61, // 46: mobula.boundary.v1.Request.abandon:type_name -> mobula.boundary.v1.Abandon
+	46, // 47: mobula.boundary.v1.Request.list_named_actors:type_name -> mobula.boundary.v1.ListNamedActors
+	62, // 48: mobula.boundary.v1.Request.sync:type_name -> mobula.boundary.v1.Sync
+	39, // 49: mobula.boundary.v1.Request.next_items:type_name -> mobula.boundary.v1.NextItems
+	41, // 50: mobula.boundary.v1.Request.demand:type_name -> mobula.boundary.v1.Demand
+	58, // 51: mobula.boundary.v1.Request.task_events:type_name -> mobula.boundary.v1.TaskEvents
+	53, // 52: mobula.boundary.v1.Request.create_group:type_name -> mobula.boundary.v1.CreateGroup
+	54, // 53: mobula.boundary.v1.Request.remove_group:type_name -> mobula.boundary.v1.RemoveGroup
+	55, // 54: mobula.boundary.v1.Request.find_groups:type_name -> mobula.boundary.v1.FindGroups
+	3,  // 55: mobula.boundary.v1.Reply.error_kind:type_name -> mobula.boundary.v1.ErrorKind
+	36, // 56: mobula.boundary.v1.Reply.get:type_name -> mobula.boundary.v1.GetReply
+	38, // 57: mobula.boundary.v1.Reply.wait:type_name -> mobula.boundary.v1.WaitReply
+	13, // 58: mobula.boundary.v1.Reply.allocate:type_name -> mobula.boundary.v1.Block
+	45, // 59: mobula.boundary.v1.Reply.actor:type_name -> mobula.boundary.v1.ActorInfo
+	49, // 60: mobula.boundary.v1.Reply.kv:type_name -> mobula.boundary.v1.KvValue
+	51, // 61: mobula.boundary.v1.Reply.cluster_info:type_name -> mobula.boundary.v1.ClusterInfoReply
+	47, // 62: mobula.boundary.v1.Reply.named_actors:type_name -> mobula.boundary.v1.NamedActors
+	40, // 63: mobula.boundary.v1.Reply.items:type_name -> mobula.boundary.v1.ItemsReply
+	59, // 64: mobula.boundary.v1.Reply.task_events:type_name -> mobula.boundary.v1.TaskEventsReply
+	56, // 65: mobula.boundary.v1.Reply.groups:type_name -> mobula.boundary.v1.Groups
+	12, // 66: mobula.boundary.v1.GetReply.values:type_name -> mobula.boundary.v1.Value
+	12, // 67: mobula.boundary.v1.ItemsReply.values:type_name -> mobula.boundary.v1.Value
+	27, // 68: mobula.boundary.v1.RegisterActor.spec:type_name -> mobula.boundary.v1.TaskSpec
+	26, // 69: mobula.boundary.v1.ClusterInfoReply.total:type_name -> mobula.boundary.v1.Resource
+	26, // 70: mobula.boundary.v1.ClusterInfoReply.available:type_name -> mobula.boundary.v1.Resource
+	26, // 71: mobula.boundary.v1.ClusterInfoReply.groups_total:type_name -> mobula.boundary.v1.Resource
+	26, // 72: mobula.boundary.v1.ClusterInfoReply.groups_available:type_name -> mobula.boundary.v1.Resource
+	74, // 73: mobula.boundary.v1.ClusterInfoReply.labels:type_name -> mobula.boundary.v1.ClusterInfoReply.LabelsEntry
+	26, // 74: mobula.boundary.v1.GroupBundle.resources:type_name -> mobula.boundary.v1.Resource
+	29, // 75: mobula.boundary.v1.GroupBundle.labels:type_name -> mobula.boundary.v1.LabelSelector
+	4,  // 76: mobula.boundary.v1.CreateGroup.strategy:type_name -> mobula.boundary.v1.PlacementStrategy
+	52, // 77: mobula.boundary.v1.CreateGroup.bundles:type_name -> mobula.boundary.v1.GroupBundle
+	57, // 78: mobula.boundary.v1.Groups.groups:type_name -> mobula.boundary.v1.GroupInfo
+	4,  // 79: mobula.boundary.v1.GroupInfo.strategy:type_name -> mobula.boundary.v1.PlacementStrategy
+	52, // 80: mobula.boundary.v1.GroupInfo.bundles:type_name -> mobula.boundary.v1.GroupBundle
+	5,  // 81: mobula.boundary.v1.GroupInfo.state:type_name -> mobula.boundary.v1.GroupState
+	60, // 82: mobula.boundary.v1.TaskEventsReply.events:type_name -> mobula.boundary.v1.TaskEvent
+	2,  // 83: mobula.boundary.v1.TaskEvent.type:type_name -> mobula.boundary.v1.TaskType
+	6,  // 84: mobula.boundary.v1.TaskEvent.end:type_name -> mobula.boundary.v1.TaskEnd
+	27, // 85: mobula.boundary.v1.RunTask.spec:type_name -> mobula.boundary.v1.TaskSpec
+	12, // 86: mobula.boundary.v1.RunTask.function:type_name -> mobula.boundary.v1.Value
+	7,  // 87: mobula.boundary.v1.TaskDone.outcome:type_name -> mobula.boundary.v1.Outcome
+	12, // 88: mobula.boundary.v1.TaskDone.returns:type_name -> mobula.boundary.v1.Value
+	12, // 89: mobula.boundary.v1.TaskDone.error:type_name -> mobula.boundary.v1.Value
+	8,  // 90: mobula.boundary.v1.Boundary.Lane:input_type -> mobula.boundary.v1.FromShim
+	70, // 91: mobula.boundary.v1.Boundary.IsTaskCanceled:input_type -> mobula.boundary.v1.IsTaskCanceledRequest
+	72, // 92: mobula.boundary.v1.Boundary.Inspect:input_type -> mobula.boundary.v1.InspectRequest
+	9,  // 93: mobula.boundary.v1.Boundary.Lane:output_type -> mobula.boundary.v1.ToShim
+	71, // 94: mobula.boundary.v1.Boundary.IsTaskCanceled:output_type -> mobula.boundary.v1.IsTaskCanceledReply
+	73, // 95: mobula.boundary.v1.Boundary.Inspect:output_type -> mobula.boundary.v1.InspectReply
+	93, // [93:96] is the sub-list for method output_type
+	90, // [90:93] is the sub-list for method input_type
+	90, // [90:90] is the sub-list for extension type_name
+	90, // [90:90] is the sub-list for extension extendee
+	0,  // [0:90] is the sub-list for field type_name
 }
 
 func init() { file_boundary_proto_init() }
@@ -6235,9 +6340,10 @@ func file_boundary_proto_init() {
 		(*Mutation_Item)(nil),
 		(*Mutation_Consumed)(nil),
 		(*Mutation_AwaitGroup)(nil),
+		(*Mutation_GiveUp)(nil),
 		(*Mutation_DropStreams)(nil),
 	}
-	file_boundary_proto_msgTypes[24].OneofWrappers = []any{
+	file_boundary_proto_msgTypes[25].OneofWrappers = []any{
 		(*Request_Get)(nil),
 		(*Request_Wait)(nil),
 		(*Request_Allocate)(nil),
@@ -6255,7 +6361,7 @@ func file_boundary_proto_init() {
 		(*Request_RemoveGroup)(nil),
 		(*Request_FindGroups)(nil),
 	}
-	file_boundary_proto_msgTypes[25].OneofWrappers = []any{
+	file_boundary_proto_msgTypes[26].OneofWrappers = []any{
 		(*Reply_Get)(nil),
 		(*Reply_Wait)(nil),
 		(*Reply_Allocate)(nil),
@@ -6273,7 +6379,7 @@ func file_boundary_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_boundary_proto_rawDesc), len(file_boundary_proto_rawDesc)),
 			NumEnums:      8,
-			NumMessages:   66,
+			NumMessages:   67,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -273,6 +273,8 @@ def _submit(process: Process, spec: bytes, actor_id: bytes, creation: Creation) 
     from mobula._core.pb import boundary_pb2 as pb
 
     description = creation.description
+    # With the count in the process's own order: the core never sees this actor without its first handle once a handle
+    # could have been passed on.
     if creation.name:
         reply = process.request(
             pb.Request(register_actor=pb.RegisterActor(spec=pb.TaskSpec.FromString(spec), get_if_exists=creation.get_if_exists))
@@ -281,12 +283,13 @@ def _submit(process: Process, spec: bytes, actor_id: bytes, creation: Creation) 
         actor_id = found.actor_id
         if not found.created:
             description = decode(found.handle)
+        handle = ActorHandle._called(actor_id, description)
+        process.mutate(pb.Mutation(actor_handles=pb.ActorHandles(added=actor_id)))
     else:
-        process.submit_encoded(spec)
-    # With the count in the process's own order: the core never sees this actor without its first handle once a handle
-    # could have been passed on.
-    process.mutate(pb.Mutation(actor_handles=pb.ActorHandles(added=actor_id)))
-    return ActorHandle._owned(actor_id, description)
+        handle = ActorHandle._called(actor_id, description)
+        process.submit_encoded(spec, pb.Mutation(actor_handles=pb.ActorHandles(added=actor_id)).SerializeToString())
+    handle._counted()
+    return handle
 
 
 def _json(names: list[str]) -> str:

@@ -8,10 +8,14 @@ object, so the actor cannot end between the sender's last handle and the receive
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
+from functools import partial
+from types import MethodType
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from mobula import arguments, session
 from mobula._core import ids, refcount
+from mobula._core.together import together
 from mobula.class_description import Description, decode
 from mobula.object_ref import ObjectRef
 from mobula.options import check_call_options
@@ -26,6 +30,7 @@ T = TypeVar("T")
 
 _note_added = refcount.handles_added.append
 _note_dropped = refcount.handles_dropped.append
+_note_unsure = refcount.handles_unsure.append
 
 #: Handles that were pickled by hand, by actor id: the pickle may be loaded at any time, so they stay.
 _pinned: dict[bytes, ActorHandle[Any]] = {}
@@ -38,30 +43,31 @@ class ActorHandle(Generic[T]):
     actor that is not detached ends when its last handle goes. Names that are no method give AttributeError.
     """
 
-    __slots__ = ("__weakref__", "_actor", "_description", "_pending", "_templates")
+    __slots__ = ("__del__", "__weakref__", "_actor", "_description", "_pending", "_templates")
+
+    #: What notes the end of this handle, where it counts (together.py).
+    __del__: Callable[[], object]
 
     def __init__(self, actor_id: bytes, description: Description) -> None:
-        _note_added(actor_id)
         self._take(actor_id, description)
+        together(partial(_note_added, actor_id), partial(_set_end, self, MethodType(_note_dropped, actor_id)))
 
     @classmethod
-    def _owned(cls, actor_id: bytes, description: Description) -> ActorHandle[Any]:
-        """A handle whose count the caller has told the core itself."""
+    def _called(cls, actor_id: bytes, description: Description) -> ActorHandle[Any]:
+        """A handle whose count the caller is about to tell the core itself; `_counted` says that it has."""
         handle = cls.__new__(cls)
         handle._take(actor_id, description)
+        handle.__del__ = MethodType(_note_unsure, actor_id)
         return handle
+
+    def _counted(self) -> None:
+        self.__del__ = MethodType(_note_dropped, self._actor)
 
     def _take(self, actor_id: bytes, description: Description) -> None:
         self._description = description
         self._templates: dict[str, tuple[bytes, Returns]] = {}
         self._pending: deque[ObjectRef[Any]] | None = deque() if description.max_pending_calls > 0 else None
-        self._actor = actor_id  # last: __del__ gives back what is counted, and nothing else
-
-    def __del__(self, _note: Any = _note_dropped) -> None:
-        try:
-            _note(self._actor)
-        except AttributeError:
-            pass  # never finished its __init__
+        self._actor = actor_id
 
     @property
     def _actor_id(self) -> ids.ActorID:
@@ -73,7 +79,7 @@ class ActorHandle(Generic[T]):
 
     def __getattr__(self, name: str) -> ActorMethod:
         if name in ActorHandle.__slots__:
-            raise AttributeError(name)  # half-made: __del__ after an interrupt
+            raise AttributeError(name)  # half-made
         if name in self._description.methods:
             return ActorMethod(self, name)
         raise AttributeError(f"{self!r} has no method {name!r}; attributes of an actor are reached through its methods only")
@@ -102,6 +108,9 @@ class ActorHandle(Generic[T]):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ActorHandle[T]:
         return self
+
+
+_set_end = ActorHandle.__dict__["__del__"].__set__
 
 
 def restore(actor_id: bytes, description: bytes) -> ActorHandle[Any]:
@@ -244,12 +253,14 @@ def _submit(
     if args or kwargs:
         fields, keep = arguments.encode(process, args, kwargs, f"{description.class_name}.{name}")
         task_id = process.new_task_id(handle._actor)
+        made = returns.handles(process, task_id)
         process.submit_encoded(call_fields(process, task_id) + template + fields)
         del keep
     else:
         task_id = process.new_task_id(handle._actor)
+        made = returns.handles(process, task_id)
         process.submit_encoded(call_fields(process, task_id) + template)
-    made = returns.handles(process, task_id)
+    returns.counted(made)
     if handle._pending is not None and made is not None:
         if returns.streaming:
             handle._pending.append(made.completed())

@@ -61,9 +61,9 @@ def _encode(process: Process, value: Any, name: str, place: int | str, keep: lis
 def process_put(process: Process, serialized: Serialized) -> ObjectRef[Any]:
     """Puts a value that is serialized already."""
     object_id = process.next_put_id()
-    seen = process.put(serialized, object_id)
-    ref = ObjectRef._owned(object_id)
-    ref._value = seen  # a small one need not be asked for
+    ref = ObjectRef._called(object_id)
+    ref._value = process.put(serialized, object_id)  # a small one need not be asked for
+    ref._counted()
     return ref
 
 

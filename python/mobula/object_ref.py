@@ -8,11 +8,14 @@ the session client's as well; this module imports it only when somebody waits.
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from functools import partial
+from types import MethodType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from mobula._core import refcount
 from mobula._core.ids import OBJECT_BYTES, JobID, ObjectID, TaskID
+from mobula._core.together import together
 from mobula._values import contained
 
 if TYPE_CHECKING:
@@ -23,6 +26,7 @@ T = TypeVar("T")
 
 _note_added = refcount.added.append
 _note_dropped = refcount.dropped.append
+_note_unsure = refcount.unsure.append
 
 #: Refs that were pickled by hand, by id: the pickle may be loaded at any time, so they stay (as in Ray).
 _pinned: dict[bytes, ObjectRef[Any]] = {}
@@ -40,7 +44,10 @@ class ObjectRef(Generic[T]):
     1
     """
 
-    __slots__ = ("__weakref__", "_id", "_value")
+    __slots__ = ("__del__", "__weakref__", "_id", "_value")
+
+    #: What notes the end of this handle, where it counts; a C function, as no interrupt may come in between (together.py).
+    __del__: Callable[[], object]
 
     #: (data, metadata) of a small value this process has seen already, or None; the session client's.
     _value: tuple[bytes, bytes] | None
@@ -51,10 +58,11 @@ class ObjectRef(Generic[T]):
         if len(id) != OBJECT_BYTES:
             raise ValueError(f"an object id has {OBJECT_BYTES} bytes, got {len(id)}")
         self._value = None
-        # Noted before _id is there: __del__ without an _id notes nothing, so an interrupt that lands between the two
-        # lines leaves an addition without a drop (a leak), never a drop without an addition (a lost object).
-        _note_added(id)
         self._id = id
+        # The drop may be noted from here on. One without its addition, after an interrupt in between, is passed over.
+        count = [id]
+        self.__del__ = MethodType(_note_dropped, count)
+        _note_added(count)
 
     @classmethod
     def _owned(cls, id: bytes) -> ObjectRef[Any]:
@@ -62,14 +70,29 @@ class ObjectRef(Generic[T]):
         ref = cls.__new__(cls)
         ref._value = None
         ref._id = id
+        ref.__del__ = MethodType(_note_dropped, id)
         return ref
 
-    def __del__(self, _note: Any = _note_dropped) -> None:
-        # Runs anywhere, also while this thread holds any lock and while the interpreter ends: append, nothing else.
-        try:
-            _note(self._id)
-        except AttributeError:
-            pass  # never finished its __init__
+    @classmethod
+    def _called(cls, id: bytes) -> ObjectRef[Any]:
+        """The handle of a submit or a put that is about to be written; `_counted` says that it was."""
+        ref = cls.__new__(cls)
+        ref._value = None
+        ref._id = id
+        ref.__del__ = MethodType(_note_unsure, id)
+        return ref
+
+    @classmethod
+    def _taken_over(cls, id: bytes, step: Callable[[], object]) -> ObjectRef[Any]:
+        """A handle that takes over a count; `step` (together.py) lets go of it on the other side, at the same moment."""
+        ref = cls.__new__(cls)
+        ref._value = None
+        ref._id = id
+        together(step, partial(_set_end, ref, MethodType(_note_dropped, id)))
+        return ref
+
+    def _counted(self) -> None:
+        self.__del__ = MethodType(_note_dropped, self._id)
 
     # ------------------------------------------------------------------------------------------------ identity
 
@@ -157,6 +180,9 @@ class ObjectRef(Generic[T]):
         from mobula._values import awaiting
 
         return awaiting.value_of(self).__await__()
+
+
+_set_end = ObjectRef.__dict__["__del__"].__set__
 
 
 def restore(

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import collections
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from types import MethodType
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from mobula import session
@@ -54,6 +56,24 @@ class ObjectRefGenerator:
     [0, 1, 2]
     """
 
+    __slots__ = (
+        "__del__",
+        "__weakref__",
+        "_ended",
+        "_error_told",
+        "_first",
+        "_generator_ref",
+        "_limited",
+        "_lock",
+        "_process",
+        "_tally",
+        "_task_id",
+        "_told",
+    )
+
+    #: What tells how far the items were taken when this goes (together.py).
+    __del__: Callable[[], object]
+
     def __init__(self, generator_ref: ObjectRef[Any], process: Process, limited: bool) -> None:
         self._generator_ref = generator_ref
         self._task_id = ids.task_of_object(generator_ref._id)
@@ -66,15 +86,12 @@ class ObjectRefGenerator:
         self._error_told = False
         # A blocking next() of one thread keeps others out; reentrant for a finalizer or handler that asks inside of it.
         self._lock = threading.RLock()
-        # Last: without it, __del__ has nothing to tell.
-        self._taken = 0
+        self._tally = refcount.Tally(generator_ref._id)
+        self.__del__ = MethodType(_note_dropped, self._tally)
 
-    def __del__(self, _note: Any = _note_dropped) -> None:
-        # As ObjectRef.__del__: runs anywhere, so it only appends.
-        try:
-            _note(self._generator_ref._id + self._taken.to_bytes(4, "little"))
-        except AttributeError:
-            pass  # never finished its __init__
+    @property
+    def _taken(self) -> int:
+        return self._tally.taken
 
     # ------------------------------------------------------------------------------------------ iterating
 
@@ -228,9 +245,9 @@ class ObjectRefGenerator:
             from mobula._core import streams
 
             streams.tell_taken(self._process, self._generator_ref._id, number + 1)
-        # First the count, then the ref: the other way round, an interrupt between the two would free the item and give it out.
-        self._taken = number + 1
-        ref = ObjectRef._owned(ids.generator_item_id(self._task_id, number))
+        ref = ObjectRef._taken_over(
+            ids.generator_item_id(self._task_id, number), partial(setattr, self._tally, "taken", number + 1)
+        )
         ref._value = known
         return ref
 

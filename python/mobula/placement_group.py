@@ -76,8 +76,10 @@ class PlacementGroup:
             return process_put(process, serialized)
         object_id = process.next_put_id()
         awaited = pb.AwaitGroup(group_id=self.id.binary(), object_id=object_id, value=process.store(serialized))
+        ref = ObjectRef._called(object_id)
         process.mutate(pb.Mutation(await_group=awaited))
-        return ObjectRef._owned(object_id)
+        ref._counted()
+        return ref
 
     def wait(self, timeout_seconds: float = 30) -> bool:
         """Whether the group has its resources, waiting for it up to `timeout_seconds`.

@@ -193,6 +193,7 @@ def _caller(self: RemoteFunction[P, R], options: Mapping[str, Any]) -> RemoteCal
         options.get("num_returns"), backpressure, options.get("_num_objects_per_yield"), is_generator=self._is_generator
     )
     handles = returns.handles
+    counted = returns.counted
     check = self._fitting.check
     name = f"{self._module}.{self._name}"
     template = b""
@@ -210,12 +211,15 @@ def _caller(self: RemoteFunction[P, R], options: Mapping[str, Any]) -> RemoteCal
             place = places.fields()
             fields, keep = arguments.encode(process, args, kwargs, name)
             task_id = process.new_task_id(None)
+            made = handles(process, task_id)
             process.submit_encoded(call_fields(process, task_id) + template + place + fields)
             del keep
         else:
             place = places.fields()
             task_id = process.new_task_id(None)
+            made = handles(process, task_id)
             process.submit_encoded(call_fields(process, task_id) + template + place)
-        return handles(process, task_id)
+        counted(made)
+        return made
 
     return cast("RemoteCall[P, R]", functools.wraps(self._function)(remote))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mobula._core.process import Process
 
 _FIRST = (1).to_bytes(4, "little")
-_owned = ObjectRef._owned
+_called = ObjectRef._called
 
 
 class Returns(NamedTuple):
@@ -38,14 +38,25 @@ class Returns(NamedTuple):
         return given
 
     def handles(self, process: Process, task_id: bytes) -> Any:
-        """What the caller gets: a ref, a list of several, None for none, a generator for a stream."""
+        """What the caller gets: a ref, a list of several, None for none, a generator for a stream. To be made before the call
+        is written: whatever interrupts the caller from then on ends them. `counted` comes after it."""
         if self.streaming:
-            return ObjectRefGenerator(_owned(task_id + _FIRST), process, self.backpressure > 0)
+            return ObjectRefGenerator(_called(task_id + _FIRST), process, self.backpressure > 0)
         if self.number == 1:
-            return _owned(task_id + _FIRST)
+            return _called(task_id + _FIRST)
         if self.number == 0:
             return None
-        return [_owned(ids.return_id(task_id, one + 1)) for one in range(self.number)]
+        return [_called(ids.return_id(task_id, one + 1)) for one in range(self.number)]
+
+    def counted(self, made: Any) -> None:
+        """The call was written: the core counts these handles with it."""
+        if self.streaming:
+            made._generator_ref._counted()
+        elif self.number == 1:
+            made._counted()
+        elif self.number:
+            for ref in made:
+                ref._counted()
 
 
 def returns_of(num_returns: int | str | None, backpressure: int | None, per_yield: int | None, *, is_generator: bool) -> Returns:

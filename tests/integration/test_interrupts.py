@@ -1,4 +1,4 @@
-"""Ctrl-C at random instants of a driver: everything works afterwards, nothing is lost or done twice, little is left behind."""
+"""Ctrl-C at random instants of a driver: everything works afterwards, nothing is lost or done twice, nothing piles up."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 INTERRUPTS = 300
-LEFT_BEHIND = 100  # of a kind; seen: up to 43 objects, 14 blocks and 5 pins
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -25,5 +24,5 @@ def test_three_hundred_interrupts(place: str, seed: int) -> None:
     assert told["wrong"] == told["lost"] == told["unseen"] == []
     assert told["doubled"] == 0
     assert not told["unordered"]
-    # What an interrupt leaves behind when it lands between making a ref and noting it: it is there until shutdown().
-    assert all(count <= LEFT_BEHIND for count in told["counts"].values()), told["counts"]
+    assert told["counts"] == {}
+    assert done.stderr == "", "an interrupt that a finalizer swallowed, or an invariant of the core that broke"

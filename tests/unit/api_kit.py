@@ -42,8 +42,8 @@ class Unattached(process.Process):
         self.requests.append(request)
         return self.replies.pop(0)
 
-    def store(self, serialized: Any) -> pb.Value:
-        return pb.Value(data=serialized.to_bytes(), metadata=serialized.metadata)
+    def reserve(self, serialized: Any) -> tuple[pb.Value, None]:
+        return pb.Value(data=serialized.to_bytes(), metadata=serialized.metadata), None
 
     def wait(self, refs: Any, num_returns: int = 1, timeout: float | None = None) -> Any:
         self.waits.append((list(refs), num_returns, timeout))

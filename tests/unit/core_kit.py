@@ -31,13 +31,15 @@ def submit(process: Process, value: Any = None, name: str = "f") -> ObjectRef[An
 def submit_value(process: Process, value: pb.Value, name: str = "f") -> ObjectRef[Any]:
     task_id = process.new_task_id()
     spec = pb.TaskSpec(task_id=task_id, name=name, num_returns=1, args=[pb.Arg(value=value)])
+    ref = ObjectRef._called(task_id + b"\1\0\0\0")
     process.mutate(pb.Mutation(submit=spec))
-    return ObjectRef._owned(task_id + b"\1\0\0\0")
+    ref._counted()
+    return ref
 
 
 def put(process: Process, value: Any) -> ObjectRef[Any]:
     object_id = process.next_put_id()
-    kept = process.put(serialize(value), object_id)
-    ref = ObjectRef._owned(object_id)
-    ref._value = kept
+    ref = ObjectRef._called(object_id)
+    ref._value = process.put(serialize(value), object_id)
+    ref._counted()
     return ref

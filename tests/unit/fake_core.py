@@ -32,6 +32,8 @@ class FakeLane:
         self.core = core
         self.attach = attach
         self.context = context
+        self.forgone = 0  # requests up to here were given up
+        self.given = (0, pb.Reply())  # the last answer: id of the request, and what it handed over
         self.out: queue.SimpleQueue[pb.ToShim | None] = queue.SimpleQueue()
         self.messages = 0
         self.cut_after: int | None = None
@@ -78,6 +80,7 @@ class FakeCore:
         self.pins: Counter[int] = Counter()
         self.blocks: dict[int, pb.Block] = {}
         self.discarded: list[int] = []
+        self.writing: set[int] = set()  # blocks that were allocated, and neither put nor discarded
         self.dones: list[tuple[int, pb.TaskDone]] = []  # with the number of the mutation
         self.table: dict[tuple[str, bytes], bytes] = {}
         self.lanes: list[FakeLane] = []
@@ -216,22 +219,30 @@ class FakeCore:
             value.CopyFrom(mutation.put.value)
             if value.HasField("block"):
                 value.block.CopyFrom(self.blocks[value.block.id])
+                self.writing.discard(value.block.id)
             self.objects[mutation.put.object_id] = value
             self.refs[mutation.put.object_id] += 1
         elif kind == "refs":
-            for object_id in _split(mutation.refs.added, 28):
-                self.refs[object_id] += 1
-            for object_id in _split(mutation.refs.dropped, 28):
-                self.refs[object_id] -= 1
+            self._count(mutation.refs)
+        elif kind == "give_up":
+            self._give_up(mutation.give_up)
         elif kind == "unpin":
             for block in _split(mutation.unpin, 8):
                 self.pins[int.from_bytes(block, "little")] -= 1
         elif kind == "discard":
-            self.discarded += [int.from_bytes(block, "little") for block in _split(mutation.discard, 8)]
+            for block in _split(mutation.discard, 8):
+                self._discard(int.from_bytes(block, "little"))
         elif kind == "done":
             self.dones.append((self.applied + 1, mutation.done))
         elif kind == "export":
             self.table[mutation.export.namespace, mutation.export.key] = mutation.export.value
+
+    def _count(self, refs: pb.Refs) -> None:
+        self.refs.update(_split(refs.added, 28))
+        self.refs.subtract(_split(refs.dropped, 28))
+        for object_id in _split(refs.unsure, 28):
+            if self.refs[object_id] > 0:
+                self.refs[object_id] -= 1
 
     def run_at_once(self, spec: pb.TaskSpec) -> None:
         """The result of a task is its first argument; a task named "never" has none, "error" gives its argument as one."""
@@ -265,11 +276,39 @@ class FakeCore:
     def _request(self, lane: FakeLane, after: int, request: pb.Request) -> None:
         if request.HasField("abandon"):
             lane.abandoned.append(request.abandon.id)
-            self.parked = [p for p in self.parked if not (p.lane is lane and p.request.id == request.abandon.id)]
+            self._unpark(lane, request.abandon.id)
+            return
+        if request.id <= lane.forgone:
             return
         if not request.HasField("sync"):  # asks for nothing: how the grpcio transport sees that a mutation arrived
             lane.asked.append(request)
         self.parked.append(Parked(lane, after, request))
+
+    def _unpark(self, lane: FakeLane, request_id: int) -> None:
+        self.parked = [p for p in self.parked if not (p.lane is lane and p.request.id == request_id)]
+
+    def _give_up(self, given_up: pb.GiveUp) -> None:
+        """As pyshim/given.go."""
+        lane = next((one for one in self.lanes if one.attach.lane == given_up.lane), None)
+        if lane is None:
+            return
+        request_id = given_up.request
+        lane.forgone = max(lane.forgone, request_id)
+        self._unpark(lane, request_id)
+        given, reply = lane.given
+        if given != request_id:
+            return
+        lane.given = (0, pb.Reply())
+        for value in reply.get.values:
+            if value.HasField("block"):
+                self.pins[value.block.id] -= 1
+        if reply.HasField("allocate"):
+            self._discard(reply.allocate.id)
+
+    def _discard(self, block: int) -> None:
+        if block in self.writing:
+            self.writing.remove(block)
+            self.discarded.append(block)
 
     def _tick(self) -> None:
         while not self.stopped:
@@ -286,6 +325,8 @@ class FakeCore:
                     if reply is not None:
                         self.parked.remove(parked)
                         reply.id = parked.request.id
+                        if parked.lane.attach.kind != pb.LANE_NOTICES:
+                            parked.lane.given = (reply.id, reply)
                         parked.lane.push(pb.ToShim(applied=self.applied if self.ack_in_replies else 0, reply=reply))
             self.changed.notify_all()
 
@@ -299,7 +340,9 @@ class FakeCore:
         if kind == "allocate":
             if self._next_offset + request.allocate.size > self.arena_bytes:
                 return pb.Reply(error="the object store is full", error_kind=pb.ERROR_STORE_FULL)
-            return pb.Reply(allocate=self._allocate(request.allocate.size))
+            block = self._allocate(request.allocate.size)
+            self.writing.add(block.id)
+            return pb.Reply(allocate=block)
         if kind == "kv_get":
             found = self.table.get((request.kv_get.namespace, request.kv_get.key))
             return pb.Reply(kv=pb.KvValue(found=found is not None, value=found or b""))

@@ -482,15 +482,17 @@ def test_an_abandoned_request_is_taken_back_at_once(core: FakeCore, process: Pro
     core.until(lambda: not core.parked)
 
 
-def test_a_late_answer_to_an_abandoned_request_gives_its_pins_back(core: FakeCore, process: Process) -> None:
-    lane = process._lane()
-    lane.ready()
-    core.until(lambda: len(core.lanes) == 2)
-    with core.lock:
-        theirs = core.lanes[-1]
-        block = core.block(b"x" * 5000)
-        core.pins[block.id] += 1
-        theirs.push(pb.ToShim(reply=pb.Reply(id=99, get=pb.GetReply(values=[pb.Value(block=block, metadata=b"RAW")]))))
-        theirs.push(pb.ToShim(reply=pb.Reply(id=98, allocate=pb.Block(id=77))))
-    process.request(pb.Request(sync=pb.Sync()))
-    core.until(lambda: core.pins[block.id] == 0 and core.discarded == [77])
+@pytest.mark.parametrize("large", [True, False])
+def test_a_late_answer_to_a_request_that_was_given_up_leaves_nothing(core: FakeCore, process: Process, large: bool) -> None:
+    ref = submit(process, 1, "never")
+    core.hold_replies = True
+    core.finish(ref.binary(), pb.Value(block=core.block(b"x" * 5000), metadata=b"RAW") if large else inline(b"y"))
+    begun = time.monotonic()
+    with pytest.raises(exceptions.GetTimeoutError, match="does not answer"):
+        process.get([ref], timeout=0.01)
+    assert 1 <= time.monotonic() - begun < 5
+    with core.lock:  # the answer is given first, and then the mutation is applied that gives it up
+        core.hold_replies = False
+        core.settle()
+    core.until(lambda: not core.parked and not +core.pins)
+    assert process.get([ref]) == [b"x" * 5000 if large else b"y"]

@@ -43,10 +43,19 @@ def test_small_requests(request_id: int, value: int) -> None:
     assert parsed(wire.SYNC_BODY) == pb.Request(id=request_id, sync=pb.Sync())
 
 
+@given(numbers, numbers)
+def test_a_request_that_is_given_up(lane: int, request_id: int) -> None:
+    given_up = pb.Mutation(give_up=pb.GiveUp(lane=lane, request=request_id))
+    assert pb.Mutation.FromString(wire.give_up(lane, request_id)) == given_up
+
+
 @given(texts)
 def test_attach_and_done(value: bytes) -> None:
     attach, done = pb.Attach(worker_id=value), pb.TaskDone(task_id=value)
     assert pb.FromShim.FromString(wire.attach(attach.SerializeToString())) == pb.FromShim(attach=attach)
+    assert pb.FromShim.FromString(wire.attach(attach.SerializeToString() + wire.lane_number(300))).attach == pb.Attach(
+        worker_id=value, lane=300
+    )
     assert pb.Mutation.FromString(wire.done(done.SerializeToString())) == pb.Mutation(done=done)
 
 

@@ -6,6 +6,9 @@ looked at: a memoryview or a ref may be gone while an array still uses the bytes
 
     get → PinnedMap → memoryview → pickle buffer → ndarray        … all of them gone → __del__ → block id queued as unpin
 
+Until its map is there, and from one moment to the next, the pin is the request's (lanes.py): an interrupt leaves it with
+either the one or the other. The same holds for a block to be written, which a Reservation gives back.
+
 A map shares nothing with the session: it stays valid after `del ref`, shutdown() and the death of the core.
 """
 
@@ -19,8 +22,11 @@ import sys
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
+from types import MethodType
 
+from mobula._core.together import together, together_all
 from mobula.exceptions import RaySystemError
 
 # Before 3.13 every map of a file keeps a descriptor of its own.
@@ -29,13 +35,23 @@ _WANTED_DESCRIPTORS = 65536  # the limit that Ray's init sets, too (its issue 12
 
 
 class PinnedMap(mmap.mmap):
-    """One block, mapped read-only. Its finalizer may run anywhere and only appends to a deque."""
+    """One block, mapped read-only. What is in `__del__` (together.py), when it holds a pin, appends to a deque."""
 
-    _block_id: bytes
-    _unpins: deque[bytes]
+    __slots__ = ("__del__",)
 
-    def __del__(self) -> None:
-        self._unpins.append(self._block_id)
+    __del__: Callable[[], object]
+
+
+class Reservation:
+    """A block that may be written, until it is kept: given back when this goes."""
+
+    __slots__ = ("__del__",)
+
+    __del__: Callable[[], object]
+
+    def keep(self) -> None:
+        """The block is named in a mutation that has its number."""
+        del self.__del__
 
 
 class Arena:
@@ -51,9 +67,12 @@ class Arena:
         self._base = -(-size // mmap.PAGESIZE) * mmap.PAGESIZE if disk >= 0 else sys.maxsize
         self._writable: memoryview | None = None
         self._lock = threading.Lock()
-        self._maps: weakref.WeakValueDictionary[int, PinnedMap] = weakref.WeakValueDictionary()
+        # Plain weak references, without a callback: it would be Python code, and a Ctrl-C that lands there is lost.
+        self._maps: dict[int, weakref.ref[PinnedMap]] = {}
         #: Block ids to be unpinned, 8 bytes little-endian each; one for each Block that was received.
         self.unpins: deque[bytes] = deque()
+        #: Block ids that were allocated for us and will not be sealed, in the same form.
+        self.discards: deque[bytes] = deque()
         if _MAPS_KEEP_DESCRIPTORS:
             _raise_descriptor_limit()
 
@@ -76,11 +95,32 @@ class Arena:
         Two views of a block that live at the same time share one map. A process that may not map any more (too many
         maps or descriptors) gets a copy.
         """
+        view, take = self._view(block_id, offset, size)
+        take()
+        return view
+
+    def views(self, blocks: Sequence[tuple[int, int, int]], settle: Callable[[], object]) -> list[memoryview | bytes]:
+        """The bytes of blocks (id, offset, size) that one answer has pinned for us. `settle` is a C function, called when
+        the pins are those of the views and no earlier: together with that (together.py), so that they are never nobody's,
+        and never somebody else's too."""
+        views = []
+        takes = []
+        for block in blocks:
+            view, take = self._view(*block)
+            views.append(view)
+            takes.append(take)
+        takes.append(settle)
+        together_all(takes)
+        return views
+
+    def _view(self, block_id: int, offset: int, size: int) -> tuple[memoryview | bytes, Callable[[], object]]:
+        """A view without the pin, and the C function that takes the pin over: from a map it goes with the map."""
         unpin = block_id.to_bytes(8, "little")
-        found = self._maps.get(block_id)
+        give_back = partial(self.unpins.append, unpin)
+        known = self._maps.get(block_id)
+        found = known() if known is not None else None
         if found is not None:
-            self.unpins.append(unpin)  # the map holds one pin already
-            return memoryview(found)[:size]
+            return memoryview(found)[:size], give_back  # the map holds one pin already
         fd = self._open_fd() if offset < self._base else self._open_disk()
         if offset >= self._base:
             offset -= self._base
@@ -89,13 +129,16 @@ class Arena:
         except OSError as error:
             if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
                 raise
-            copied = _read(fd, size, offset)
-            self.unpins.append(unpin)
-            return copied
-        made._unpins = self.unpins
-        made._block_id = unpin
-        self._maps[block_id] = made
-        return memoryview(made)
+            return _read(fd, size, offset), give_back
+        self._maps[block_id] = weakref.ref(made)
+        return memoryview(made), partial(_set_end_of_map, made, MethodType(self.unpins.append, unpin))
+
+    def reserved(self, block_id: int, settle: Callable[[], object]) -> Reservation:
+        """Takes over a block that an answer allocated for us; `settle` as in `views`."""
+        made = Reservation()
+        note = MethodType(self.discards.append, block_id.to_bytes(8, "little"))
+        together(partial(_set_end_of_reservation, made, note), settle)
+        return made
 
     def close(self) -> None:
         """Lets go of the map for writing, and of the descriptor's number, which may soon stand for another file.
@@ -117,9 +160,27 @@ class Arena:
         return self._disk
 
     def take_unpins(self) -> bytes:
-        """All queued unpins, concatenated."""
-        queue = self.unpins
-        return b"".join([queue.popleft() for _ in range(len(queue))])
+        """All queued unpins, concatenated. For the helper thread alone, which no interrupt reaches."""
+        taken = _all_of(self.unpins)
+        for unpin in taken:
+            block_id = int.from_bytes(unpin, "little")
+            known = self._maps.get(block_id)
+            if known is not None and known() is None:
+                # Another thread may put a new map there right now: then it is not found by the next one, who makes its own.
+                self._maps.pop(block_id, None)
+        return b"".join(taken)
+
+    def take_discards(self) -> bytes:
+        """All queued discards, concatenated. For the helper thread alone."""
+        return b"".join(_all_of(self.discards))
+
+
+_set_end_of_map = PinnedMap.__dict__["__del__"].__set__
+_set_end_of_reservation = Reservation.__dict__["__del__"].__set__
+
+
+def _all_of(queue: deque[bytes]) -> list[bytes]:
+    return [queue.popleft() for _ in range(len(queue))]
 
 
 def _read(fd: int, size: int, offset: int) -> bytes:

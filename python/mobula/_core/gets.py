@@ -2,16 +2,20 @@
 
 Owns timeouts, the order of answers, and the rule that what this process has seen once it need not ask for again: a small
 value is kept, as bytes, on the ref it came for, and every get unpickles it anew. It refuses to validate what users pass.
+
+The core watches the time limits, so that it need not be asked twice. A core that does not answer (it is stopped, or the
+machine is overloaded) is not waited for either: some grace after the limit the asker gives up by its own clock.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mobula._core import context, values, wire
+from mobula._core.lanes import TooLate
 from mobula._core.pb import boundary_pb2 as pb
 from mobula._core.replies import check
 from mobula.exceptions import GetTimeoutError
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
     from mobula.object_ref import ObjectRef
 
 _LONGEST_MS = 1 << 53
+GRACE_S = 1.0
 
 
 def get(process: Process, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
@@ -61,27 +66,36 @@ def _fetch(process: Process, refs: list[ObjectRef[Any]], deadline: float | None)
     ids = list(dict.fromkeys([ref._id for ref in refs])) if len(refs) > 1 else [refs[0]._id]
     joined = b"".join(ids)
     task_id, told = context.asking()
-    reply = process.call(lambda: wire.get_body(joined, remaining_ms(deadline), task_id, told))
+    arena = process.arena
+
+    def take(reply: pb.Reply, settle: Callable[[], object]) -> tuple[pb.Reply, list[values.Raw]]:
+        return reply, values.taken(reply.get.values, arena, settle)
+
+    try:
+        reply, opened = process.call_and_take(
+            lambda: wire.get_body(joined, remaining_ms(deadline), task_id, told), take, give_up_at(deadline)
+        )
+    except TooLate:
+        raise _timed_out(len(ids), ": mobula-core does not answer; is it stopped?") from None
     got = check(reply).get
     if got.timed_out:
-        raise GetTimeoutError(f"Get timed out: {len(ids)} object(s) were asked for and not all became ready in time.")
+        raise _timed_out(len(ids), ".")
     if got.failed:
-        raise _failure(process, ids[got.failed_index], refs, got.values[0])
+        raise _failure(ids[got.failed_index], refs, opened[0])
     large: dict[bytes, values.Raw] = {}
-    arena = process.arena
     if len(ids) == len(refs):
-        for ref, value in zip(refs, got.values, strict=True):
+        for ref, value, raw in zip(refs, got.values, opened, strict=True):
             if value.HasField("block"):
-                large[ref._id] = values.opened(value, arena)
+                large[ref._id] = raw
             else:
-                ref._value = (value.data, value.metadata)
+                ref._value = raw  # type: ignore[assignment]  # bytes, for it has no block
         return large
     small: dict[bytes, values.Inline] = {}
-    for object_id, value in zip(ids, got.values, strict=True):
+    for object_id, value, raw in zip(ids, got.values, opened, strict=True):
         if value.HasField("block"):
-            large[object_id] = values.opened(value, arena)
+            large[object_id] = raw
         else:
-            small[object_id] = (value.data, value.metadata)
+            small[object_id] = raw  # type: ignore[assignment]
     for ref in refs:
         ref._value = small.get(ref._id)
     return large
@@ -97,13 +111,17 @@ def fill_in(process: Process, spec: pb.TaskSpec) -> None:
     joined = b"".join([arg.ref for arg in away])
     got = check(process.call(lambda: wire.get_body(joined, -1, spec.task_id, False))).get
     if got.failed:
-        raise _failure(process, away[got.failed_index].ref, [], got.values[0])
+        raise _failure(away[got.failed_index].ref, [], values.opened(got.values[0], process.arena))
     for arg, value in zip(away, got.values, strict=True):
         arg.value.CopyFrom(value)
 
 
-def _failure(process: Process, object_id: bytes, refs: list[ObjectRef[Any]], value: pb.Value) -> BaseException:
-    data, metadata = values.opened(value, process.arena)
+def _timed_out(asked: int, rest: str) -> GetTimeoutError:
+    return GetTimeoutError(f"Get timed out: {asked} object(s) were asked for and not all became ready in time{rest}")
+
+
+def _failure(object_id: bytes, refs: list[ObjectRef[Any]], raw: values.Raw) -> BaseException:
+    data, metadata = raw
     if isinstance(data, bytes):
         for ref in refs:
             if ref._id == object_id:
@@ -120,8 +138,13 @@ def wait(
         return list(refs[:num_returns]), list(refs[num_returns:])
     joined = b"".join([ref._id for ref in refs])
     task_id, told = context.asking()
-    reply = process.call(lambda: wire.wait_body(joined, num_returns, remaining_ms(deadline), task_id, told))
-    flags = check(reply).wait.ready
+    try:
+        reply = process.call(
+            lambda: wire.wait_body(joined, num_returns, remaining_ms(deadline), task_id, told), give_up_at(deadline)
+        )
+        flags = check(reply).wait.ready
+    except TooLate:
+        flags = bytes(ref._value is not None for ref in refs)  # what is known to be ready without asking
     ready: list[ObjectRef[Any]] = []
     rest: list[ObjectRef[Any]] = []
     for ref, flag in zip(refs, flags, strict=True):
@@ -136,6 +159,13 @@ def deadline_of(timeout: float | None) -> float | None:
     if not timeout >= 0:  # also refuses NaN
         raise ValueError(f"the timeout is {timeout}; give None to wait for ever, 0 to only look, or seconds")
     return time.monotonic() + timeout if timeout else 0.0
+
+
+def give_up_at(deadline: float | None) -> float | None:
+    """When a core that has not answered by itself is waited for no longer."""
+    if deadline is None:
+        return None
+    return (deadline or time.monotonic()) + GRACE_S
 
 
 def remaining_ms(deadline: float | None) -> int:

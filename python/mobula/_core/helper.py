@@ -64,6 +64,24 @@ class Question:
             future.set_result(result)
 
 
+class Forsaken:
+    """A stream that is of no use but to name requests, until mutation `carried` was applied."""
+
+    __slots__ = ("_stream", "carried")
+
+    def __init__(self, stream: Stream, carried: int) -> None:
+        self._stream = stream
+        self.carried = carried
+
+    def close(self) -> None:
+        """Closes it."""
+        self._stream.close()
+
+    def forget_in_child(self) -> None:
+        """In a forked child: lets go of the descriptor without a word."""
+        self._stream.detach_after_fork()
+
+
 class NoticeLane(Lane):
     """The helper's lane: requests without anybody blocked on them, and log lines."""
 
@@ -116,8 +134,8 @@ class Helper:
         self._open_questions: dict[int, Question] = {}
         self._opened = 0
         self._retired: deque[Lane] = deque()
-        self._leaving: list[Lane] = []
-        self._discards: deque[bytes] = deque()
+        self._leaving: list[Lane | Forsaken] = []
+        self._forsaken: deque[Stream] = deque()
         self._stopping = False
         self._listens = False  # until the core has ended, for what workers printed last
         self._emptied = threading.Event()
@@ -173,12 +191,15 @@ class Helper:
         self.wake()
 
     def stray(self, reply: pb.Reply) -> None:
-        """The answer to a request that was given up: what it holds for us is given back."""
+        """The answer to a question that was given up: what it holds for us is given back."""
         arena = self._arena
         if arena is not None:
             arena.unpins.extend([block.to_bytes(8, "little") for block in values.blocks_of(reply)])
-        if reply.WhichOneof("kind") == "allocate":
-            self._discards.append(reply.allocate.id.to_bytes(8, "little"))
+
+    def forsake(self, stream: Stream) -> None:
+        """Takes over a stream that an interrupt broke, to close it when the core knows that its answers were given up."""
+        self._forsaken.append(stream)
+        self.wake()
 
     def finish(self, timeout: float = 2.0) -> None:
         """Ends the work of the thread after a last look at every queue. It goes on showing what workers print, which the
@@ -201,7 +222,7 @@ class Helper:
             if thread.is_alive():
                 return  # blocked in a callback of the user's; a daemon thread may be left behind
         self._lane.close()
-        for lane in (*self._leaving, *self._retired):
+        for lane in (*self._leaving, *self._retired, *self._forsaken):
             lane.close()
         self._fail_questions()
         fd, self._wake_fd = self._wake_fd, -1
@@ -216,6 +237,9 @@ class Helper:
             os.close(fd)
         for lane in (self._lane, *self._leaving, *self._retired):
             lane.forget_in_child()
+        for stream in self._forsaken:
+            stream.detach_after_fork()
+        self._forsaken.clear()
         self._retired.clear()
         self._leaving.clear()
 
@@ -231,6 +255,12 @@ class Helper:
             out.append(pb.Mutation(refs=pb.Refs(added=refs[0], dropped=refs[1])).SerializeToString())
         if handles is not None and handles[1]:
             out.append(pb.Mutation(actor_handles=pb.ActorHandles(dropped=handles[1])).SerializeToString())
+        if refcount.unsure or refcount.handles_unsure:
+            unsure, handles_unsure = refcount.drain_unsure()
+            if unsure:
+                out.append(pb.Mutation(refs=pb.Refs(unsure=unsure)).SerializeToString())
+            if handles_unsure:
+                out.append(pb.Mutation(actor_handles=pb.ActorHandles(unsure=handles_unsure)).SerializeToString())
         # What nobody took has never been looked into here, so the place among the others does not matter.
         streams = refcount.drain_streams()
         if streams:
@@ -323,8 +353,8 @@ class Helper:
         arena = self._arena
         if arena is not None and arena.unpins:
             encoded.append(pb.Mutation(unpin=arena.take_unpins()).SerializeToString())
-        while self._discards:
-            encoded.append(pb.Mutation(discard=self._discards.popleft()).SerializeToString())
+        if arena is not None and arena.discards:
+            encoded.append(pb.Mutation(discard=arena.take_discards()).SerializeToString())
         if encoded or refcount.pending() or log.unwritten():
             log.write(self._lane, encoded, gather=self.gather)
             return True
@@ -433,12 +463,16 @@ class Helper:
     def _retire(self) -> None:
         """Closes lanes of ended threads once the core has applied what they carried: closing earlier may lose bytes that
         the core has received but not looked at."""
-        fresh = bool(self._retired)
+        log = self.session.log
+        fresh = bool(self._retired or self._forsaken)
         while self._retired:
             self._leaving.append(self._retired.popleft())
+        while self._forsaken:
+            stream = self._forsaken.popleft()
+            # What its requests were given up by was deferred before: now it has a number.
+            self._leaving.append(Forsaken(stream, log.write(self._lane, ())))
         if not self._leaving:
             return
-        log = self.session.log
         staying = []
         for lane in self._leaving:
             if lane.carried <= log.seen:

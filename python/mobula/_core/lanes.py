@@ -4,10 +4,16 @@ Owns attaching, replacing a lost stream, requests and their answers. What a lane
 subclasses (executor.py of this package, helper.py).
 
 Interrupts. In a driver an exception may be raised between any two bytecodes. Exactly one place may lose nothing by that:
-`wait_readable`, which only polls. An exception there abandons the request and keeps the lane. An exception anywhere else
-may have cut a frame in two or dropped bytes already read, so the lane counts as broken: `_busy` is set around every touch
-of the stream and stays set when the touch did not end. A broken or lost stream is replaced at the next use, and the log
+`wait_readable`, which only polls. An exception there gives the request up and keeps the lane. An exception that touches the
+stream may have cut a frame in two or dropped bytes already read, so the lane counts as broken: `_busy` is set around every
+touch of the stream and stays set when the touch did not end. A broken or lost stream is replaced at the next use, and the log
 writes again what may be missing.
+
+What answers hand over. The answer to a Get pins blocks, that to an Allocate reserves one. Until it is taken, such a thing
+belongs to the request, which is listed in `_awaited`; `take` makes something of it that gives it back at its own end, and
+unlists the request, in one step (together.py). A request that is listed when its call ends is given up by a mutation, and
+the core takes back what it has handed over, or will (pyshim/given.go). A broken stream is kept open until the core has
+applied that: it is by its lane that the core knows what the request was.
 
 Calls inside calls. The garbage collector and signal handlers run user code in the middle of ours. Such an inner call finds
 the lane in use and takes a lane of its own for the time it needs.
@@ -21,6 +27,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from types import CodeType, FrameType
+from typing import TypeAlias, TypeVar, cast
 
 from mobula._core import wire
 from mobula._core.mutations import LOST
@@ -33,6 +40,16 @@ ATTACH_TIMEOUT_S = 30.0
 # gRPC status codes of a connection that went away, as opposed to a refusal: OK, CANCELLED, UNAVAILABLE.
 _GONE_CODES = frozenset({0, 1, 14})
 _MOST_ATTEMPTS = 4
+_LONGEST_WAIT_S = 1e6
+
+T = TypeVar("T")
+Take: TypeAlias = Callable[[pb.Reply, Callable[[], object]], T]
+"""Makes something of an answer. Calls the second argument, a C function, once: together with becoming the owner of what the
+answer hands over. Until then whatever it raises gives the request up."""
+
+
+class TooLate(Exception):
+    """No answer came in time: the core is stopped, or has more to do than it can."""
 
 
 class Lane:
@@ -49,6 +66,7 @@ class Lane:
         self._busy = False
         self._last_request = 0
         self._awaited: dict[int, pb.Reply | None] = {}
+        self._number = 0  # of the stream
 
     # ------------------------------------------------------------------------------------------ the stream
 
@@ -84,9 +102,10 @@ class Lane:
 
     def _attach_once(self) -> Stream:
         session = self.session
+        number = next(session.stream_numbers)
         stream = session.opener(session.socket_path, LANE_METHOD, session.metadata, timeout=ATTACH_TIMEOUT_S)
         try:
-            stream.send(wire.attach(self._attach))
+            stream.send(wire.attach(self._attach + wire.lane_number(number)))
             deadline = time.monotonic() + ATTACH_TIMEOUT_S
             messages: list[bytes] = []
             while not messages:
@@ -100,6 +119,7 @@ class Lane:
             session.log.note(first.attached.applied)
             self.carried = 0
             self._busy = False
+            self._number = number
             self._stream = stream
             for data in messages[1:]:
                 self._take(data)
@@ -114,8 +134,13 @@ class Lane:
         if self._stream is stream:
             if self.carried > self.session.log.seen:
                 self.session.log.doubt()
+            awaited = bool(self._awaited)
+            self._give_up_all()
             self._stream = None
             self._busy = False
+            if awaited:
+                self.session.on_forsaken(stream)
+                return
         try:
             stream.close()
         except LOST:
@@ -191,8 +216,7 @@ class Lane:
                 self._stray(reply)
 
     def _stray(self, reply: pb.Reply) -> None:
-        """The answer to a request that was given up. It may have pinned or allocated blocks for us."""
-        self.session.on_stray(reply)
+        """The answer to a request that was given up: the mutation that says so takes back what it hands over."""
 
     # ------------------------------------------------------------------------------------------ requests
 
@@ -201,23 +225,32 @@ class Lane:
         self._last_request += 1
         return self._last_request
 
-    def call(self, body: Callable[[], bytes], mutations: Sequence[bytes] = ()) -> pb.Reply:
-        """Sends one request after all mutations so far (and `mutations`, in the same message); waits for its reply.
+    def call(
+        self,
+        body: Callable[[], bytes],
+        mutations: Sequence[bytes] = (),
+        *,
+        take: Take[T] | None = None,
+        until: float | None = None,
+    ) -> T:
+        """Sends one request after all mutations so far (and `mutations`, in the same message); waits for its reply, and
+        returns that, or what `take` makes of it.
 
         `body()` gives the encoded kind, and is asked again when a lost lane makes it necessary to ask the core again.
-        Raises RaySystemError when the core is gone; any exception raised by a signal handler passes through.
+        Raises RaySystemError when the core is gone, TooLate when `until` (time.monotonic) has passed without an answer; any
+        exception raised by a signal handler passes through.
         """
         if self._awaited or self._busy:
             if _inside_lane_code(sys._getframe(1)):
-                return self._call_aside(body, mutations)
-            self._awaited.clear()
+                return self._call_aside(body, mutations, take, until)
+            if not self._busy:
+                self._give_up_all()
         since = time.monotonic()
         log = self.session.log
         problem: Exception
         for _ in range(_MOST_ATTEMPTS):
             stream = self.ready()
             request_id = self.next_id()
-            waiting = False
             self._awaited[request_id] = None
             try:
                 request = wire.request(request_id, body())
@@ -230,46 +263,52 @@ class Lane:
                 while True:
                     reply = self._awaited[request_id]
                     if reply is not None:
-                        return reply
-                    waiting = True
-                    stream.wait_readable(None)
-                    waiting = False
+                        if take is not None:
+                            return take(reply, partial(self._awaited.pop, request_id))
+                        del self._awaited[request_id]
+                        return cast(T, reply)
+                    if until is None:
+                        stream.wait_readable(None)
+                    elif not _readable_until(stream, until):
+                        raise TooLate
                     self._read(stream)
             except LOST as error:
                 self.drop(stream)
                 self.session.lost(error)
                 problem = error
             except BaseException:
-                if waiting:
-                    self._abandon(stream, request_id)
-                else:
+                if self._busy:
                     self.drop(stream)
+                else:
+                    self._give_up_all()
                 raise
-            finally:
-                self._awaited.pop(request_id, None)
         raise self.session.give_up(problem, since) from problem
 
-    def _abandon(self, stream: Stream, request_id: int) -> None:
-        """Tells the core that nobody waits any more, so that it does not take this task for blocked."""
-        reply = self._awaited.pop(request_id, None)
-        if reply is not None:
-            self._stray(reply)
-            return
-        try:
-            self.send(stream, (wire.request(0, wire.abandon_body(request_id)),))
-        except LOST:
-            self.drop(stream)
+    def _give_up_all(self) -> None:
+        """Tells the core that nobody will look at the answers that are awaited here, nor waits for them: it is not to take
+        this task for blocked, and takes back what they hand over. Left to the next writer, before whose requests it goes: what
+        is interrupted does not write."""
+        for request_id in list(self._awaited):
+            self.session.log.defer((wire.give_up(self._number, request_id),))
+            self._awaited.pop(request_id, None)
 
-    def _call_aside(self, body: Callable[[], bytes], mutations: Sequence[bytes]) -> pb.Reply:
+    def _call_aside(self, body: Callable[[], bytes], mutations: Sequence[bytes], take: Take[T] | None, until: float | None) -> T:
         aside = Lane(self.session)
         try:
-            return aside.call(body, mutations)
+            return aside.call(body, mutations, take=take, until=until)
         finally:
             aside.close()
 
     def is_inside(self) -> bool:
         """Whether the caller runs inside a call of this very lane: a finalizer or a signal handler."""
         return self.in_use() and _inside_lane_code(sys._getframe(1))
+
+
+def _readable_until(stream: Stream, until: float) -> bool:
+    while not stream.wait_readable(min(max(0.0, until - time.monotonic()), _LONGEST_WAIT_S)):
+        if time.monotonic() >= until:
+            return False
+    return True
 
 
 def _after(fields: bytes, last: int) -> bytes:

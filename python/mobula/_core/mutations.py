@@ -165,15 +165,16 @@ class MutationLog:
             if self._doubted:
                 self.safe = self.acked
                 self._doubted = False
+            # First, for they came first: a call that a finalizer made, before the drop of its ref that is gathered below.
+            if self._deferred:
+                deferred = self._deferred
+                self._entries.extend(zip(_numbers(self.last(), len(deferred)), iter(deferred.popleft, None), strict=False))
             if fresh:
                 if gather is not None:
                     for one in gather():
                         self._entries.append((self.last() + 1, one))
-                for one in fresh[0]:
-                    self._entries.append((self.last() + 1, one))
+                self._entries.extend(zip(_numbers(self.last(), len(fresh[0])), fresh[0], strict=False))
                 fresh.clear()
-            while self._deferred:
-                self._entries.append((self.last() + 1, self._deferred.popleft()))
             last = self.last()
             if self._send(lane, stream, last, tail):
                 self.safe = last
@@ -269,6 +270,11 @@ class MutationLog:
                 strikes = 0 if _anybody_in_locked_code() else strikes + 1
                 if strikes == 3:
                     self._lock = _new_lock()
+
+
+def _numbers(last: int, count: int) -> range:
+    """For entries that are appended by one C call: either all of a list has numbers after an interrupt, or none of it."""
+    return range(last + 1, last + 1 + count)
 
 
 _LOCKED_CODE: frozenset[CodeType] = frozenset({MutationLog._write_locked.__code__, MutationLog.trim.__code__})

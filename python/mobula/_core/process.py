@@ -13,24 +13,27 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from itertools import count
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from mobula._core import context, forks, gets, ids, page, refcount, streams, transport, values, wire
-from mobula._core.arena import Arena
+from mobula._core.arena import Arena, Reservation
 from mobula._core.context import TaskContext, current_task
 from mobula._core.executor import ExecutorLane
 from mobula._core.futures import RefFuture
 from mobula._core.helper import Helper
-from mobula._core.lanes import Lane, LaneTable
+from mobula._core.lanes import Lane, LaneTable, Take
 from mobula._core.pb import boundary_pb2 as pb
 from mobula._core.replies import check
 from mobula._core.session import Session
 from mobula._core.unary import call_unary
+from mobula.exceptions import RaySystemError
 from mobula.serialization import Serialized, deserialize
 
 if TYPE_CHECKING:
     from mobula._worker.config import WorkerConfig
     from mobula.object_ref import ObjectRef
+
+T = TypeVar("T")
 
 EXIT_CORE_LOST = 71
 
@@ -116,7 +119,7 @@ class Process:
         self._log = session.log
         self._helper = Helper(session, arena, on_core_gone=on_core_gone)
         session.log.on_doubt = self._helper.wake
-        session.on_stray = self._helper.stray
+        session.on_forsaken = self._helper.forsake
         self._lanes = LaneTable(session, self._helper.retire)
         self._lane = self._lanes.get
         self._plain = threading.local()
@@ -250,9 +253,9 @@ class Process:
         """Numbers the mutations and writes them; on the wire when this returns. Returns the last number so far."""
         return self.write([one.SerializeToString() for one in mutations])
 
-    def submit_encoded(self, spec: bytes) -> int:
-        """mutate() with one encoded TaskSpec to be submitted: the path of `.remote()`."""
-        return self.write((wire.field(0x0A, spec),))
+    def submit_encoded(self, spec: bytes, *more: bytes) -> int:
+        """mutate() with one encoded TaskSpec to be submitted, and further encoded mutations: the path of `.remote()`."""
+        return self.write((wire.field(0x0A, spec), *more))
 
     def write(self, encoded: Sequence[bytes]) -> int:
         """mutate() with encoded Mutations."""
@@ -290,9 +293,16 @@ class Process:
 
     # ------------------------------------------------------------------------------------------ requests
 
-    def call(self, body: Callable[[], bytes]) -> pb.Reply:
-        """The reply to one request after all mutations so far, unchecked; `body()` encodes its kind."""
-        return self._lane().call(body)
+    def call(self, body: Callable[[], bytes], until: float | None = None) -> pb.Reply:
+        """The reply to one request after all mutations so far, unchecked; `body()` encodes its kind.
+
+        Raises TooLate when `until` (time.monotonic) has passed without an answer.
+        """
+        return self._lane().call(body, until=until)
+
+    def call_and_take(self, body: Callable[[], bytes], take: Take[T], until: float | None = None) -> T:
+        """`call` for an answer that hands something over; see Lane.call."""
+        return self._lane().call(body, take=take, until=until)
 
     def request(self, request: pb.Request) -> pb.Reply:
         """The reply to one request after all mutations so far; `request.id` is filled in here.
@@ -332,22 +342,42 @@ class Process:
 
         Raises ObjectStoreFullError or OutOfDiskError when there is no room.
         """
-        value = self.store(serialized)
+        value, reservation = self.reserve(serialized)
         self.mutate(pb.Mutation(put=pb.Put(object_id=object_id, value=value)))
-        return None if value.HasField("block") else (value.data, value.metadata)
+        if reservation is None:
+            return value.data, value.metadata
+        reservation.keep()
+        return None
 
     def store(self, serialized: Serialized) -> pb.Value:
         """A value as a message: inline up to 100 KiB, else in a block of the arena that is written when this returns.
 
         Whoever gets a block must seal it (in a put, an argument or a result) or discard it.
         """
-        return values.store(serialized, self.arena, self._allocate, self._discard)
+        value, reservation = self.reserve(serialized)
+        if reservation is not None:
+            reservation.keep()
+        return value
 
-    def _allocate(self, size: int) -> pb.Block:
-        return check(self.call(lambda: wire.allocate_body(size))).allocate
+    def reserve(self, serialized: Serialized) -> tuple[pb.Value, Reservation | None]:
+        """`store` for a caller that may be interrupted: a block is given back unless its reservation is kept."""
+        return values.store(serialized, self.arena, self._allocate)
 
-    def _discard(self, block_id: int) -> None:
-        self.mutate(pb.Mutation(discard=block_id.to_bytes(8, "little")))
+    def _allocate(self, size: int) -> tuple[pb.Block, Reservation]:
+        arena = self.arena
+        assert arena is not None
+
+        def take(reply: pb.Reply, settle: Callable[[], object]) -> tuple[pb.Reply, Reservation | None]:
+            if reply.WhichOneof("kind") == "allocate":
+                return reply, arena.reserved(reply.allocate.id, settle)
+            settle()
+            return reply, None
+
+        reply, reservation = self.call_and_take(lambda: wire.allocate_body(size), take)
+        block = check(reply).allocate
+        if reservation is None:
+            raise RaySystemError("mobula-core was asked for room and answered something else; versions differ?")
+        return block, reservation
 
     def load(self, value: pb.Value, object_id: bytes | None = None) -> tuple[bool, Any]:
         """(is_error, object) of a value that was received; unpickled anew. Call it once for every Block received."""

@@ -10,11 +10,12 @@ import os
 import select
 import time
 from collections.abc import Callable
+from itertools import count
 
 from mobula._core import forks
 from mobula._core.mutations import MutationLog
 from mobula._core.pb import boundary_pb2 as pb
-from mobula._core.transport import StreamOpener
+from mobula._core.transport import Stream, StreamOpener
 from mobula._version import __version__
 from mobula.exceptions import RaySystemError
 
@@ -44,7 +45,10 @@ class Session:
         self.core_pid = core_pid
         self.opener = opener
         self.log = MutationLog(on_doubt)
-        self.on_stray: Callable[[pb.Reply], None] = lambda reply: None
+        #: Numbers of streams, for the core to know which one a GiveUp means.
+        self.stream_numbers = count(1)
+        #: Told of a stream that an interrupt broke while an answer was awaited on it; closes it when that is given up.
+        self.on_forsaken: Callable[[Stream], None] = lambda stream: stream.close()
         self.closed = False
         self.forked = False
         self._ended: str | None = None

@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from mobula._core import context, gets, ids
+from mobula._core.lanes import TooLate
 from mobula._core.pb import boundary_pb2 as pb
 from mobula._core.replies import check
 
@@ -26,7 +27,10 @@ def ask(process: Process, object_id: bytes, timeout: float | None) -> pb.ItemsRe
     """
     deadline = gets.deadline_of(timeout)
     task_id, told = context.asking()
-    reply = process.call(lambda: _next_body(object_id, gets.remaining_ms(deadline), task_id, told))
+    try:
+        reply = process.call(lambda: _next_body(object_id, gets.remaining_ms(deadline), task_id, told), gets.give_up_at(deadline))
+    except TooLate:
+        return pb.ItemsReply(timed_out=True)
     return check(reply).items
 
 

@@ -6,10 +6,10 @@ to unpickle: serialization.py does.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
-from mobula._core.arena import Arena
+from mobula._core.arena import Arena, Reservation
 from mobula._core.pb import boundary_pb2 as pb
 from mobula.exceptions import RaySystemError, RayTaskError
 from mobula.serialization import Serialized
@@ -34,6 +34,25 @@ def opened(value: pb.Value, arena: Arena | None) -> Raw:
     return arena.view(block.id, block.offset, block.size), value.metadata
 
 
+def taken(values: Iterable[pb.Value], arena: Arena | None, settle: Callable[[], object]) -> list[Raw]:
+    """Received values, their blocks mapped; the pins are the request's until `settle` (Arena.views)."""
+    out: list[Raw] = []
+    for value in values:
+        if value.HasField("block"):
+            return _taken_from(values, arena, settle)
+        out.append((value.data, value.metadata))
+    settle()
+    return out
+
+
+def _taken_from(values: Iterable[pb.Value], arena: Arena | None, settle: Callable[[], object]) -> list[Raw]:
+    if arena is None:
+        raise RaySystemError("this process has no object store memory")
+    blocks = [(value.block.id, value.block.offset, value.block.size) for value in values if value.HasField("block")]
+    views = iter(arena.views(blocks, settle))
+    return [(next(views) if value.HasField("block") else value.data, value.metadata) for value in values]
+
+
 def inline(serialized: Serialized) -> pb.Value:
     """A small value as a message."""
     value = pb.Value(data=serialized.to_bytes(), metadata=serialized.metadata)
@@ -45,29 +64,26 @@ def inline(serialized: Serialized) -> pb.Value:
 def store(
     serialized: Serialized,
     arena: Arena | None,
-    allocate: Callable[[int], pb.Block],
-    discard: Callable[[int], None],
-) -> pb.Value:
-    """A value as a message: inline when it is small, else written to a block of the arena.
+    allocate: Callable[[int], tuple[pb.Block, Reservation]],
+) -> tuple[pb.Value, Reservation | None]:
+    """A value as a message: inline when it is small, else written to a block of the arena, which goes with the reservation
+    unless that is kept.
 
     Raises ObjectStoreFullError or OutOfDiskError when there is no room.
     """
     size = serialized.size
     if size <= INLINE_BYTES:
-        return inline(serialized)
+        return inline(serialized), None
     if arena is None:
         raise RaySystemError("this process has no object store memory")
-    block = allocate(size)
-    try:
-        serialized.write_into(arena.writable(block.offset, size))
-    except BaseException:
-        discard(block.id)
-        raise
-    return pb.Value(
+    block, reservation = allocate(size)
+    serialized.write_into(arena.writable(block.offset, size))
+    value = pb.Value(
         metadata=serialized.metadata,
         block=pb.Block(id=block.id, offset=block.offset, size=size),
         contained=b"".join(serialized.contained),
     )
+    return value, reservation
 
 
 def is_error(value: Inline) -> bool:

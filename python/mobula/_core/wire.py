@@ -45,6 +45,11 @@ def attach(encoded: bytes) -> bytes:
     return field(0x0A, encoded)
 
 
+def lane_number(number: int) -> bytes:
+    """Attach.lane, to be appended to an encoded Attach."""
+    return b"\x50" + varint(number)
+
+
 def mutation(number: int, encoded: bytes) -> bytes:
     """FromShim fields of one numbered mutation."""
     return b"\x10%b\x1a%b%b" % (varint(number), varint(len(encoded)), encoded)
@@ -98,10 +103,16 @@ def done_one(task_id: bytes, attempt: int, data: bytes, metadata: bytes) -> byte
     if size < 64 and len(metadata) < 16 and not attempt:
         # Every length is one byte.
         rest = size + len(metadata) + 4
-        return b"R%c\n\x18%b\"%c\n%c%b\x12%c%b" % (rest + 28, task_id, rest, size, data, len(metadata), metadata)
+        return b'R%c\n\x18%b"%c\n%c%b\x12%c%b' % (rest + 28, task_id, rest, size, data, len(metadata), metadata)
     value = field(0x0A, data) + field(0x12, metadata)
     number = b"\x10" + varint(attempt) if attempt else b""
     return field(0x52, b"\x0a\x18%b%b%b" % (task_id, number, field(0x22, value)))
+
+
+def give_up(lane: int, request_id: int) -> bytes:
+    """Mutation{give_up}."""
+    body = b"\x08%b\x10%b" % (varint(lane), varint(request_id))
+    return b"\xba\x01%b%b" % (varint(len(body)), body)
 
 
 # ---------------------------------------------------------------------------------------------- Request kinds

@@ -136,7 +136,7 @@ class ToShim(_message.Message):
     def __init__(self, attached: _Optional[_Union[Attached, _Mapping]] = ..., applied: _Optional[int] = ..., reply: _Optional[_Union[Reply, _Mapping]] = ..., run: _Optional[_Iterable[_Union[RunTask, _Mapping]]] = ..., cancel: _Optional[_Iterable[_Union[CancelRun, _Mapping]]] = ..., open_lane: _Optional[_Union[OpenLane, _Mapping]] = ..., exit: _Optional[_Union[Exit, _Mapping]] = ..., logs: _Optional[_Iterable[_Union[LogLine, _Mapping]]] = ...) -> None: ...
 
 class Attach(_message.Message):
-    __slots__ = ("protocol", "role", "worker_id", "kind", "pid", "concurrency_group", "event_loop", "opening", "version")
+    __slots__ = ("protocol", "role", "worker_id", "kind", "pid", "concurrency_group", "event_loop", "opening", "version", "lane")
     PROTOCOL_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     WORKER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -146,6 +146,7 @@ class Attach(_message.Message):
     EVENT_LOOP_FIELD_NUMBER: _ClassVar[int]
     OPENING_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
+    LANE_FIELD_NUMBER: _ClassVar[int]
     protocol: int
     role: Role
     worker_id: bytes
@@ -155,7 +156,8 @@ class Attach(_message.Message):
     event_loop: bool
     opening: int
     version: str
-    def __init__(self, protocol: _Optional[int] = ..., role: _Optional[_Union[Role, str]] = ..., worker_id: _Optional[bytes] = ..., kind: _Optional[_Union[LaneKind, str]] = ..., pid: _Optional[int] = ..., concurrency_group: _Optional[str] = ..., event_loop: bool = ..., opening: _Optional[int] = ..., version: _Optional[str] = ...) -> None: ...
+    lane: int
+    def __init__(self, protocol: _Optional[int] = ..., role: _Optional[_Union[Role, str]] = ..., worker_id: _Optional[bytes] = ..., kind: _Optional[_Union[LaneKind, str]] = ..., pid: _Optional[int] = ..., concurrency_group: _Optional[str] = ..., event_loop: bool = ..., opening: _Optional[int] = ..., version: _Optional[str] = ..., lane: _Optional[int] = ...) -> None: ...
 
 class Attached(_message.Message):
     __slots__ = ("applied", "slot", "job_id", "node_id", "namespace")
@@ -206,7 +208,7 @@ class Arg(_message.Message):
     def __init__(self, value: _Optional[_Union[Value, _Mapping]] = ..., ref: _Optional[bytes] = ..., keyword: _Optional[str] = ..., has_keyword: bool = ...) -> None: ...
 
 class Mutation(_message.Message):
-    __slots__ = ("submit", "put", "refs", "unpin", "cancel", "export", "kill_actor", "actor_handles", "done", "discard", "item", "consumed", "await_group", "drop_streams")
+    __slots__ = ("submit", "put", "refs", "unpin", "cancel", "export", "kill_actor", "actor_handles", "done", "discard", "item", "consumed", "await_group", "give_up", "drop_streams")
     SUBMIT_FIELD_NUMBER: _ClassVar[int]
     PUT_FIELD_NUMBER: _ClassVar[int]
     REFS_FIELD_NUMBER: _ClassVar[int]
@@ -220,6 +222,7 @@ class Mutation(_message.Message):
     ITEM_FIELD_NUMBER: _ClassVar[int]
     CONSUMED_FIELD_NUMBER: _ClassVar[int]
     AWAIT_GROUP_FIELD_NUMBER: _ClassVar[int]
+    GIVE_UP_FIELD_NUMBER: _ClassVar[int]
     DROP_STREAMS_FIELD_NUMBER: _ClassVar[int]
     submit: TaskSpec
     put: Put
@@ -234,8 +237,9 @@ class Mutation(_message.Message):
     item: GeneratorItem
     consumed: StreamConsumed
     await_group: AwaitGroup
+    give_up: GiveUp
     drop_streams: bytes
-    def __init__(self, submit: _Optional[_Union[TaskSpec, _Mapping]] = ..., put: _Optional[_Union[Put, _Mapping]] = ..., refs: _Optional[_Union[Refs, _Mapping]] = ..., unpin: _Optional[bytes] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., export: _Optional[_Union[Export, _Mapping]] = ..., kill_actor: _Optional[_Union[KillActor, _Mapping]] = ..., actor_handles: _Optional[_Union[ActorHandles, _Mapping]] = ..., done: _Optional[_Union[TaskDone, _Mapping]] = ..., discard: _Optional[bytes] = ..., item: _Optional[_Union[GeneratorItem, _Mapping]] = ..., consumed: _Optional[_Union[StreamConsumed, _Mapping]] = ..., await_group: _Optional[_Union[AwaitGroup, _Mapping]] = ..., drop_streams: _Optional[bytes] = ...) -> None: ...
+    def __init__(self, submit: _Optional[_Union[TaskSpec, _Mapping]] = ..., put: _Optional[_Union[Put, _Mapping]] = ..., refs: _Optional[_Union[Refs, _Mapping]] = ..., unpin: _Optional[bytes] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., export: _Optional[_Union[Export, _Mapping]] = ..., kill_actor: _Optional[_Union[KillActor, _Mapping]] = ..., actor_handles: _Optional[_Union[ActorHandles, _Mapping]] = ..., done: _Optional[_Union[TaskDone, _Mapping]] = ..., discard: _Optional[bytes] = ..., item: _Optional[_Union[GeneratorItem, _Mapping]] = ..., consumed: _Optional[_Union[StreamConsumed, _Mapping]] = ..., await_group: _Optional[_Union[AwaitGroup, _Mapping]] = ..., give_up: _Optional[_Union[GiveUp, _Mapping]] = ..., drop_streams: _Optional[bytes] = ...) -> None: ...
 
 class Put(_message.Message):
     __slots__ = ("object_id", "value")
@@ -264,12 +268,14 @@ class StreamConsumed(_message.Message):
     def __init__(self, object_id: _Optional[bytes] = ..., taken: _Optional[int] = ...) -> None: ...
 
 class Refs(_message.Message):
-    __slots__ = ("added", "dropped")
+    __slots__ = ("added", "dropped", "unsure")
     ADDED_FIELD_NUMBER: _ClassVar[int]
     DROPPED_FIELD_NUMBER: _ClassVar[int]
+    UNSURE_FIELD_NUMBER: _ClassVar[int]
     added: bytes
     dropped: bytes
-    def __init__(self, added: _Optional[bytes] = ..., dropped: _Optional[bytes] = ...) -> None: ...
+    unsure: bytes
+    def __init__(self, added: _Optional[bytes] = ..., dropped: _Optional[bytes] = ..., unsure: _Optional[bytes] = ...) -> None: ...
 
 class AwaitGroup(_message.Message):
     __slots__ = ("group_id", "object_id", "value")
@@ -282,12 +288,22 @@ class AwaitGroup(_message.Message):
     def __init__(self, group_id: _Optional[bytes] = ..., object_id: _Optional[bytes] = ..., value: _Optional[_Union[Value, _Mapping]] = ...) -> None: ...
 
 class ActorHandles(_message.Message):
-    __slots__ = ("added", "dropped")
+    __slots__ = ("added", "dropped", "unsure")
     ADDED_FIELD_NUMBER: _ClassVar[int]
     DROPPED_FIELD_NUMBER: _ClassVar[int]
+    UNSURE_FIELD_NUMBER: _ClassVar[int]
     added: bytes
     dropped: bytes
-    def __init__(self, added: _Optional[bytes] = ..., dropped: _Optional[bytes] = ...) -> None: ...
+    unsure: bytes
+    def __init__(self, added: _Optional[bytes] = ..., dropped: _Optional[bytes] = ..., unsure: _Optional[bytes] = ...) -> None: ...
+
+class GiveUp(_message.Message):
+    __slots__ = ("lane", "request")
+    LANE_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    lane: int
+    request: int
+    def __init__(self, lane: _Optional[int] = ..., request: _Optional[int] = ...) -> None: ...
 
 class Cancel(_message.Message):
     __slots__ = ("object_id", "force", "recursive")

@@ -1,0 +1,115 @@
+package pyshim
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/mobula/mobula/coreworker/ids"
+	pb "github.com/mobula/mobula/proto/boundary"
+)
+
+func giveUp(lane, request uint64) *pb.Mutation {
+	return &pb.Mutation{Kind: &pb.Mutation_GiveUp{GiveUp: &pb.GiveUp{Lane: lane, Request: request}}}
+}
+
+func (k *kit) numbered(n uint64) *shim {
+	k.t.Helper()
+	a := k.driverAttach(pb.LaneKind_LANE_CALLS)
+	a.Lane = n
+	return k.open(a)
+}
+
+func allocate(id uint64) *pb.Request {
+	return &pb.Request{Id: id, Kind: &pb.Request_Allocate{Allocate: &pb.Allocate{Size: 4096}}}
+}
+
+// large puts an object into a block; it takes mutation n and request id.
+func (s *shim) large(n, id uint64, obj ids.ObjectID) {
+	s.t.Helper()
+	s.ask(n-1, allocate(id))
+	block := s.reply(id).GetAllocate()
+	s.mutate(n, &pb.Mutation{Kind: &pb.Mutation_Put{Put: &pb.Put{ObjectId: obj.Bytes(),
+		Value: &pb.Value{Block: &pb.Block{Id: block.Id}, Metadata: []byte("RAW")}}}})
+}
+
+// What an answer has handed over comes back when the request is given up, whichever lane says so.
+func TestGiveUpAfterTheAnswer(t *testing.T) {
+	k := newKit(t)
+	broken, other := k.numbered(7), k.numbered(8)
+	obj := taskID(k, 1).Put(0, 1)
+	broken.large(1, 1, obj)
+	broken.ask(1, get(2, obj))
+	if broken.reply(2).GetGet() == nil || k.counts().Pins != 1 {
+		t.Fatalf("%+v", k.counts())
+	}
+	other.mutate(2, giveUp(7, 2), giveUp(7, 2), giveUp(9, 2)) // twice is as once, and a lane that is gone has nothing
+	other.sync(1, 4)
+	if c := k.counts(); c.Pins != 0 || c.Blocks != 1 {
+		t.Errorf("%+v", c)
+	}
+	broken.ask(4, allocate(3))
+	broken.reply(3)
+	other.mutate(5, giveUp(7, 3), drop(obj))
+	other.sync(2, 6)
+	if c := k.counts(); c.Blocks != 0 {
+		t.Errorf("%+v", c)
+	}
+}
+
+// A block that its writer has put stays, when it gives up the request that got it, and when it discards it as well.
+func TestGiveUpOfWhatWasPut(t *testing.T) {
+	k := newKit(t)
+	d := k.numbered(7)
+	obj := taskID(k, 1).Put(0, 1)
+	d.large(1, 1, obj)
+	d.mutate(2, giveUp(7, 1), &pb.Mutation{Kind: &pb.Mutation_Discard{Discard: []byte{1, 0, 0, 0, 0, 0, 0, 0}}})
+	d.ask(3, get(2, obj))
+	if v := d.reply(2).GetGet().GetValues(); len(v) != 1 || v[0].Block == nil {
+		t.Errorf("%v", v)
+	}
+}
+
+// What was given up while it waits is dropped; what comes after it was given up is not looked at; the next one is.
+func TestGiveUpBeforeTheAnswer(t *testing.T) {
+	k := newKit(t)
+	d, other := k.numbered(7), k.numbered(8)
+	obj := taskID(k, 1).Put(0, 1)
+	other.mutate(1, submit(k, 2))
+	d.ask(1, get(2, taskID(k, 2).Return(1)))
+	k.eventually("one waits", func() bool { return k.counts().Parked == 1 })
+	d.large(2, 3, obj)
+	other.mutate(3, giveUp(7, 2), giveUp(7, 4))
+	other.sync(1, 4)
+	if c := k.counts(); c.Parked != 0 {
+		t.Errorf("%+v", c)
+	}
+	d.ask(4, get(4, obj))
+	d.sync(5, 4)
+	if c := k.counts(); c.Pins != 0 {
+		t.Errorf("%+v", c)
+	}
+	for _, m := range d.left {
+		if id := m.Reply.GetId(); id == 2 || id == 4 {
+			t.Errorf("answered although given up: %v", m)
+		}
+	}
+	d.ask(4, get(6, obj))
+	if v := d.reply(6).GetGet().GetValues(); len(v) != 1 || !bytes.Equal(v[0].Metadata, []byte("RAW")) {
+		t.Errorf("%v", v)
+	}
+}
+
+// A handle whose maker was interrupted counts only if its call came.
+func TestUnsureHandles(t *testing.T) {
+	k := newKit(t)
+	d := k.driver()
+	came, never := taskID(k, 1).Put(0, 1), taskID(k, 2).Put(0, 1)
+	actor := ids.NilActor(k.core.Job)
+	d.mutate(1, put(came),
+		&pb.Mutation{Kind: &pb.Mutation_Refs{Refs: &pb.Refs{Unsure: ids.JoinObjects([]ids.ObjectID{came, never, came})}}},
+		&pb.Mutation{Kind: &pb.Mutation_ActorHandles{ActorHandles: &pb.ActorHandles{Unsure: actor.Bytes()}}})
+	d.sync(1, 3)
+	if c := k.counts(); c.Objects != 0 {
+		t.Errorf("%+v", c)
+	}
+}
