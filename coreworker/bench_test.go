@@ -25,6 +25,9 @@ type mill struct {
 	tickets int
 }
 
+// Prepare implements Processes: nothing has to be set up.
+func (*mill) Prepare(string, func(string)) bool { return true }
+
 func (m *mill) Spawn(id ids.WorkerID, _ string, _ func(Child), _ func(Obituary)) {
 	if m.worker == nil {
 		m.worker = m.core.procs[id]

@@ -33,6 +33,8 @@ type Config struct {
 	Warn func(string)
 	// Prestart is how many workers are started before anybody asks.
 	Prestart int
+	// SessionEnv is the environment of those: what tasks have that ask for nothing of their own.
+	SessionEnv string
 }
 
 // Core is one session: its processes, tasks, objects and actors.
@@ -82,7 +84,7 @@ func New(cfg Config) *Core {
 }
 
 // Start begins the work of the core.
-func (c *Core) Start() { c.Do(func() { c.sched.Prestart(c.cfg.Prestart) }) }
+func (c *Core) Start() { c.Do(func() { c.sched.Prestart(c.cfg.Prestart, c.cfg.SessionEnv) }) }
 
 // Do runs fn with the state lock held.
 func (c *Core) Do(fn func()) {

@@ -20,6 +20,9 @@ type stage struct {
 	n       byte
 }
 
+// Prepare implements Processes: nothing has to be set up.
+func (*stage) Prepare(string, func(string)) bool { return true }
+
 func (s *stage) Spawn(ids.WorkerID, string, func(Child), func(Obituary)) {}
 func (s *stage) Run(*execute.Run)                                        {}
 func (s *stage) CancelRun(ids.TaskID)                                    {}

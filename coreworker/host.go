@@ -16,6 +16,10 @@ type Processes interface {
 	// Spawn starts a worker with an environment of its own (task.Spec.Env). started and ended are called once each at most, in this order, without the lock; ended
 	// also when it never started.
 	Spawn(id ids.WorkerID, env string, started func(Child), ended func(Obituary))
+	// Prepare sets up what a worker with this environment needs before it can be started: other interpreters, installed
+	// packages. True: there is nothing to be done. False: done will be called once, without the lock, with the reason when
+	// it failed.
+	Prepare(env string, done func(failure string)) bool
 }
 
 // Child is a worker process.
@@ -48,6 +52,12 @@ func (h *host) Warn(text string) {
 func (h *host) Owes(w *embedded.Worker) bool {
 	p := h.procs[w.ID]
 	return p != nil && (p.pending > 0 || len(h.actors.OwnedBy(w.ID)) > 0)
+}
+
+// Prepare implements embedded.Host.
+func (h *host) Prepare(env string, done func(failure string)) bool {
+	c := h.core()
+	return c.cfg.Processes.Prepare(env, func(failure string) { c.Do(func() { done(failure) }) })
 }
 
 // Spawn implements embedded.Host.
@@ -119,7 +129,7 @@ func (c *Core) workerGone(p *Process, o Obituary) {
 		o.Text = doom + ": " + o.Text
 	}
 	text := o.tell(w.Exec.Begun())
-	c.sched.Gone(w, text, o.NeverStarted)
+	c.sched.Gone(w, text, o.NeverStarted, o.unset())
 	reply := peer.Reply{End: task.Died, Text: text}
 	if o.OOM {
 		reply.Error = objects.OutOfMemory(text)

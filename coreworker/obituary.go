@@ -21,6 +21,19 @@ type Obituary struct {
 	OOM bool
 	// NeverStarted says that there was no process.
 	NeverStarted bool
+	// SetupFailed says that it ended because its environment could not be set up, if it had not attached by then.
+	SetupFailed bool
+}
+
+// unset is why the process could not set its environment up, "" where it did not say so.
+func (o Obituary) unset() string {
+	switch {
+	case !o.SetupFailed:
+		return ""
+	case len(o.Stderr) == 0:
+		return o.Text
+	}
+	return strings.Join(o.Stderr, "\n")
 }
 
 // tell is the whole story for those whose tasks the process took with it: the fact, what ran, its last words.

@@ -25,6 +25,7 @@ var verbs = logged(map[string]verb{
 	"pgroup": verbGroup, "ungroup": verbUngroup, "ready": verbReady, "groups": verbGroups,
 	"release": verbRelease, "lookup": verbLookup, "settled": verbSettled, "ask": verbAsk,
 	"yield": verbYield, "next": verbNext, "demand": verbDemand, "taken": verbTaken, "forget": verbForget, "lose": verbLose,
+	"setup": verbSetup,
 })
 
 type verb func(*world, *golden.Call) error
@@ -138,7 +139,7 @@ func verbSubmit(w *world, c *golden.Call) error {
 }
 
 // actor A [threads=N] [group=NAME] [async] [in_order] [restarts=N] [parent=T] [told] [cpus=N] [placement=N] [needs=A]
-// [named=N] [get_if_exists] [detached] [pg=G] [bundle=N] [labels=K:V]
+// [named=N] [get_if_exists] [detached] [env=E] [pg=G] [bundle=N] [labels=K:V]
 func verbActor(w *world, c *golden.Call) error {
 	name, parent := c.Word(), c.Opt("parent", "")
 	s := w.spec(name, task.ActorCreation, parent)
@@ -146,7 +147,7 @@ func verbActor(w *world, c *golden.Call) error {
 	s.Actor = w.actorID(name)
 	s.ID = s.Actor.CreationTask()
 	w.tasks[name], w.names[s.ID] = s.ID, name
-	s.Resources, s.Node = sched.CPUs(c.Int("cpus", 0)), away(c)
+	s.Resources, s.Node, s.Env = sched.CPUs(c.Int("cpus", 0)), away(c), c.Opt("env", "")
 	s.Creation = &task.Creation{MaxConcurrency: c.Int("threads", 1), Asyncio: c.Flag("async"), MaxRestarts: c.Int("restarts", 0),
 		ClassName: name, Name: c.Opt("named", ""), Detached: c.Flag("detached")}
 	s.Creation.OutOfOrder = (s.Creation.Asyncio || s.Creation.MaxConcurrency > 1) && !c.Flag("in_order")
@@ -265,10 +266,26 @@ func verbCancel(w *world, c *golden.Call) error {
 	return err
 }
 
-// die W [never] [oom]: its process ends, or could not be started.
+// setup E [fails]: what workers with this environment need is there, or could not be made.
+func verbSetup(w *world, c *golden.Call) error {
+	env, failure := c.Word(), ""
+	if c.Flag("fails") {
+		failure = "no such package"
+	}
+	done := w.setups[env]
+	if done == nil {
+		return fmt.Errorf("%s is not being set up", env)
+	}
+	delete(w.setups, env)
+	done(failure)
+	return nil
+}
+
+// die W [never] [oom] [unset]: its process ends, or could not be started, or could not set its environment up.
 func verbDie(w *world, c *golden.Call) error {
 	k, err := w.worker(c.Word())
-	o := Obituary{Text: "killed by the script", NeverStarted: c.Flag("never"), OOM: c.Flag("oom")}
+	o := Obituary{Text: "killed by the script", NeverStarted: c.Flag("never"), OOM: c.Flag("oom"),
+		SetupFailed: c.Flag("unset")}
 	if err == nil {
 		k.die(o)
 	}

@@ -27,6 +27,7 @@ type world struct {
 	workers    []*fakeWorker
 	waits      map[string]*fakeWait
 	held       map[*Process]map[ids.ObjectID]int // handles
+	setups     map[string]func(failure string)
 	log        []string
 	reported   []error
 	n          uint64
@@ -46,7 +47,8 @@ type fakeWait struct {
 
 func newWorld(t *testing.T) *world {
 	w := &world{groups: map[string]ids.GroupID{}, groupNames: map[ids.GroupID]string{}, tasks: map[string]ids.TaskID{}, names: map[ids.TaskID]string{}, actors: map[string]ids.ActorID{},
-		waits: map[string]*fakeWait{}, held: map[*Process]map[ids.ObjectID]int{}, began: map[string]bool{}, outcomes: map[string]string{}}
+		waits: map[string]*fakeWait{}, held: map[*Process]map[ids.ObjectID]int{}, began: map[string]bool{}, outcomes: map[string]string{},
+		setups: map[string]func(string){}}
 	t.Cleanup(func() {
 		if w.core != nil {
 			w.core.Close()
@@ -74,6 +76,16 @@ func (w *world) take() string {
 	out := strings.Join(w.log, "\n")
 	w.log = nil
 	return out
+}
+
+// Prepare implements Processes: an environment whose name begins with "setup" is set up when the script says so.
+func (w *world) Prepare(env string, done func(failure string)) bool {
+	if !strings.HasPrefix(env, "setup") {
+		return true
+	}
+	w.setups[env] = done
+	w.say("set up %s", env)
+	return false
 }
 
 // Spawn implements Processes: the worker begins to live when the script attaches it.

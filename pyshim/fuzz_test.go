@@ -21,6 +21,9 @@ type bench struct {
 	procs  []*proc
 }
 
+// Prepare implements Processes: nothing has to be set up.
+func (*bench) Prepare(string, func(string)) bool { return true }
+
 func (b *bench) Spawn(id ids.WorkerID, _ string, started func(coreworker.Child), ended func(coreworker.Obituary)) {
 	b.procs = append(b.procs, &proc{id: id, started: started, end: ended})
 }

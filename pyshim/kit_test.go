@@ -92,6 +92,9 @@ func (p *proc) was(what string) (n int) {
 	return n
 }
 
+// Prepare implements Processes: nothing has to be set up.
+func (*kit) Prepare(string, func(string)) bool { return true }
+
 // Spawn implements coreworker.Processes.
 func (k *kit) Spawn(id ids.WorkerID, _ string, started func(coreworker.Child), ended func(coreworker.Obituary)) {
 	k.born <- &proc{id: id, started: started, end: ended}

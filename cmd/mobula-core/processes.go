@@ -21,6 +21,11 @@ func (p processes) Spawn(id ids.WorkerID, env string, started func(coreworker.Ch
 		func(_ *workers.Worker, d workers.Death) { ended(obituary(d)) })
 }
 
+// Prepare implements coreworker.Processes.
+func (p processes) Prepare(env string, done func(failure string)) bool {
+	return p.pool.Prepare(env, done)
+}
+
 // child is a worker process as its executor sees it. A signal or ticket that finds no process changes nothing: the
 // process's end is on its way to the core already.
 type child struct{ *workers.Worker }
@@ -30,5 +35,6 @@ func (c child) TakeTickets() int { return c.Tickets().TakeAll() }
 func (c child) Interrupt()       { _ = c.Worker.Interrupt() }
 
 func obituary(d workers.Death) coreworker.Obituary {
-	return coreworker.Obituary{PID: d.PID, Text: d.String(), Stderr: d.StderrTail, OOM: d.OOM, NeverStarted: d.Err != nil}
+	return coreworker.Obituary{PID: d.PID, Text: d.String(), Stderr: d.StderrTail, OOM: d.OOM, NeverStarted: d.Err != nil,
+		SetupFailed: d.Err == nil && d.ExitCode == workers.ExitSetupFailed}
 }

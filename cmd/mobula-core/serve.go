@@ -44,6 +44,9 @@ func serve(ctx context.Context, cfg Config, ln net.Listener, pool *workers.Pool,
 		Namespace   string            `json:"namespace"`
 		LogToDriver *bool             `json:"log_to_driver"`
 		Labels      map[string]string `json:"labels"`
+		// What all tasks have that say nothing else, as TaskSpec.runtime_env has it, and whether it is set up at once.
+		SessionEnv string `json:"session_env"`
+		Lazy       bool   `json:"lazy_install"`
 	}
 	if err := json.Unmarshal(cfg.WorkerOptions, &options); err != nil {
 		return fmt.Errorf("worker options: %w", err)
@@ -66,11 +69,15 @@ func serve(ctx context.Context, cfg Config, ln net.Listener, pool *workers.Pool,
 	}
 	show := options.LogToDriver == nil || *options.LogToDriver
 	var shim *pyshim.Server
+	prestart := min(int(resources.Get("CPU")), maxPrestart)
+	if options.Lazy {
+		prestart = 0
+	}
 	core := coreworker.New(coreworker.Config{
 		Resources: resources, Labels: options.Labels, Namespace: options.Namespace, ArenaBytes: cfg.ArenaBytes,
 		Reserve:   func(offset, length uint64) error { return reserve(cfg.ArenaFD, offset, length) },
 		Disk:      disk,
-		Processes: processes{pool}, Prestart: min(int(resources.Get("CPU")), maxPrestart),
+		Processes: processes{pool}, Prestart: prestart, SessionEnv: options.SessionEnv,
 		Warn: func(text string) {
 			if show {
 				shim.Warn(text)

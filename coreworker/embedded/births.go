@@ -12,13 +12,18 @@ import (
 // does not work, and the next one would end the same way: who waits for one is told.
 const stillborn = 4
 
-// lostBirth is told that a worker never became ready. One that had no process at all fails one wish, which it was
-// started for.
-func (s *Scheduler) lostBirth(w *Worker, text string, neverStarted bool) {
+// lostBirth is told that a worker never became ready. One that had no process at all, or could not set its environment up
+// (unset says why), fails one wish, which it was started for.
+func (s *Scheduler) lostBirth(w *Worker, text string, neverStarted bool, unset string) {
 	s.arrived(w)
-	if neverStarted {
+	if neverStarted || unset != "" {
+		delete(s.envs.ready, w.Env) // what was set up may be gone: the next one looks
 		if i := slices.IndexFunc(s.placed, func(p *wish) bool { return p.env == w.Env }); i >= 0 {
-			s.fail(s.placed[i], "no worker process could be started: "+text)
+			r := peer.Reply{End: task.Died, Text: "no worker process could be started: " + text}
+			if unset != "" {
+				r = unsetReply(unset)
+			}
+			s.fail(s.placed[i], r)
 		}
 		return
 	}
@@ -29,8 +34,8 @@ func (s *Scheduler) lostBirth(w *Worker, text string, neverStarted bool) {
 	}
 	waiting := slices.DeleteFunc(slices.Concat(s.placed, s.wishes), func(p *wish) bool { return p.env != w.Env })
 	for _, p := range waiting {
-		s.fail(p, fmt.Sprintf("%d worker processes%s in a row ended before they were ready, so no more are started for what waits; "+
-			"the last one: %s", n, inEnvironment(w.Env), text))
+		s.fail(p, peer.Reply{End: task.Died, Text: fmt.Sprintf("%d worker processes%s in a row ended before they were ready, so no more are started for what waits; "+
+			"the last one: %s", n, inEnvironment(w.Env), text)})
 	}
 }
 
@@ -43,7 +48,7 @@ func inEnvironment(env string) string {
 
 // fail ends a wish that cannot come true. One that was taken back meanwhile, by what an earlier one's end has set off, is
 // left alone.
-func (s *Scheduler) fail(w *wish, reason string) {
+func (s *Scheduler) fail(w *wish, r peer.Reply) {
 	if i := slices.Index(s.placed, w); i >= 0 {
 		s.placed = slices.Delete(s.placed, i, i+1)
 		s.giveBack(w)
@@ -52,5 +57,5 @@ func (s *Scheduler) fail(w *wish, reason string) {
 	} else {
 		return
 	}
-	w.failed(peer.Reply{End: task.Died, Text: reason})
+	w.failed(r)
 }

@@ -13,6 +13,9 @@ type Host interface {
 	// Spawn starts a worker process. The core calls Scheduler.Attached when its first lane is there and
 	// Scheduler.Gone when it ended or could not start.
 	Spawn(*Worker)
+	// Prepare sets up what a worker needs to start with env. True: there is nothing to be done. False: done is called
+	// later, with the reason when it failed.
+	Prepare(env string, done func(failure string)) bool
 	// Owes says whether the process still waits for tasks it submitted or has living actors: both would end with it.
 	Owes(*Worker) bool
 	// Kill ends the worker's process.

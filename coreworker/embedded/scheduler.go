@@ -29,6 +29,7 @@ type Scheduler struct {
 	placed    []*wish        // resources acquired, no worker yet
 	starting  map[string]int // workers on their way, by environment
 	stillborn map[string]int // workers that ended before they were ready since one was, by environment
+	envs      *environments
 	leases    map[*lease]struct{}
 	spawned   uint64 // workers there ever were
 	trimming  bool
@@ -58,13 +59,18 @@ type lease struct {
 // NewScheduler makes the scheduler of a machine; keep is how many idle workers are never retired.
 func NewScheduler(host Host, machine *sched.Pool, keep int) *Scheduler {
 	return &Scheduler{host: host, machine: machine, groups: newGroups(), warned: map[string]struct{}{}, keep: max(keep, 1),
-		workers: map[ids.WorkerID]*Worker{}, leases: map[*lease]struct{}{}, starting: map[string]int{}, stillborn: map[string]int{}}
+		workers: map[ids.WorkerID]*Worker{}, leases: map[*lease]struct{}{}, starting: map[string]int{}, stillborn: map[string]int{},
+		envs: newEnvironments()}
 }
 
-// Prestart starts n workers that nobody has asked for yet.
-func (s *Scheduler) Prestart(n int) {
+// Prestart starts n workers that nobody has asked for yet, as soon as their environment is set up.
+func (s *Scheduler) Prestart(n int, env string) {
+	if !s.isSetUp(env, nil) {
+		s.envs.ahead[env] = n
+		return
+	}
 	for range n {
-		s.spawn("")
+		s.spawn(env)
 	}
 }
 
@@ -97,6 +103,9 @@ func (s *Scheduler) add(w *wish) {
 		w.fail(why)
 		return
 	}
+	if !s.isSetUp(w.env, w) {
+		return // without resources: others may use them meanwhile
+	}
 	s.warnOf(w)
 	s.wishes = append(s.wishes, w)
 	s.schedule()
@@ -104,7 +113,7 @@ func (s *Scheduler) add(w *wish) {
 
 // Cancel implements submit.Leaser.
 func (s *Scheduler) Cancel(r *submit.Request) {
-	for _, w := range append(slices.Clone(s.wishes), s.placed...) {
+	for _, w := range slices.Concat(s.wishes, s.placed, s.envs.waiting) {
 		if w.req == r {
 			s.drop(w)
 			return
@@ -114,6 +123,7 @@ func (s *Scheduler) Cancel(r *submit.Request) {
 
 func (s *Scheduler) drop(w *wish) {
 	w.dropped = true
+	s.envs.drop(w)
 	if i := slices.Index(s.wishes, w); i >= 0 {
 		s.wishes = slices.Delete(s.wishes, i, i+1)
 	}
@@ -339,8 +349,8 @@ func (s *Scheduler) Unblocked(w *Worker) {
 }
 
 // Gone is called when the worker's process ended (text tells how) or could not be started, before its executor answers for
-// its tasks.
-func (s *Scheduler) Gone(w *Worker, text string, neverStarted bool) {
+// its tasks. unset is why it could not set its environment up, "" where it did or did not come as far.
+func (s *Scheduler) Gone(w *Worker, text string, neverStarted bool, unset string) {
 	if w.gone {
 		return
 	}
@@ -356,7 +366,7 @@ func (s *Scheduler) Gone(w *Worker, text string, neverStarted bool) {
 	}
 	s.letGo(w)
 	if !w.attached {
-		s.lostBirth(w, text, neverStarted)
+		s.lostBirth(w, text, neverStarted, unset)
 	}
 	s.schedule()
 }
@@ -371,6 +381,7 @@ func (s *Scheduler) check(err error) {
 func (s *Scheduler) Close() {
 	s.closed = true
 	s.wishes, s.placed, s.groups.pending = nil, nil, nil
+	s.envs = newEnvironments()
 }
 
 // Counts for the state API: alive workers, idle ones, leases.

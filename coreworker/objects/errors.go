@@ -161,6 +161,10 @@ func TaskGroupRemoved(which string) Value { return withText(TaskGroupRemovedType
 // (ActorPlacementGroupRemoved).
 func ActorGroupRemoved(which string) Value { return withText(ActorGroupRemovedType, which) }
 
+// RuntimeEnvSetupFailed is what a task or a call of an actor leaves whose environment could not be made
+// (RuntimeEnvSetupError).
+func RuntimeEnvSetupFailed(how string) Value { return withText(RuntimeEnvSetupFailedType, how) }
+
 // WorkerStartupFailed is what a task leaves for which no worker process could be started (RaySystemError).
 func WorkerStartupFailed(how string) Value { return withText(WorkerStartupFailedType, how) }
 

@@ -51,16 +51,21 @@ type Printed struct {
 
 // SpawnOptions is what one worker has of its own.
 type SpawnOptions struct {
-	Env    []string // NAME=value; a PYTHON*, LD_* or MALLOC_* variable makes the worker be executed
-	Exec   bool     // execute a fresh interpreter even where a fork would do
-	Python string   // another interpreter; implies Exec
+	Env  []string // NAME=value; a PYTHON*, LD_* or MALLOC_* variable makes the worker be executed
+	Exec bool     // execute a fresh interpreter even where a fork would do
+	// Command is another interpreter, a command with its arguments; implies Exec.
+	Command []string
+	// RuntimeEnv is what the worker itself does about its environment, in the form of TaskSpec.runtime_env.
+	RuntimeEnv string
+
+	setup *setup // what must have been done before: Prepare
 }
 
 func (o SpawnOptions) mustExec() bool {
-	if o.Exec || o.Python != "" {
+	if o.Exec || len(o.Command) > 0 || o.setup != nil {
 		return true
 	}
-	size := 0
+	size := len(o.RuntimeEnv)
 	for _, variable := range o.Env {
 		size += len(variable)
 		for _, prefix := range []string{"PYTHON", "LD_", "MALLOC_"} {
@@ -77,7 +82,7 @@ const maxRequestEnv = 8 << 10
 
 // Descriptors in a process that the core executes; 0 to 2 are the usual ones.
 const (
-	childControl = 3 // zygote: the control socket. Executed worker: the "go" pipe
+	childControl = 3 // zygote, helper of Prepare: the control socket. Executed worker: the "go" pipe
 	childConfig  = 4 // a memfd with the birth certificate
 	childArena   = 5
 	childPage    = 6
@@ -99,7 +104,8 @@ type certificate struct {
 	ControlFD  int             `json:"control_fd"`
 	TicketFD   int             `json:"ticket_fd"`
 	WorkerID   string          `json:"worker_id,omitempty"`
-	Env        []string        `json:"env,omitempty"`
+	RuntimeEnv string          `json:"runtime_env,omitempty"`
+	OwnPath    bool            `json:"own_path,omitempty"` // another interpreter than the driver's: it has a path of its own
 	Options    json.RawMessage `json:"options"`
 }
 
@@ -144,18 +150,20 @@ func (c certificate) file() (*os.File, error) {
 }
 
 // bootstrap makes the package importable exactly as it is for the driver, then enters it. The entry that -c adds for
-// the working directory is taken out before anything is imported, or a json.py of the user's would be ours.
+// the working directory is taken out before anything is imported, or a json.py of the user's would be ours. Another
+// interpreter needs its own standard library before the driver's.
 const bootstrap = `import sys
 sys.path[:] = [p for p in sys.path if p]
 import json, os
 c = json.loads(os.pread(4, os.fstat(4).st_size, 0))
-sys.path[:] = c["options"].get("sys_path") or sys.path
-from mobula._worker.zygote import %s
+theirs = c["options"].get("sys_path") or []
+sys.path[:] = sys.path + theirs if c.get("own_path") else theirs or sys.path
+from mobula._worker.%s import %s
 %s(c)
 `
 
-func command(python, entry, mark string) []string {
-	return []string{python, "-c", fmt.Sprintf(bootstrap, entry, entry), mark}
+func command(python []string, module, entry, mark string) []string {
+	return slices.Concat(python, []string{"-c", fmt.Sprintf(bootstrap, module, entry, entry), mark})
 }
 
 // environment is the core's own, then the driver's variables for workers, then the pool's, then extra: the last wins.

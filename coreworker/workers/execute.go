@@ -25,21 +25,21 @@ func (p *Pool) tryExecute(b *birth) error {
 		return err
 	}
 	own := p.cfg.certificate()
-	own.TicketFD, own.WorkerID = childTicket, b.worker.id.String()
+	own.TicketFD, own.WorkerID, own.RuntimeEnv = childTicket, b.worker.id.String(), b.opts.RuntimeEnv
+	python := []string{p.cfg.Python}
+	if len(b.opts.Command) > 0 {
+		python, own.OwnPath = b.opts.Command, true
+	}
 	config, err := own.file()
 	if err != nil {
 		return err
 	}
 	defer config.Close()
-	python := b.opts.Python
-	if python == "" {
-		python = p.cfg.Python
-	}
 	files := []uintptr{
 		uintptr(b.pipes.stdin), uintptr(b.pipes.theirOut), uintptr(b.pipes.theirErr), uintptr(b.pipes.theirGo),
 		config.Fd(), inherited(p.cfg.ArenaFD), inherited(p.cfg.PageFD), inherited(p.cfg.SpillFD), uintptr(b.worker.tickets.fd),
 	}
-	pid, fd, err := p.launcher.exec(command(python, "run_single", "mobula-worker"), env, files)
+	pid, fd, err := p.launcher.exec(command(python, "zygote", "run_single", "mobula-worker"), env, files)
 	if err != nil {
 		return err
 	}

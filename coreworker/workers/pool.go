@@ -36,6 +36,7 @@ type Pool struct {
 	waiting  []*birth                // not handed to the zygote yet
 	sent     map[ids.WorkerID]*birth // handed to it
 	workers  map[ids.WorkerID]*Worker
+	prepared map[string]prepared // environments that are set up
 
 	stop      chan struct{} // closed by Close
 	closeOnce sync.Once
@@ -67,7 +68,8 @@ func Start(cfg Config) (*Pool, error) {
 	p := &Pool{
 		cfg: cfg, launcher: newLauncher(), outlet: newOutlet(), oom: newOOMWatch(),
 		sent: map[ids.WorkerID]*birth{}, workers: map[ids.WorkerID]*Worker{},
-		stop: make(chan struct{}), finished: make(chan struct{}),
+		prepared: map[string]prepared{}, stop: make(chan struct{}),
+		finished: make(chan struct{}),
 	}
 	if cfg.OnOutput != nil {
 		p.SetOutput(cfg.OnOutput)
@@ -113,6 +115,9 @@ func (p *Pool) Spawn(id ids.WorkerID, opts SpawnOptions, onStart func(*Worker), 
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if err == nil && opts.setup != nil {
+		b.opts.Command, err = p.commandOf(opts)
+	}
 	switch {
 	case err != nil:
 	case p.closed:
@@ -205,6 +210,7 @@ func (p *Pool) close(grace time.Duration) {
 	}
 	p.launcher.close()
 	p.outlet.close()
+	p.unprepare()
 	theReaper.release()
 }
 

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestParseRuntimeEnv(t *testing.T) {
@@ -25,6 +26,31 @@ func TestParseRuntimeEnv(t *testing.T) {
 	} {
 		if _, err := ParseRuntimeEnv(text); err == nil || !strings.Contains(err.Error(), complaint) {
 			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+func TestParseRuntimeEnvSaysWhoDoesWhat(t *testing.T) {
+	const none = -1 * time.Second
+	for text, want := range map[string]struct {
+		passed  bool
+		timeout time.Duration // none: no helper is needed
+	}{
+		`{"env_vars": {"A": "1"}}`:                                              {false, none},
+		`{"config": {"setup_timeout_seconds": 5}}`:                              {false, none},
+		`{"working_dir": "local:///x", "py_modules": []}`:                       {true, none},
+		`{"worker_process_setup_hook": "a.b"}`:                                  {true, none},
+		`{"pip": {"packages": ["x"]}}`:                                          {true, 600 * time.Second},
+		`{"config": {"setup_timeout_seconds": 5}, "uv": {}}`:                    {true, 5 * time.Second},
+		`{"config": {"setup_timeout_seconds": -1}, "py_executable": "python3"}`: {true, 0},
+	} {
+		opts, err := ParseRuntimeEnv(text)
+		timeout := none
+		if opts.setup != nil {
+			timeout = opts.setup.timeout
+		}
+		if err != nil || (opts.RuntimeEnv == text) != want.passed || timeout != want.timeout || opts.mustExec() != (timeout != none) {
+			t.Errorf("%s: %+v, %v, %v", text, opts, timeout, err)
 		}
 	}
 }

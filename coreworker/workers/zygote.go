@@ -39,8 +39,9 @@ type zygote struct {
 // request and answer are the packets on the control socket. A request carries the descriptors ticket, stdin, stdout,
 // stderr, go.
 type request struct {
-	ID  string   `json:"id"`
-	Env []string `json:"env,omitempty"`
+	ID         string   `json:"id"`
+	Env        []string `json:"env,omitempty"`
+	RuntimeEnv string   `json:"runtime_env,omitempty"`
 }
 
 type answer struct {
@@ -114,7 +115,7 @@ func (p *Pool) startZygote() (*zygote, error) {
 	unix.Close(pipes.goOn)
 	pipes.goOn = -1
 	z.output = newOutput(nil, func(c chunk) { p.cfg.Logf("zygote: %s", c.text) })
-	z.pid, z.fd, err = p.launcher.exec(command(p.cfg.Python, "run_zygote", "mobula-zygote"), env, []uintptr{
+	z.pid, z.fd, err = p.launcher.exec(command([]string{p.cfg.Python}, "zygote", "run_zygote", "mobula-zygote"), env, []uintptr{
 		uintptr(pipes.stdin), uintptr(pipes.theirOut), uintptr(pipes.theirErr), uintptr(pair[1]), config.Fd(),
 		inherited(p.cfg.ArenaFD), inherited(p.cfg.PageFD), inherited(p.cfg.SpillFD),
 	})
@@ -283,7 +284,7 @@ func (p *Pool) feed() {
 			p.running.Go(func() { p.fail(b, err) })
 			continue
 		}
-		raw, err := json.Marshal(request{ID: b.worker.id.String(), Env: b.env})
+		raw, err := json.Marshal(request{ID: b.worker.id.String(), Env: b.env, RuntimeEnv: b.opts.RuntimeEnv})
 		if err != nil {
 			p.cfg.Logf("workers: request: %v", err) // cannot be: strings only
 		}

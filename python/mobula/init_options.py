@@ -17,7 +17,7 @@ from typing import Any
 from mobula import resources
 from mobula._core.dedup import Rules
 from mobula.option_checks import amount_complaint
-from mobula.runtime_env import check_runtime_env, refuse_runtime_env
+from mobula.runtime_env.checks import check_runtime_env
 
 # Keywords that are Ray's own concern, and what each may be without asking for anything.
 _PRIVATE = frozenset(
@@ -52,7 +52,7 @@ class Settings:
     log_to_driver: bool
     temp_dir: str | None = None
     spill_dir: str | None = None
-    env_vars: dict[str, str] = field(default_factory=dict)
+    runtime_env: dict[str, Any] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     node_name: str = ""
 
@@ -69,7 +69,6 @@ def read(given: Mapping[str, Any], private: Mapping[str, Any]) -> Settings:
     check_runtime_env(env)
     _refuse_missing(given, private)
     Rules.from_environment()  # wrong ones are said here, not when the first line comes
-    refuse_runtime_env(env)
     level = given["logging_level"]
     if given["configure_logging"]:
         logging.getLogger("mobula").setLevel(level.upper() if isinstance(level, str) else level)
@@ -89,7 +88,7 @@ def read(given: Mapping[str, Any], private: Mapping[str, Any]) -> Settings:
         log_to_driver=_flag("RAY_LOG_TO_DRIVER", True) if given["log_to_driver"] is None else bool(given["log_to_driver"]),
         temp_dir=private.get("_temp_dir") or os.environ.get("RAY_TMPDIR") or None,
         spill_dir=_spill_dir(private.get("_object_spilling_directory")),
-        env_vars=dict((env or {}).get("env_vars") or {}),
+        runtime_env=dict(env or {}),
         labels=labels,
         node_name=private.get("_node_name") or "",
     )

@@ -22,7 +22,7 @@ from mobula.option_checks import (
     whole_number,
 )
 from mobula.placement_group import PlacementGroup
-from mobula.runtime_env import check_runtime_env, refuse_runtime_env
+from mobula.runtime_env.checks import check_runtime_env
 from mobula.strategies import (
     NodeAffinitySchedulingStrategy,
     NodeLabelSchedulingStrategy,
@@ -260,7 +260,6 @@ def _check_placement(options: Mapping[str, Any], *, in_options: bool) -> None:
 def _refuse_common(options: Mapping[str, Any]) -> None:
     if options.get("_labels"):
         raise _missing("_labels", "labels of tasks and actors")
-    refuse_runtime_env(options.get("runtime_env"))
 
 
 def _missing(keyword: str, what: str) -> NotImplementedError:

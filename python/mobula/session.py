@@ -151,10 +151,16 @@ def init(
 
 def _start(settings: Settings) -> None:
     global _started
+    from mobula import runtime_env as environments
     from mobula._core import inherited, launch
 
     module = _module or _load()
-    environment = {"env_vars": settings.env_vars} if settings.env_vars else {}
+    environment: dict[str, Any] = {}
+
+    def prepare(session_dir: str) -> dict[str, Any]:
+        environment.update(environments.of_session(settings.runtime_env, session_dir))
+        return environments.worker_options(environment)
+
     core = launch.start(
         launch.LaunchConfig(
             resources=settings.total,
@@ -163,8 +169,8 @@ def _start(settings: Settings) -> None:
             log_to_driver=settings.log_to_driver,
             temp_dir=settings.temp_dir,
             spill_dir=settings.spill_dir,
-            env=settings.env_vars,
-            options={"runtime_env": environment, "labels": settings.labels},
+            options={"labels": settings.labels},
+            prepare=prepare if settings.runtime_env else None,
         )
     )
     try:

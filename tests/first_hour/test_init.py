@@ -64,7 +64,7 @@ REFUSED: dict[str, Any] = {
     "dashboard_port": 8265,
     "job_config": object(),
     "logging_config": object(),
-    "runtime_env": {"pip": ["requests"]},
+    "runtime_env": {"conda": "some"},
     "enable_resource_isolation": True,
     "cgroup_path": "/sys/fs/cgroup",
     "system_reserved_cpu": 1.0,

@@ -64,8 +64,8 @@ class Plain:
     "given",
     [
         {"_labels": {"a": "b"}},
-        {"runtime_env": {"pip": ["numpy"]}},
-        {"runtime_env": {"working_dir": "/tmp"}},
+        {"runtime_env": {"conda": "numpy"}},
+        {"runtime_env": {"working_dir": "s3://bucket/code.zip"}},
     ],
     ids=str,
 )

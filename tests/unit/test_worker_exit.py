@@ -23,6 +23,7 @@ from mobula._worker import main
 process = FakeProcess()
 class Config:
     ticket_fd = process.ticket_fd
+    session_dir = ""
 Process.attach_worker = classmethod(lambda cls, config: process)
 
 def close():

@@ -10,6 +10,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+#: Keys that choose a worker's interpreter. Each of them replaces the others.
+INTERPRETER = ("pip", "uv", "py_executable")
+
 _session: dict[str, Any] = {}
 _own = b""
 
@@ -32,6 +35,22 @@ def own() -> dict[str, Any]:
     return loaded
 
 
+def for_calls() -> dict[str, Any]:
+    """What calls made here get beyond what every worker has of the session: this process's own, and the interpreter.
+
+    The session's variables, folders and hook are there in every worker; its interpreter only where it is asked for.
+    """
+    return merged(interpreter_of(_session), own())
+
+
+def interpreter_of(env: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of an environment that chooses the interpreter, with the settings for setting it up."""
+    part = {key: env[key] for key in INTERPRETER if env.get(key)}
+    if part and env.get("config"):
+        part["config"] = env["config"]
+    return part
+
+
 def whole() -> dict[str, Any]:
     """Everything that holds here, in the form that `runtime_env=` takes."""
     return merged(_session, own())
@@ -41,6 +60,8 @@ def merged(parent: Mapping[str, Any], child: Mapping[str, Any]) -> dict[str, Any
     """What a child gets: its own keys, else its parent's; of `env_vars` each variable for itself (Ray: _merge_runtime_env)."""
     variables = {**(parent.get("env_vars") or {}), **(child.get("env_vars") or {})}
     both = {**parent, **child}
+    if any(child.get(key) for key in INTERPRETER):
+        both = {key: value for key, value in both.items() if key in child or key not in INTERPRETER}
     both.pop("env_vars", None)
     if variables:
         both["env_vars"] = variables

@@ -15,8 +15,9 @@ import select
 import signal
 import subprocess
 import sys
+import sysconfig
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -57,6 +58,8 @@ class LaunchConfig:
     timeout_s: float = 30.0
     #: More of the workers' configuration (`preload`, `entry`).
     options: Mapping[str, Any] = field(default_factory=dict)
+    #: Called with the session's folder, before the core starts; gives `env` and still more of that configuration.
+    prepare: Callable[[str], Mapping[str, Any]] | None = None
 
 
 def start(config: LaunchConfig) -> Core:
@@ -107,7 +110,10 @@ class _Launch:
             given.callback(os.close, lifeline_end)
             token_end = _filled_pipe(token)
             given.callback(os.close, token_end)
-            workers = _filled_memory("mobula-options", json.dumps(worker_options(config)).encode())
+            options = worker_options(config)
+            if config.prepare is not None:
+                options.update(config.prepare(self._directory))
+            workers = _filled_memory("mobula-options", json.dumps(options).encode())
             given.callback(os.close, workers)
             process = self._execute(
                 [
@@ -211,6 +217,7 @@ def worker_options(config: LaunchConfig) -> dict[str, Any]:
     return {
         # "" is the working directory: of this process, now, and not of a worker that goes elsewhere.
         "sys_path": [os.path.abspath(entry) if entry or cwd else entry for entry in sys.path],
+        "sys_path_front": _before_library(),
         "cwd": cwd,
         "script_dir": os.path.dirname(os.path.abspath(main_file)) if main_file else cwd,
         "argv": list(sys.argv),
@@ -220,6 +227,13 @@ def worker_options(config: LaunchConfig) -> dict[str, Any]:
         "log_to_driver": config.log_to_driver,
         **config.options,
     }
+
+
+def _before_library() -> int:
+    """How many entries of the import path come before the standard library: the script's folder, PYTHONPATH."""
+    library = sysconfig.get_path("stdlib")
+    archive = os.path.join(os.path.dirname(library), "python{}{}.zip".format(*sys.version_info))
+    return next((i for i, entry in enumerate(sys.path) if entry in (library, archive)), 0)
 
 
 def _filled_pipe(data: bytes) -> int:

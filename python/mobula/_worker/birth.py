@@ -16,9 +16,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn, TextIO
 
 from mobula._core import inherited
+from mobula._env import enter
 from mobula._worker import lifeline
 from mobula._worker.config import WorkerConfig
+from mobula.exceptions import RuntimeEnvSetupError
 
+EXIT_SETUP_FAILED = 72  # the worker could not set its environment up; the core's ExitSetupFailed
 LOST = 3  # exit code of a worker that was never let go: its core is gone
 
 
@@ -29,10 +32,19 @@ def apply_environment(variables: Sequence[str]) -> None:
         os.environ[name] = value
 
 
-def apply_interpreter(options: Mapping[str, Any]) -> None:
-    """Give the process the driver's import path, arguments and working directory."""
-    if options.get("sys_path"):
-        sys.path[:] = options["sys_path"]
+def apply_interpreter(options: Mapping[str, Any], *, keep_own_path: bool = False) -> None:
+    """Give the process the driver's import path, arguments and working directory.
+
+    Another interpreter than the driver's keeps its own path (`keep_own_path`): after what the driver has before its standard
+    library (the script's folder, PYTHONPATH), and before the rest.
+    """
+    theirs: list[str] = options.get("sys_path") or []
+    if keep_own_path:
+        front = theirs[: options.get("sys_path_front", 0)]
+        sys.path[:] = list(dict.fromkeys([*front, *sys.path[: len(sys.path) - len(theirs)], *theirs]))
+        enter.activate()
+    elif theirs:
+        sys.path[:] = theirs
     sys.argv[:] = options.get("argv") or [""]
     cwd = options.get("cwd")
     if cwd:
@@ -64,8 +76,15 @@ def become_worker(config: WorkerConfig, go_fd: int) -> NoReturn:
             os._exit(LOST)
         lifeline.set_name("mobula-worker")
         inherited.of_session(config.options.get("runtime_env") or {})
+        inherited.become(config.runtime_env.encode())
+        enter.enter(inherited.whole(), config.session_dir)
         _entry(config)(config)
         code = 0
+    except RuntimeEnvSetupError as error:
+        print(error.error_message, file=sys.stderr)
+        if error.__cause__ is not None:
+            traceback.print_exception(error.__cause__)
+        code = EXIT_SETUP_FAILED
     except SystemExit as exit_request:
         code = _exit_code(exit_request)
     except BaseException:  # noqa: BLE001 - nothing stands above this process's first frame

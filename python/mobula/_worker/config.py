@@ -31,10 +31,13 @@ class WorkerConfig:
     script_dir: str = ""
     argv: tuple[str, ...] = ()  # applied already
     log_to_driver: bool = True
+    runtime_env: str = ""  # of this worker, beyond the session's: TaskSpec.runtime_env
     options: Mapping[str, Any] = field(default_factory=dict)  # the driver's worker configuration, whole
 
     @classmethod
-    def from_certificate(cls, certificate: Mapping[str, Any], worker_id: str, ticket_fd: int) -> WorkerConfig:
+    def from_certificate(
+        cls, certificate: Mapping[str, Any], worker_id: str, ticket_fd: int, runtime_env: str = ""
+    ) -> WorkerConfig:
         """Build it from the core's JSON (coreworker/workers/config.go writes that)."""
         options: Mapping[str, Any] = certificate["options"]
         return cls(
@@ -55,5 +58,6 @@ class WorkerConfig:
             script_dir=options.get("script_dir", ""),
             argv=tuple(options.get("argv") or ()),
             log_to_driver=bool(options.get("log_to_driver", True)),
+            runtime_env=runtime_env,
             options=options,
         )

@@ -10,11 +10,13 @@ import traceback
 from typing import NoReturn
 
 from mobula._core.process import Process
+from mobula._env.enter import run_hook
 from mobula._worker import exiting
 from mobula._worker.assembly import prepare
 from mobula._worker.config import WorkerConfig
 from mobula._worker.interrupts import Interrupts
 from mobula._worker.printing import mark_output
+from mobula.exceptions import RuntimeEnvSetupError
 
 
 def run_worker(config: WorkerConfig) -> NoReturn:
@@ -29,8 +31,12 @@ def run_worker(config: WorkerConfig) -> NoReturn:
     interrupts.install()
     try:
         process = Process.attach_worker(config)
+        # Before the first executor lane, so that no task has come yet and the core can tell a failure as what it is.
+        run_hook(config.session_dir)
         worker, executor = prepare(process, config.ticket_fd, interrupts)
         farewell = executor.serve()
+    except RuntimeEnvSetupError:
+        raise
     except exiting.LANE_LOST:
         exiting.leave_at_once(exiting.EXIT_CORE_LOST)
     except BaseException:  # noqa: BLE001 - the last line of defence

@@ -66,9 +66,10 @@ def run_single(certificate: Mapping[str, Any]) -> NoReturn:
     for fd in (certificate["arena_fd"], certificate["page_fd"], certificate["spill_fd"], ticket_fd, go_fd):
         if fd >= 0:
             os.set_inheritable(fd, False)
-    apply_interpreter(certificate["options"])
+    apply_interpreter(certificate["options"], keep_own_path=certificate.get("own_path", False))
     reset_process()
-    become_worker(WorkerConfig.from_certificate(certificate, certificate["worker_id"], ticket_fd), go_fd)
+    env = certificate.get("runtime_env", "")
+    become_worker(WorkerConfig.from_certificate(certificate, certificate["worker_id"], ticket_fd, env), go_fd)
 
 
 def _preload(options: Mapping[str, Any]) -> None:
@@ -206,7 +207,8 @@ class _Zygote:
         os.close(self._core)
         apply_environment(request.get("env") or ())
         reset_process()
-        become_worker(WorkerConfig.from_certificate(self._certificate, request["id"], ticket), go)
+        env = request.get("runtime_env", "")
+        become_worker(WorkerConfig.from_certificate(self._certificate, request["id"], ticket, env), go)
 
 
 def _threads() -> str:
