@@ -96,28 +96,27 @@ def test_a_command_that_is_none_is_told_as_that(one_session: None, command: str,
         mobula.get(interpreter.options(runtime_env={"py_executable": command}).remote())
 
 
-def test_a_setup_that_takes_too_long_is_ended_and_holds_no_processor(start: Callable[..., None], tmp_path: Path) -> None:
-    start(num_cpus=1)
+def never_ready(tmp_path: Path) -> str:
+    """A program in an interpreter's place that says it has begun, and never comes to an end."""
     slow = tmp_path / "slow"
-    slow.write_text(f"#!/bin/sh\necho started >> {tmp_path}/begun\nexec sleep 600\n")
+    slow.write_text(f"#!/bin/sh\ntouch {tmp_path}/begun\nexec sleep 600\n")
     slow.chmod(0o755)
-    env = {"py_executable": str(slow), "config": {"setup_timeout_seconds": 2}}
-    ref = interpreter.options(runtime_env=env).remote()
-    # The only CPU is free meanwhile.
+    return str(slow)
+
+
+def test_a_setup_that_takes_too_long_is_ended(start: Callable[..., None], tmp_path: Path) -> None:
+    start(num_cpus=1)
+    env = {"py_executable": never_ready(tmp_path), "config": {"setup_timeout_seconds": 1}}
+    with pytest.raises(RuntimeEnvSetupError, match=r"longer than 1s.*setup_timeout_seconds"):
+        mobula.get(interpreter.options(runtime_env=env).remote())
+
+
+def test_a_setup_holds_no_processor_and_shutdown_does_not_wait_for_it(start: Callable[..., None], tmp_path: Path) -> None:
+    start(num_cpus=1)
+    ref = interpreter.options(runtime_env={"py_executable": never_ready(tmp_path)}).remote()
     while not (tmp_path / "begun").exists():
         assert mobula.get(variable.remote("NONE"), timeout=60) is None
-    with pytest.raises(RuntimeEnvSetupError, match=r"longer than 2s.*setup_timeout_seconds"):
-        mobula.get(ref)
-
-
-def test_shutdown_does_not_wait_for_a_setup(start: Callable[..., None], tmp_path: Path) -> None:
-    start(num_cpus=1)
-    slow = tmp_path / "slow"
-    slow.write_text(f"#!/bin/sh\necho started >> {tmp_path}/begun\nexec sleep 600\n")
-    slow.chmod(0o755)
-    interpreter.options(runtime_env={"py_executable": str(slow)}).remote()
-    while not (tmp_path / "begun").exists():
-        time.sleep(0.01)
+    assert mobula.wait([ref], timeout=0) == ([], [ref])
     began = time.monotonic()
     mobula.shutdown()
     assert time.monotonic() - began < 10
