@@ -89,6 +89,12 @@ func seeds(job ids.JobID) []*pb.FromShim {
 	}
 	plain := spec(1)
 	plain.Resources = plain.Resources[:1]
+	group := make([]byte, ids.GroupLen)
+	group[0] = 1
+	selector := &pb.LabelSelector{Matches: []*pb.LabelMatch{{Key: "zone", Values: []string{"a"}, Not: true}}}
+	placed := spec(3)
+	placed.Resources, placed.Labels = plain.Resources, []*pb.LabelSelector{selector}
+	placed.Placement = &pb.Placement{GroupId: group, Bundle: 1}
 	return []*pb.FromShim{
 		mutations(1, &pb.Mutation{Kind: &pb.Mutation_Submit{Submit: plain}}),
 		mutations(2, &pb.Mutation{Kind: &pb.Mutation_Submit{Submit: spec(2, &pb.Arg{Ref: obj}, &pb.Arg{Value: &pb.Value{Data: []byte("x"), Contained: obj}, Keyword: "k", HasKeyword: true})}}),
@@ -109,6 +115,12 @@ func seeds(job ids.JobID) []*pb.FromShim {
 		request(0, &pb.Request{Id: 5, Kind: &pb.Request_LookupActor{LookupActor: &pb.LookupActor{Name: "n"}}}),
 		request(0, &pb.Request{Id: 6, Kind: &pb.Request_Abandon{Abandon: &pb.Abandon{Id: 1}}}),
 		{Dropped: &pb.RunDropped{Generation: 1}},
+		request(0, &pb.Request{Id: 7, Kind: &pb.Request_CreateGroup{CreateGroup: &pb.CreateGroup{GroupId: group, Name: "n", Strategy: pb.PlacementStrategy_SPREAD,
+			Bundles: []*pb.GroupBundle{{Resources: plain.Resources, Labels: selector}, {Resources: plain.Resources}}}}}),
+		mutations(3, &pb.Mutation{Kind: &pb.Mutation_AwaitGroup{AwaitGroup: &pb.AwaitGroup{GroupId: group, ObjectId: task(1).Put(0, 2).Bytes(), Value: &pb.Value{Data: []byte("g")}}}},
+			&pb.Mutation{Kind: &pb.Mutation_Submit{Submit: placed}}),
+		request(0, &pb.Request{Id: 8, Kind: &pb.Request_FindGroups{FindGroups: &pb.FindGroups{Name: "n"}}}),
+		request(0, &pb.Request{Id: 9, Kind: &pb.Request_RemoveGroup{RemoveGroup: &pb.RemoveGroup{GroupId: group}}}),
 	}
 }
 

@@ -61,10 +61,11 @@ class PlacementGroup:
         Where the group is removed, `get` of it raises TaskPlacementGroupRemoved.
 
         >>> import mobula
-        >>> from mobula.util import placement_group
+        >>> from mobula.util import placement_group, remove_placement_group
         >>> group = placement_group([{"CPU": 1}])
         >>> mobula.get(group.ready()) == group
         True
+        >>> remove_placement_group(group)
         """
         from mobula._core.pb import boundary_pb2 as pb
         from mobula.arguments import process_put

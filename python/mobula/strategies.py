@@ -25,7 +25,7 @@ class PlacementGroupSchedulingStrategy:
     None does as the submitting task does. `placement_group=None` is no group.
 
     >>> import mobula
-    >>> from mobula.util import placement_group
+    >>> from mobula.util import placement_group, remove_placement_group
     >>> from mobula.util.scheduling_strategies import PlacementGroupSchedulingStrategy
     >>> group = placement_group([{"CPU": 1}])
     >>> @mobula.remote
@@ -34,6 +34,7 @@ class PlacementGroupSchedulingStrategy:
     >>> strategy = PlacementGroupSchedulingStrategy(placement_group=group)
     >>> mobula.get(inside.options(scheduling_strategy=strategy).remote()) == group.id.hex()
     True
+    >>> remove_placement_group(group)
     """
 
     def __init__(
