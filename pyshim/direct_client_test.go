@@ -27,7 +27,7 @@ type oneStream struct {
 	data   []byte
 }
 
-func openDirect(t *testing.T, socket string) *oneStream {
+func openDirect(t testing.TB, socket string) *oneStream {
 	t.Helper()
 	conn, err := net.Dial("unix", socket)
 	if err != nil {

@@ -45,7 +45,7 @@ const patience = 10 * time.Second
 
 // kit is a core with the service in front of it, and stock gRPC clients.
 type kit struct {
-	t        *testing.T
+	t        testing.TB
 	core     *coreworker.Core
 	server   *Server
 	page     *Page
@@ -100,7 +100,7 @@ func (k *kit) Spawn(id ids.WorkerID, _ string, started func(coreworker.Child), e
 	k.born <- &proc{id: id, started: started, end: ended}
 }
 
-func newKit(t *testing.T) *kit {
+func newKit(t testing.TB) *kit {
 	k := &kit{t: t, born: make(chan *proc, 100)}
 	k.core = coreworker.New(coreworker.Config{Resources: sched.CPUs(1), ArenaBytes: 1 << 20, Processes: k,
 		Reserve: func(uint64, uint64) error { return nil },
@@ -144,7 +144,7 @@ func newKit(t *testing.T) *kit {
 }
 
 // listen opens the door; the function it returns is to be called when the server has stopped.
-func (k *kit) listen(t *testing.T) (endLoop func()) {
+func (k *kit) listen(t testing.TB) (endLoop func()) {
 	if !carriedDirectly {
 		pipes := bufconn.Listen(1 << 16)
 		k.listener, k.dialer = pipes, pipes.DialContext
@@ -169,7 +169,7 @@ func (k *kit) listen(t *testing.T) (endLoop func()) {
 	return func() { loop.Close(patience) }
 }
 
-func (k *kit) dial(t *testing.T) pb.BoundaryClient {
+func (k *kit) dial(t testing.TB) pb.BoundaryClient {
 	// A window that does not grow: a client that does not read takes 64 KiB and no more.
 	const window = 1<<16 - 1
 	conn, err := grpc.NewClient("passthrough:///core", grpc.WithTransportCredentials(insecure.NewCredentials()),
@@ -184,7 +184,7 @@ func (k *kit) dial(t *testing.T) pb.BoundaryClient {
 
 // shim is one lane, on a connection of its own.
 type shim struct {
-	t      *testing.T
+	t      testing.TB
 	k      *kit
 	stream interface {
 		Send(*pb.FromShim) error

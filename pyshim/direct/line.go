@@ -121,7 +121,7 @@ func (l *Line) flush() {
 func (l *Line) write() bool {
 	c := l.conn
 	for l.written < len(c.out) {
-		n, err := unix.SendmsgN(l.fd, c.out[l.written:], nil, nil, unix.MSG_NOSIGNAL)
+		n, err := unix.Write(l.fd, c.out[l.written:]) // Go takes SIGPIPE: it is EPIPE
 		switch {
 		case err == nil:
 			l.written += n
