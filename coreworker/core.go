@@ -19,6 +19,7 @@ import (
 type Config struct {
 	Resources  sched.Resources
 	Labels     map[string]string // of the machine; its id is added
+	NodeName   string            // what the user calls the machine; may be empty
 	Namespace  string
 	ArenaBytes uint64
 	// Reserve makes the pages of a range of the arena real; it fails where there is no space.

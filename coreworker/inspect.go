@@ -45,6 +45,7 @@ type Info struct {
 	Total, Available             sched.Resources
 	GroupsTotal, GroupsAvailable sched.Resources
 	Labels                       sched.Labels
+	NodeName                     string
 	StoreBytes, StoreUsed        uint64
 }
 
@@ -54,6 +55,7 @@ func (c *Core) Info() Info {
 	n := c.sched.Machine().Node()
 	total, available := c.sched.GroupResources()
 	return Info{Total: n.Total(), Available: n.Available(), GroupsTotal: total, GroupsAvailable: available, Labels: c.labels,
+		NodeName:   c.cfg.NodeName,
 		StoreBytes: arena.Total, StoreUsed: arena.Used}
 }
 

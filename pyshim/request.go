@@ -231,5 +231,6 @@ func encodeInfo(i coreworker.Info) *pb.Reply {
 	}
 	return &pb.Reply{Kind: &pb.Reply_ClusterInfo{ClusterInfo: &pb.ClusterInfoReply{Total: encodeResources(i.Total),
 		Available: available, GroupsTotal: encodeResources(i.GroupsTotal),
-		GroupsAvailable: encodeResources(i.GroupsAvailable), Labels: i.Labels, ObjectStoreBytes: i.StoreBytes, ObjectStoreUsed: i.StoreUsed}}}
+		GroupsAvailable: encodeResources(i.GroupsAvailable), Labels: i.Labels, NodeName: i.NodeName,
+		ObjectStoreBytes: i.StoreBytes, ObjectStoreUsed: i.StoreUsed}}}
 }

@@ -44,6 +44,7 @@ func serve(ctx context.Context, cfg Config, ln net.Listener, pool *workers.Pool,
 		Namespace   string            `json:"namespace"`
 		LogToDriver *bool             `json:"log_to_driver"`
 		Labels      map[string]string `json:"labels"`
+		NodeName    string            `json:"node_name"`
 		// What all tasks have that say nothing else, as TaskSpec.runtime_env has it, and whether it is set up at once.
 		SessionEnv string `json:"session_env"`
 		Lazy       bool   `json:"lazy_install"`
@@ -74,10 +75,11 @@ func serve(ctx context.Context, cfg Config, ln net.Listener, pool *workers.Pool,
 		prestart = 0
 	}
 	core := coreworker.New(coreworker.Config{
-		Resources: resources, Labels: options.Labels, Namespace: options.Namespace, ArenaBytes: cfg.ArenaBytes,
-		Reserve:   func(offset, length uint64) error { return reserve(cfg.ArenaFD, offset, length) },
-		Disk:      disk,
-		Processes: processes{pool}, Prestart: prestart, SessionEnv: options.SessionEnv,
+		Resources: resources, Labels: options.Labels, NodeName: options.NodeName, Namespace: options.Namespace,
+		ArenaBytes: cfg.ArenaBytes,
+		Reserve:    func(offset, length uint64) error { return reserve(cfg.ArenaFD, offset, length) },
+		Disk:       disk,
+		Processes:  processes{pool}, Prestart: prestart, SessionEnv: options.SessionEnv,
 		Warn: func(text string) {
 			if show {
 				shim.Warn(text)

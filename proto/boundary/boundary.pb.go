@@ -4052,6 +4052,7 @@ type ClusterInfoReply struct {
 	GroupsTotal     []*Resource       `protobuf:"bytes,60,rep,name=groups_total,json=groupsTotal,proto3" json:"groups_total,omitempty"`
 	GroupsAvailable []*Resource       `protobuf:"bytes,61,rep,name=groups_available,json=groupsAvailable,proto3" json:"groups_available,omitempty"`
 	Labels          map[string]string `protobuf:"bytes,62,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // of the machine
+	NodeName        string            `protobuf:"bytes,63,opt,name=node_name,json=nodeName,proto3" json:"node_name,omitempty"`                                                       // what the user calls it; may be empty
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -4133,6 +4134,13 @@ func (x *ClusterInfoReply) GetLabels() map[string]string {
 		return x.Labels
 	}
 	return nil
+}
+
+func (x *ClusterInfoReply) GetNodeName() string {
+	if x != nil {
+		return x.NodeName
+	}
+	return ""
 }
 
 type GroupBundle struct {
@@ -5931,7 +5939,7 @@ const file_boundary_proto_rawDesc = "" +
 	"\aKvValue\x12\x14\n" +
 	"\x05found\x18\x01 \x01(\bR\x05found\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\fR\x05value\"\r\n" +
-	"\vClusterInfo\"\xeb\x03\n" +
+	"\vClusterInfo\"\x88\x04\n" +
 	"\x10ClusterInfoReply\x122\n" +
 	"\x05total\x18\x01 \x03(\v2\x1c.mobula.boundary.v1.ResourceR\x05total\x12:\n" +
 	"\tavailable\x18\x02 \x03(\v2\x1c.mobula.boundary.v1.ResourceR\tavailable\x12,\n" +
@@ -5939,7 +5947,8 @@ const file_boundary_proto_rawDesc = "" +
 	"\x11object_store_used\x18\x04 \x01(\x04R\x0fobjectStoreUsed\x12?\n" +
 	"\fgroups_total\x18< \x03(\v2\x1c.mobula.boundary.v1.ResourceR\vgroupsTotal\x12G\n" +
 	"\x10groups_available\x18= \x03(\v2\x1c.mobula.boundary.v1.ResourceR\x0fgroupsAvailable\x12H\n" +
-	"\x06labels\x18> \x03(\v20.mobula.boundary.v1.ClusterInfoReply.LabelsEntryR\x06labels\x1a9\n" +
+	"\x06labels\x18> \x03(\v20.mobula.boundary.v1.ClusterInfoReply.LabelsEntryR\x06labels\x12\x1b\n" +
+	"\tnode_name\x18? \x01(\tR\bnodeName\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x84\x01\n" +

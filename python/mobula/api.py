@@ -189,7 +189,6 @@ def nodes() -> list[dict[str, Any]]:
 
     process = _running()
     info = _cluster_info()
-    mine = session.started()
     node_id = process.node_id.hex()
     return [
         {
@@ -204,7 +203,7 @@ def nodes() -> list[dict[str, Any]]:
             "MetricsExportPort": -1,
             "MetricsAgentPort": -1,
             "DashboardAgentListenPort": -1,
-            "NodeName": (mine.settings.node_name if mine is not None else "") or resources.NODE_ADDRESS,
+            "NodeName": info.node_name or resources.NODE_ADDRESS,
             "RuntimeEnvAgentPort": 0,
             "DeathReason": 0,
             "DeathReasonMessage": "",

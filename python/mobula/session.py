@@ -169,7 +169,7 @@ def _start(settings: Settings) -> None:
             log_to_driver=settings.log_to_driver,
             temp_dir=settings.temp_dir,
             spill_dir=settings.spill_dir,
-            options={"labels": settings.labels},
+            options={"labels": settings.labels, "node_name": settings.node_name},
             prepare=prepare if settings.runtime_env else None,
         )
     )

@@ -679,7 +679,7 @@ class ClusterInfo(_message.Message):
     def __init__(self) -> None: ...
 
 class ClusterInfoReply(_message.Message):
-    __slots__ = ("total", "available", "object_store_bytes", "object_store_used", "groups_total", "groups_available", "labels")
+    __slots__ = ("total", "available", "object_store_bytes", "object_store_used", "groups_total", "groups_available", "labels", "node_name")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -694,6 +694,7 @@ class ClusterInfoReply(_message.Message):
     GROUPS_TOTAL_FIELD_NUMBER: _ClassVar[int]
     GROUPS_AVAILABLE_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
+    NODE_NAME_FIELD_NUMBER: _ClassVar[int]
     total: _containers.RepeatedCompositeFieldContainer[Resource]
     available: _containers.RepeatedCompositeFieldContainer[Resource]
     object_store_bytes: int
@@ -701,7 +702,8 @@ class ClusterInfoReply(_message.Message):
     groups_total: _containers.RepeatedCompositeFieldContainer[Resource]
     groups_available: _containers.RepeatedCompositeFieldContainer[Resource]
     labels: _containers.ScalarMap[str, str]
-    def __init__(self, total: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., available: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., object_store_bytes: _Optional[int] = ..., object_store_used: _Optional[int] = ..., groups_total: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., groups_available: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    node_name: str
+    def __init__(self, total: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., available: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., object_store_bytes: _Optional[int] = ..., object_store_used: _Optional[int] = ..., groups_total: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., groups_available: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., labels: _Optional[_Mapping[str, str]] = ..., node_name: _Optional[str] = ...) -> None: ...
 
 class GroupBundle(_message.Message):
     __slots__ = ("resources", "labels")
