@@ -7,15 +7,12 @@ are accepted. Also the few RAY_* variables that Ray's local init honours.
 
 from __future__ import annotations
 
-import logging
 import os
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from mobula import resources
-from mobula._core.dedup import Rules
 from mobula.option_checks import amount_complaint
 from mobula.runtime_env.checks import check_runtime_env
 
@@ -68,9 +65,13 @@ def read(given: Mapping[str, Any], private: Mapping[str, Any]) -> Settings:
         raise TypeError(f"init(runtime_env=): takes a dict, not {env!r}")
     check_runtime_env(env)
     _refuse_missing(given, private)
+    from mobula._core.dedup import Rules  # here: `import mobula` pays for nothing that a session alone needs
+
     Rules.from_environment()  # wrong ones are said here, not when the first line comes
     level = given["logging_level"]
     if given["configure_logging"]:
+        import logging
+
         logging.getLogger("mobula").setLevel(level.upper() if isinstance(level, str) else level)
     available = resources.available_memory()
     store = _store_bytes(given["object_store_memory"], available)
@@ -147,7 +148,12 @@ def _check_address(address: Any) -> None:
 
 def _namespace(namespace: Any) -> str:
     check_namespace(namespace)
-    return namespace or os.environ.get("RAY_NAMESPACE") or str(uuid.uuid4())
+    named = namespace or os.environ.get("RAY_NAMESPACE")
+    if named:
+        return named
+    import uuid
+
+    return str(uuid.uuid4())
 
 
 def _labels(labels: Any) -> dict[str, str]:

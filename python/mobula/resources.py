@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MIB = 1 << 20
 STORE_SHARE = 0.3
@@ -15,7 +18,7 @@ STORE_LEAST = 75 * MIB  # Ray's minimum
 STORE_MOST = 200 * 10**9  # Ray's cap on the default
 NODE_ADDRESS = "127.0.0.1"
 
-_CGROUP = Path("/sys/fs/cgroup")
+_CGROUP = "/sys/fs/cgroup"
 _NVIDIA = "/proc/driver/nvidia/gpus"
 
 
@@ -73,6 +76,8 @@ def node_resources(
 
 def _cgroup_folders(controller: str) -> Iterator[Path]:
     """Every cgroup that limits this process, innermost first. In a container the path may lead outside of what is mounted."""
+    from pathlib import Path  # here: nobody but `init` pays for it
+
     try:
         lines = Path("/proc/self/cgroup").read_text().splitlines()
     except OSError:
@@ -81,9 +86,9 @@ def _cgroup_folders(controller: str) -> Iterator[Path]:
         number, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
         if number == "0" and not controllers:
-            root = _CGROUP
+            root = Path(_CGROUP)
         elif controller in controllers.split(","):
-            root = _CGROUP / controller
+            root = Path(_CGROUP, controller)
         else:
             continue
         folder = root / path.lstrip("/")
@@ -112,7 +117,9 @@ def _number(file: Path) -> int | None:
 
 def _meminfo() -> dict[str, int]:
     out: dict[str, int] = {}
-    for line in Path("/proc/meminfo").read_text().splitlines():
+    with open("/proc/meminfo") as file:
+        lines = file.read().splitlines()
+    for line in lines:
         name, _, rest = line.partition(":")
         amount = rest.split()
         if amount and amount[0].isdigit():

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import atexit
 import gc
-import logging
 import os
 import sys
 import threading
@@ -23,7 +22,6 @@ from mobula.resources import NODE_ADDRESS
 if TYPE_CHECKING:
     from mobula._core.process import Process
 
-_log = logging.getLogger("mobula")
 _lock = threading.RLock()
 _module: Any = None  # mobula._core.process, once it is needed: protobuf takes longer to import than everything else
 _started: Started | None = None
@@ -143,7 +141,9 @@ def init(
                     "Maybe you called mobula.init twice by accident? This error can be suppressed by passing in "
                     "'ignore_reinit_error=True' or by calling 'mobula.shutdown()' prior to 'mobula.init()'."
                 )
-            _log.info("mobula.init() was called again; the session that runs stays as it is")
+            import logging
+
+            logging.getLogger("mobula").info("mobula.init() was called again; the session that runs stays as it is")
             return _context()
         _start(init_options.read(given, private))
         return _context()

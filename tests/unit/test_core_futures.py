@@ -18,7 +18,7 @@ from core_kit import failure, inline, put, submit, submit_value
 from fake_core import FakeCore, Parked
 
 from mobula import exceptions
-from mobula._core import dedup, logs, transport
+from mobula._core import dedup, logs
 from mobula._core.pb import boundary_pb2 as pb
 from mobula._core.process import Process
 
@@ -137,8 +137,6 @@ def gets(core: FakeCore) -> list[Parked]:
 
 
 def test_the_helpers_lane_is_lost(core: FakeCore, process: Process) -> None:
-    if not transport.writes_through():
-        pytest.skip("fails through stock grpcio since its mutations are confirmed; the cause is not found yet")
     refs = [submit(process, 1, "never") for _ in range(3)]
     futures = [process.future(ref) for ref in refs]
     core.until(lambda: len(gets(core)) == 3)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from urllib.parse import urlparse
 
 _FOLDER = "env"
 # Ray's form, so that what the runtime context shows is what a program of Ray's expects. Here it names a folder of the session.
@@ -13,12 +12,16 @@ _URI = re.compile(r"gcs://_ray_pkg_([0-9a-f]{40})\.zip")
 
 def is_uri(text: str) -> bool:
     """Whether this names something by protocol, rather than a path."""
+    from urllib.parse import urlparse  # here: `import mobula` does without
+
     return bool(urlparse(text).scheme)
 
 
 def path_of(uri: str, session_dir: str) -> str:
     """Where the package that a URI names is in this session. Raises ValueError where there is none."""
     if uri.startswith("local://"):
+        from urllib.parse import urlparse
+
         path = urlparse(uri).path
         if not os.path.isabs(path) or not os.path.isdir(path):
             raise ValueError(f"{uri}: there is no such folder; local:// is followed by an absolute path")

@@ -13,7 +13,6 @@ from typing import Any
 
 from mobula._core import inherited
 from mobula._env import places
-from mobula._env.enter import HOOK_PREFIX, HOOK_VARIABLE
 from mobula.exceptions import RuntimeEnvSetupError
 from mobula.runtime_env.checks import checked
 
@@ -82,6 +81,8 @@ def _module(given: str, session_dir: str, excludes: list[str]) -> str:
 
 def _keep_hook(env: dict[str, Any], session_dir: str) -> None:
     """The hook travels in a variable, as in Ray: so whatever inherits the variables inherits the hook."""
+    from mobula._env.enter import HOOK_PREFIX, HOOK_VARIABLE
+
     hook = env["worker_process_setup_hook"]
     value = hook
     if not isinstance(hook, str):
