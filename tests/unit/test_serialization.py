@@ -174,7 +174,7 @@ def test_a_bytearray_inside_an_object_keeps_its_type() -> None:
     assert type(read[0]) is bytearray
 
 
-def test_a_memoryview_comes_back_as_its_bytes() -> None:
+def test_the_bytes_of_a_memoryview_come_back() -> None:
     assert bytes(back(memoryview(b"look at me"))) == b"look at me"
     assert bytes(back(memoryview(b"abcdef")[::2])) == b"ace"
 

@@ -324,20 +324,34 @@ def test_without_a_page_the_core_is_asked(rig: Rig) -> None:
 
 
 def test_actors_are_not_interrupted(rig: Rig) -> None:
+    began, begin = os.pipe()
+    canceled, cancel = os.pipe()
+
     class Actor:
         def work(self) -> str:
+            os.write(begin, b"x")
+            os.read(canceled, 1)
             deadline = time.monotonic() + 0.05
             while time.monotonic() < deadline:
                 os.kill(os.getpid(), signal.SIGINT)
             return "whole"
 
+    def cancel_it() -> None:
+        os.read(began, 1)
+        rig.process.cancel(rig.lane, 9)
+        os.write(cancel, b"x")
+
     rig.executor.run(creation_of(Actor))
     assert rig.process.next_done(0).outcome == pb.OUTCOME_OK
     run = method_of("work", epoch=9)
-    threading.Timer(0.01, rig.process.cancel, (rig.lane, 9)).start()
+    canceler = threading.Thread(target=cancel_it)
+    canceler.start()
     with ticking(rig, 0.002):
         rig.executor.run(run)
+    canceler.join()
     assert rig.process.next_value() == "whole"
+    for fd in (began, begin, canceled, cancel):
+        os.close(fd)
 
 
 def test_a_handler_that_the_task_installed_is_gone_for_the_next(rig: Rig) -> None:
