@@ -226,3 +226,21 @@ def test_merging_is_rays(start: Callable[..., None], tmp_path: Path) -> None:
     assert shown["working_dir"] != mobula.get_runtime_context().runtime_env["working_dir"]
     read = look.options(runtime_env={"working_dir": str(two)})
     assert [mobula.get(call.remote("note"))[2] for call in (look, read)] == ["1", "2"]
+
+
+def test_what_a_task_makes_read_only_goes_with_the_session_too(start: Callable[..., None], tmp_path: Path) -> None:
+    write(tmp_path / "project", note="x")
+    start(runtime_env={"working_dir": str(tmp_path / "project")})
+
+    @mobula.remote
+    def lock() -> str:
+        os.makedirs("locked/below")
+        Path("locked/below/file").write_text("x")
+        for folder in ("locked/below", "locked"):
+            os.chmod(folder, 0o500)
+        return os.getcwd()
+
+    where = mobula.get(lock.remote())
+    assert os.path.isdir(where)
+    mobula.shutdown()
+    assert not os.path.exists(where)

@@ -85,6 +85,13 @@ def test_the_public_modules_do_not_use_the_worker() -> None:
     assert not _offenders(None, "mobula._worker", allowed=("mobula._worker",), types=False)
 
 
+def test_environments_on_disk_know_nothing_of_the_core() -> None:
+    # The driver, workers and the helper process that has no token use them alike.
+    own = ("mobula._env", "mobula.exceptions", "mobula.serialization")
+    found = _offenders("mobula._env", "mobula")
+    assert not [text for text in found if not any(_inside(text.split(" imports ")[1], name) for name in own)]
+
+
 def test_importing_the_package_loads_no_native_rpc_library() -> None:
     # The zygote forks, and gRPC's C core does not survive that. Stock grpcio is a transport of the tests, on demand.
     assert not _offenders(None, "grpc", allowed=("mobula._core.grpcio_stream",))

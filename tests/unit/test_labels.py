@@ -74,9 +74,7 @@ def test_operators() -> None:
     strategy = NodeLabelSchedulingStrategy({"d": DoesNotExist(), "e": Exists()})
     both = {"scheduling_strategy": strategy, "label_selector": {"k": "a"}, "fallback_strategy": [{"label_selector": None}]}
     always = [match("d", no=True), match("e")]
-    assert spec_fields(both) == {
-        "labels": [pb.LabelSelector(matches=[*always, match("k", "a")]), pb.LabelSelector(matches=always)]
-    }
+    assert spec_fields(both) == {"labels": [pb.LabelSelector(matches=[*always, match("k", "a")]), pb.LabelSelector(matches=always)]}
     assert spec_fields({"scheduling_strategy": NodeLabelSchedulingStrategy({}, soft={"c": Exists()})}) == {}
     assert spec_fields({"scheduling_strategy": "SPREAD", "label_selector": {}}) == {}
 

@@ -6,6 +6,7 @@ all three leaves behind. Refuses to touch what it cannot prove to be dead: anoth
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -57,6 +58,14 @@ def create(temp_dir: str | None = None) -> str:
 def remove(path: str) -> None:
     """Remove a session's folder; what is gone already is fine."""
     shutil.rmtree(path, ignore_errors=True)
+    if os.path.isdir(path):
+        # A task may have made folders read-only in its working_dir, which lies here.
+        for where, folders, _ in os.walk(path):
+            for name in folders:
+                with contextlib.suppress(FileNotFoundError):  # another process removes it too
+                    if not os.path.islink(os.path.join(where, name)):
+                        os.chmod(os.path.join(where, name), 0o700)
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def sweep(base: str) -> None:
