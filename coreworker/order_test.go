@@ -74,3 +74,27 @@ func TestOrderUnsend(t *testing.T) {
 		t.Errorf("%v, %+v", ran, p.order)
 	}
 }
+
+// Requests that wait for a mutation count as mutations do.
+func TestOrderIsBounded(t *testing.T) {
+	c := New(Config{Resources: sched.CPUs(1)})
+	p := c.Attach(ids.DriverWorker(c.Job), Driver, 1)
+	for range maxLate {
+		p.After(9, Parcel{"a", 1}, func() {})
+	}
+	if err := p.Excess(); err != nil {
+		t.Fatal(err)
+	}
+	p.After(9, Parcel{"b", 1}, func() {})
+	if p.Excess() == nil {
+		t.Error("one more than may wait is no excess")
+	}
+	p.Unsend("b")
+	if err := p.Excess(); err != nil {
+		t.Error(err)
+	}
+	p.Mutate(2, Parcel{"c", maxLateBytes}, func() {})
+	if p.Excess() == nil {
+		t.Error("more bytes than may wait are no excess")
+	}
+}

@@ -146,9 +146,6 @@ func TestGapInTheNumbers(t *testing.T) {
 		"large": func() (*pb.FromShim, int) {
 			return &pb.FromShim{Mutations: []*pb.Mutation{export(2 << 20)}}, 128
 		},
-		"requests": func() (*pb.FromShim, int) {
-			return &pb.FromShim{After: 9, Request: &pb.Request{Kind: &pb.Request_Sync{Sync: &pb.Sync{}}}}, 1<<16 + 1
-		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			k := newKit(t)
