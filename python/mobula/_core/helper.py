@@ -136,6 +136,7 @@ class Helper:
         self._retired: deque[Lane] = deque()
         self._leaving: list[Lane | Forsaken] = []
         self._forsaken: deque[Stream] = deque()
+        self._stopped = False  # stop() has closed what there was
         self._stopping = False
         self._listens = False  # until the core has ended, for what workers printed last
         self._emptied = threading.Event()
@@ -199,7 +200,19 @@ class Helper:
     def forsake(self, stream: Stream) -> None:
         """Takes over a stream that an interrupt broke, to close it when the core knows that its answers were given up."""
         self._forsaken.append(stream)
-        self.wake()
+        if self._stopped:
+            self._close_forsaken()  # the thread that waited was told of the end after we were: nobody else comes by
+        else:
+            self.wake()
+
+    def _close_forsaken(self) -> None:
+        # Each stream is taken out by one of stop() and forsake(), whichever order they come in.
+        while True:
+            try:
+                stream = self._forsaken.popleft()
+            except IndexError:
+                return
+            stream.close()
 
     def finish(self, timeout: float = 2.0) -> None:
         """Ends the work of the thread after a last look at every queue. It goes on showing what workers print, which the
@@ -222,8 +235,10 @@ class Helper:
             if thread.is_alive():
                 return  # blocked in a callback of the user's; a daemon thread may be left behind
         self._lane.close()
-        for lane in (*self._leaving, *self._retired, *self._forsaken):
+        for lane in (*self._leaving, *self._retired):
             lane.close()
+        self._stopped = True
+        self._close_forsaken()
         self._fail_questions()
         fd, self._wake_fd = self._wake_fd, -1
         if fd >= 0:
