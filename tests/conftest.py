@@ -21,9 +21,12 @@ def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _no_session_of_another_module() -> None:
-    """A session that began by itself, at first use, would drain the finalizers' notes that the next module looks at."""
+def _ends_its_sessions() -> Iterator[None]:
+    """A session that a module leaves behind would drain the finalizers' notes that the next module looks at, and be taken for
+    its own by the next one. One that began by itself, at first use, is easily overlooked."""
     import mobula
 
-    if mobula.is_initialized():
-        mobula.shutdown()
+    yield
+    left = mobula.is_initialized()
+    mobula.shutdown()
+    assert not left, "a test of this module left its session running: end it with mobula.shutdown()"

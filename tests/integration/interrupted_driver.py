@@ -27,7 +27,7 @@ SENDER = """
 import os, random, sys, time
 choose = random.Random(int(sys.argv[2]))
 while True:
-    time.sleep(choose.random() ** 3 * 0.01)
+    time.sleep(choose.random() ** 3 * 0.02)
     try:
         os.kill(int(sys.argv[1]), 2)
     except ProcessLookupError:
