@@ -32,12 +32,22 @@ from mobula.api import (
     timeline,
     wait,
 )
+from mobula.as_ray import install_as_ray
 from mobula.method import method
 from mobula.object_ref import ObjectRef
 from mobula.object_ref_generator import DynamicObjectRefGenerator, ObjectRefGenerator
 from mobula.remote import remote
 from mobula.runtime_context import get_runtime_context
 from mobula.session import init, is_initialized, shutdown
+
+
+def __getattr__(name: str) -> object:
+    from mobula import missing
+
+    if name.startswith("__") or name not in missing.HINTS:
+        raise AttributeError(f"module 'mobula' has no attribute {name!r}")
+    raise AttributeError(missing.sentence(name))
+
 
 #: Ray's other name of ObjectRef.
 ObjectID = ObjectRef
@@ -67,6 +77,7 @@ __all__ = [
     "get_gpu_ids",
     "get_runtime_context",
     "init",
+    "install_as_ray",
     "is_initialized",
     "kill",
     "method",

@@ -22,6 +22,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
+from mobula import as_ray
 from mobula._core import binary, session_dir, spill_file
 from mobula._core.core_process import Core, ended_how, read_log
 from mobula._core.start_error import CoreStartError, last_words
@@ -221,6 +222,7 @@ def worker_options(config: LaunchConfig) -> dict[str, Any]:
         "cwd": cwd,
         "script_dir": os.path.dirname(os.path.abspath(main_file)) if main_file else cwd,
         "argv": list(sys.argv),
+        "as_ray": as_ray.is_installed(),
         "env": dict(config.env),
         "namespace": config.namespace,
         "job_id": config.job_id.hex(),

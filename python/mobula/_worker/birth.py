@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn, TextIO
 
+from mobula import as_ray
 from mobula._core import inherited
 from mobula._env import enter
 from mobula._worker import lifeline
@@ -46,6 +47,8 @@ def apply_interpreter(options: Mapping[str, Any], *, keep_own_path: bool = False
     elif theirs:
         sys.path[:] = theirs
     sys.argv[:] = options.get("argv") or [""]
+    if options.get("as_ray"):
+        as_ray.install_as_ray()
     cwd = options.get("cwd")
     if cwd:
         try:
