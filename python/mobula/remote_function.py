@@ -12,7 +12,7 @@ import inspect
 import os
 import pickle
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, Protocol, TypeVar, cast, overload
 
 from mobula import arguments, session
 from mobula._core import ids
@@ -31,9 +31,28 @@ R = TypeVar("R")
 
 
 class RemoteCall(Protocol[P, R]):
-    """The type of `.remote`: takes the function's arguments (or refs to them), gives a ref at once."""
+    """The type of `.remote`: takes the function's arguments (or refs to them), gives a ref at once.
 
+    A ParamSpec cannot say "or a ref of it": a call with a ref among its first six positional arguments is accepted as it is,
+    one with a ref by keyword needs a cast. tests/typing has what is accepted and what is refused.
+    """
+
+    @overload
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> ObjectRef[R]: ...
+    @overload
+    def __call__(self, a: ObjectRef[Any], /, *args: Any, **kwargs: Any) -> ObjectRef[R]: ...
+    @overload
+    def __call__(self, a: Any, b: ObjectRef[Any], /, *args: Any, **kwargs: Any) -> ObjectRef[R]: ...
+    @overload
+    def __call__(self, a: Any, b: Any, c: ObjectRef[Any], /, *args: Any, **kwargs: Any) -> ObjectRef[R]: ...
+    @overload
+    def __call__(self, a: Any, b: Any, c: Any, d: ObjectRef[Any], /, *args: Any, **kwargs: Any) -> ObjectRef[R]: ...
+    @overload
+    def __call__(self, a: Any, b: Any, c: Any, d: Any, e: ObjectRef[Any], /, *args: Any, **kwargs: Any) -> ObjectRef[R]: ...
+    @overload
+    def __call__(
+        self, a: Any, b: Any, c: Any, d: Any, e: Any, f: ObjectRef[Any], /, *args: Any, **kwargs: Any
+    ) -> ObjectRef[R]: ...
 
 
 class RemoteFunction(Generic[P, R]):
