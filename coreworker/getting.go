@@ -67,7 +67,7 @@ func (g *getting) wanted() []ids.ObjectID {
 // wait is by value until here: most gets are answered at once, and need nothing of the heap.
 func (g getting) wait(a Asker, timeout time.Duration, limited bool, answer func(Fetched)) (abandon func()) {
 	w := &g
-	w.q = &parked{asker: a}
+	w.q = &parked{asker: a, objs: g.objs}
 	w.q.tell = func(how end) {
 		switch how {
 		case byTime:

@@ -25,7 +25,7 @@ var verbs = logged(map[string]verb{
 	"pgroup": verbGroup, "ungroup": verbUngroup, "ready": verbReady, "groups": verbGroups,
 	"release": verbRelease, "lookup": verbLookup, "settled": verbSettled, "ask": verbAsk,
 	"yield": verbYield, "next": verbNext, "demand": verbDemand, "taken": verbTaken, "forget": verbForget, "lose": verbLose,
-	"setup": verbSetup,
+	"setup": verbSetup, "why": verbWhy,
 })
 
 type verb func(*world, *golden.Call) error
@@ -495,5 +495,23 @@ func verbSleep(w *world, c *golden.Call) error {
 // settled: nothing is under way.
 func verbSettled(w *world, _ *golden.Call) error {
 	w.broken = append(w.broken, w.rest())
+	return nil
+}
+
+// why T: what the core says of what a task waits for.
+func verbWhy(w *world, c *golden.Call) error {
+	id, ok := w.tasks[c.Word()]
+	if !ok {
+		return fmt.Errorf("no such task")
+	}
+	var lines []Reason
+	w.core.Do(func() { lines = w.core.Why(id) })
+	for _, line := range lines {
+		text := line.Text
+		for id, name := range w.names {
+			text = strings.ReplaceAll(text, shortTask(id), name)
+		}
+		w.say("%s%s", strings.Repeat("  ", line.Depth), text)
+	}
 	return nil
 }

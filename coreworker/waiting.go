@@ -45,6 +45,7 @@ type Waited struct {
 // parked is a request that waits. It ends once: by objects, by time, by a cancel, or because its process is gone.
 type parked struct {
 	asker Asker
+	objs  []ids.ObjectID // that it waits for, and some that are there
 	stops []func()
 	tell  func(end) // answers
 	over  bool
@@ -135,7 +136,7 @@ func (c *Core) Wait(a Asker, objs []ids.ObjectID, want int, timeout time.Duratio
 		answer(w)
 		return func() {}
 	}
-	q := &parked{asker: a}
+	q := &parked{asker: a, objs: objs}
 	q.tell = func(how end) {
 		w := look()
 		w.Canceled = how == byCancel

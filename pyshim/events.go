@@ -1,6 +1,8 @@
 package pyshim
 
 import (
+	"context"
+
 	"github.com/mobula/mobula/coreworker"
 	"github.com/mobula/mobula/coreworker/ids"
 	"github.com/mobula/mobula/coreworker/task"
@@ -18,7 +20,14 @@ var taskEnds = map[task.Outcome]pb.TaskEnd{
 	task.LeftActor: pb.TaskEnd_TASK_END_ACTOR_EXITED,
 }
 
-func encodeHappened(h coreworker.Happened) *pb.Reply {
+// Events tells what has happened, a page at a time.
+func (s *Server) Events(_ context.Context, r *pb.TaskEvents) (*pb.TaskEventsReply, error) {
+	var h coreworker.Happened
+	s.core.Do(func() { h = s.core.Happened(r.From, eventsPage) })
+	return encodeHappened(h), nil
+}
+
+func encodeHappened(h coreworker.Happened) *pb.TaskEventsReply {
 	out := &pb.TaskEventsReply{First: h.First, Next: h.Next, Events: make([]*pb.TaskEvent, len(h.Attempts))}
 	began := h.Began.UnixNano()
 	for i := range h.Attempts {
@@ -30,5 +39,5 @@ func encodeHappened(h coreworker.Happened) *pb.Reply {
 			out.Events[i].FunctionId = a.Function.Bytes()
 		}
 	}
-	return &pb.Reply{Kind: &pb.Reply_TaskEvents{TaskEvents: out}}
+	return out
 }

@@ -126,7 +126,9 @@ func (l *lane) decodeRequest(q *pb.Request) (func(), error) {
 		return func() { l.answer(id, encodeInfo(core.Info())) }, nil
 	case *pb.Request_TaskEvents:
 		from := k.TaskEvents.From
-		return func() { l.answer(id, encodeHappened(core.Happened(from, eventsPage))) }, nil
+		return func() {
+			l.answer(id, &pb.Reply{Kind: &pb.Reply_TaskEvents{TaskEvents: encodeHappened(core.Happened(from, eventsPage))}})
+		}, nil
 	case *pb.Request_CreateGroup:
 		return l.decodeCreateGroup(id, k.CreateGroup)
 	case *pb.Request_RemoveGroup:

@@ -147,3 +147,10 @@ type StoreStats struct {
 func (s *Store) Stats() StoreStats {
 	return StoreStats{Objects: len(s.entries), Pending: s.pending, Waiting: s.waiters, InlineBytes: s.inline}
 }
+
+// Each calls fn with every known object. The value is empty while it is pending.
+func (s *Store) Each(fn func(id ids.ObjectID, state State, v Value)) {
+	for id, e := range s.entries {
+		fn(id, e.state, e.value)
+	}
+}

@@ -467,6 +467,119 @@ func (Outcome) EnumDescriptor() ([]byte, []int) {
 	return file_boundary_proto_rawDescGZIP(), []int{7}
 }
 
+type StateKind int32
+
+const (
+	StateKind_STATE_SESSION StateKind = 0
+	StateKind_STATE_TASKS   StateKind = 1 // without an outcome, the oldest first
+	StateKind_STATE_ACTORS  StateKind = 2
+	StateKind_STATE_OBJECTS StateKind = 3 // the largest first
+	StateKind_STATE_WORKERS StateKind = 4 // all of them
+)
+
+// Enum value maps for StateKind.
+var (
+	StateKind_name = map[int32]string{
+		0: "STATE_SESSION",
+		1: "STATE_TASKS",
+		2: "STATE_ACTORS",
+		3: "STATE_OBJECTS",
+		4: "STATE_WORKERS",
+	}
+	StateKind_value = map[string]int32{
+		"STATE_SESSION": 0,
+		"STATE_TASKS":   1,
+		"STATE_ACTORS":  2,
+		"STATE_OBJECTS": 3,
+		"STATE_WORKERS": 4,
+	}
+)
+
+func (x StateKind) Enum() *StateKind {
+	p := new(StateKind)
+	*p = x
+	return p
+}
+
+func (x StateKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (StateKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_boundary_proto_enumTypes[8].Descriptor()
+}
+
+func (StateKind) Type() protoreflect.EnumType {
+	return &file_boundary_proto_enumTypes[8]
+}
+
+func (x StateKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use StateKind.Descriptor instead.
+func (StateKind) EnumDescriptor() ([]byte, []int) {
+	return file_boundary_proto_rawDescGZIP(), []int{8}
+}
+
+type TaskStage int32
+
+const (
+	TaskStage_TASK_STAGE_FOR_ARGUMENTS TaskStage = 0
+	TaskStage_TASK_STAGE_FOR_WORKER    TaskStage = 1
+	TaskStage_TASK_STAGE_FOR_ACTOR     TaskStage = 2
+	TaskStage_TASK_STAGE_AT_WORKER     TaskStage = 3
+	TaskStage_TASK_STAGE_RUNNING       TaskStage = 4
+	TaskStage_TASK_STAGE_BLOCKED       TaskStage = 5 // runs, and waits in get or wait
+)
+
+// Enum value maps for TaskStage.
+var (
+	TaskStage_name = map[int32]string{
+		0: "TASK_STAGE_FOR_ARGUMENTS",
+		1: "TASK_STAGE_FOR_WORKER",
+		2: "TASK_STAGE_FOR_ACTOR",
+		3: "TASK_STAGE_AT_WORKER",
+		4: "TASK_STAGE_RUNNING",
+		5: "TASK_STAGE_BLOCKED",
+	}
+	TaskStage_value = map[string]int32{
+		"TASK_STAGE_FOR_ARGUMENTS": 0,
+		"TASK_STAGE_FOR_WORKER":    1,
+		"TASK_STAGE_FOR_ACTOR":     2,
+		"TASK_STAGE_AT_WORKER":     3,
+		"TASK_STAGE_RUNNING":       4,
+		"TASK_STAGE_BLOCKED":       5,
+	}
+)
+
+func (x TaskStage) Enum() *TaskStage {
+	p := new(TaskStage)
+	*p = x
+	return p
+}
+
+func (x TaskStage) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (TaskStage) Descriptor() protoreflect.EnumDescriptor {
+	return file_boundary_proto_enumTypes[9].Descriptor()
+}
+
+func (TaskStage) Type() protoreflect.EnumType {
+	return &file_boundary_proto_enumTypes[9]
+}
+
+func (x TaskStage) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use TaskStage.Descriptor instead.
+func (TaskStage) EnumDescriptor() ([]byte, []int) {
+	return file_boundary_proto_rawDescGZIP(), []int{9}
+}
+
 type FromShim struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Attach        *Attach                `protobuf:"bytes,1,opt,name=attach,proto3" json:"attach,omitempty"`
@@ -5650,6 +5763,862 @@ func (x *InspectReply) GetLeases() uint64 {
 	return 0
 }
 
+type StateRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Kind          StateKind              `protobuf:"varint,1,opt,name=kind,proto3,enum=mobula.boundary.v1.StateKind" json:"kind,omitempty"`
+	Most          uint32                 `protobuf:"varint,2,opt,name=most,proto3" json:"most,omitempty"` // rows; the core caps it at 10,000
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StateRequest) Reset() {
+	*x = StateRequest{}
+	mi := &file_boundary_proto_msgTypes[66]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StateRequest) ProtoMessage() {}
+
+func (x *StateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_boundary_proto_msgTypes[66]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StateRequest.ProtoReflect.Descriptor instead.
+func (*StateRequest) Descriptor() ([]byte, []int) {
+	return file_boundary_proto_rawDescGZIP(), []int{66}
+}
+
+func (x *StateRequest) GetKind() StateKind {
+	if x != nil {
+		return x.Kind
+	}
+	return StateKind_STATE_SESSION
+}
+
+func (x *StateRequest) GetMost() uint32 {
+	if x != nil {
+		return x.Most
+	}
+	return 0
+}
+
+type StateReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Tasks         []*TaskState           `protobuf:"bytes,1,rep,name=tasks,proto3" json:"tasks,omitempty"`
+	Actors        []*ActorState          `protobuf:"bytes,2,rep,name=actors,proto3" json:"actors,omitempty"`
+	Objects       []*ObjectState         `protobuf:"bytes,3,rep,name=objects,proto3" json:"objects,omitempty"`
+	Workers       []*WorkerState         `protobuf:"bytes,4,rep,name=workers,proto3" json:"workers,omitempty"`
+	Total         uint64                 `protobuf:"varint,5,opt,name=total,proto3" json:"total,omitempty"` // of that kind, of which the rows may be a part
+	Session       *SessionState          `protobuf:"bytes,6,opt,name=session,proto3" json:"session,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StateReply) Reset() {
+	*x = StateReply{}
+	mi := &file_boundary_proto_msgTypes[67]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StateReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StateReply) ProtoMessage() {}
+
+func (x *StateReply) ProtoReflect() protoreflect.Message {
+	mi := &file_boundary_proto_msgTypes[67]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StateReply.ProtoReflect.Descriptor instead.
+func (*StateReply) Descriptor() ([]byte, []int) {
+	return file_boundary_proto_rawDescGZIP(), []int{67}
+}
+
+func (x *StateReply) GetTasks() []*TaskState {
+	if x != nil {
+		return x.Tasks
+	}
+	return nil
+}
+
+func (x *StateReply) GetActors() []*ActorState {
+	if x != nil {
+		return x.Actors
+	}
+	return nil
+}
+
+func (x *StateReply) GetObjects() []*ObjectState {
+	if x != nil {
+		return x.Objects
+	}
+	return nil
+}
+
+func (x *StateReply) GetWorkers() []*WorkerState {
+	if x != nil {
+		return x.Workers
+	}
+	return nil
+}
+
+func (x *StateReply) GetTotal() uint64 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+func (x *StateReply) GetSession() *SessionState {
+	if x != nil {
+		return x.Session
+	}
+	return nil
+}
+
+type SessionState struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Version       string                 `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
+	Namespace     string                 `protobuf:"bytes,2,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	AgeMs         uint64                 `protobuf:"varint,3,opt,name=age_ms,json=ageMs,proto3" json:"age_ms,omitempty"`
+	Total         map[string]float64     `protobuf:"bytes,4,rep,name=total,proto3" json:"total,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"` // resources
+	Available     map[string]float64     `protobuf:"bytes,5,rep,name=available,proto3" json:"available,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"`
+	StoreBytes    uint64                 `protobuf:"varint,6,opt,name=store_bytes,json=storeBytes,proto3" json:"store_bytes,omitempty"` // of the arena
+	StoreUsed     uint64                 `protobuf:"varint,7,opt,name=store_used,json=storeUsed,proto3" json:"store_used,omitempty"`
+	Counts        *InspectReply          `protobuf:"bytes,8,opt,name=counts,proto3" json:"counts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SessionState) Reset() {
+	*x = SessionState{}
+	mi := &file_boundary_proto_msgTypes[68]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SessionState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SessionState) ProtoMessage() {}
+
+func (x *SessionState) ProtoReflect() protoreflect.Message {
+	mi := &file_boundary_proto_msgTypes[68]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SessionState.ProtoReflect.Descriptor instead.
+func (*SessionState) Descriptor() ([]byte, []int) {
+	return file_boundary_proto_rawDescGZIP(), []int{68}
+}
+
+func (x *SessionState) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *SessionState) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *SessionState) GetAgeMs() uint64 {
+	if x != nil {
+		return x.AgeMs
+	}
+	return 0
+}
+
+func (x *SessionState) GetTotal() map[string]float64 {
+	if x != nil {
+		return x.Total
+	}
+	return nil
+}
+
+func (x *SessionState) GetAvailable() map[string]float64 {
+	if x != nil {
+		return x.Available
+	}
+	return nil
+}
+
+func (x *SessionState) GetStoreBytes() uint64 {
+	if x != nil {
+		return x.StoreBytes
+	}
+	return 0
+}
+
+func (x *SessionState) GetStoreUsed() uint64 {
+	if x != nil {
+		return x.StoreUsed
+	}
+	return 0
+}
+
+func (x *SessionState) GetCounts() *InspectReply {
+	if x != nil {
+		return x.Counts
+	}
+	return nil
+}
+
+type TaskState struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	TaskId        []byte                 `protobuf:"bytes,1,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
+	ParentId      []byte                 `protobuf:"bytes,2,opt,name=parent_id,json=parentId,proto3" json:"parent_id,omitempty"`
+	OwnerId       []byte                 `protobuf:"bytes,3,opt,name=owner_id,json=ownerId,proto3" json:"owner_id,omitempty"`    // worker id of who submitted it
+	ActorId       []byte                 `protobuf:"bytes,4,opt,name=actor_id,json=actorId,proto3" json:"actor_id,omitempty"`    // empty for a normal task
+	WorkerId      []byte                 `protobuf:"bytes,5,opt,name=worker_id,json=workerId,proto3" json:"worker_id,omitempty"` // that has it
+	Pid           uint32                 `protobuf:"varint,6,opt,name=pid,proto3" json:"pid,omitempty"`
+	Name          string                 `protobuf:"bytes,7,opt,name=name,proto3" json:"name,omitempty"`
+	Type          uint32                 `protobuf:"varint,8,opt,name=type,proto3" json:"type,omitempty"` // Ray's numbers: 0 normal, 1 actor creation, 2 actor method
+	Stage         TaskStage              `protobuf:"varint,9,opt,name=stage,proto3,enum=mobula.boundary.v1.TaskStage" json:"stage,omitempty"`
+	Attempt       uint32                 `protobuf:"varint,10,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	RunningMs     uint64                 `protobuf:"varint,11,opt,name=running_ms,json=runningMs,proto3" json:"running_ms,omitempty"` // since it began; 0 before
+	Resources     map[string]float64     `protobuf:"bytes,12,rep,name=resources,proto3" json:"resources,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"`
+	Canceled      bool                   `protobuf:"varint,13,opt,name=canceled,proto3" json:"canceled,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TaskState) Reset() {
+	*x = TaskState{}
+	mi := &file_boundary_proto_msgTypes[69]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TaskState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TaskState) ProtoMessage() {}
+
+func (x *TaskState) ProtoReflect() protoreflect.Message {
+	mi := &file_boundary_proto_msgTypes[69]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TaskState.ProtoReflect.Descriptor instead.
+func (*TaskState) Descriptor() ([]byte, []int) {
+	return file_boundary_proto_rawDescGZIP(), []int{69}
+}
+
+func (x *TaskState) GetTaskId() []byte {
+	if x != nil {
+		return x.TaskId
+	}
+	return nil
+}
+
+func (x *TaskState) GetParentId() []byte {
+	if x != nil {
+		return x.ParentId
+	}
+	return nil
+}
+
+func (x *TaskState) GetOwnerId() []byte {
+	if x != nil {
+		return x.OwnerId
+	}
+	return nil
+}
+
+func (x *TaskState) GetActorId() []byte {
+	if x != nil {
+		return x.ActorId
+	}
+	return nil
+}
+
+func (x *TaskState) GetWorkerId() []byte {
+	if x != nil {
+		return x.WorkerId
+	}
+	return nil
+}
+
+func (x *TaskState) GetPid() uint32 {
+	if x != nil {
+		return x.Pid
+	}
+	return 0
+}
+
+func (x *TaskState) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *TaskState) GetType() uint32 {
+	if x != nil {
+		return x.Type
+	}
+	return 0
+}
+
+func (x *TaskState) GetStage() TaskStage {
+	if x != nil {
+		return x.Stage
+	}
+	return TaskStage_TASK_STAGE_FOR_ARGUMENTS
+}
+
+func (x *TaskState) GetAttempt() uint32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
+func (x *TaskState) GetRunningMs() uint64 {
+	if x != nil {
+		return x.RunningMs
+	}
+	return 0
+}
+
+func (x *TaskState) GetResources() map[string]float64 {
+	if x != nil {
+		return x.Resources
+	}
+	return nil
+}
+
+func (x *TaskState) GetCanceled() bool {
+	if x != nil {
+		return x.Canceled
+	}
+	return false
+}
+
+type ActorState struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ActorId       []byte                 `protobuf:"bytes,1,opt,name=actor_id,json=actorId,proto3" json:"actor_id,omitempty"`
+	ClassName     string                 `protobuf:"bytes,2,opt,name=class_name,json=className,proto3" json:"class_name,omitempty"`
+	Name          string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	Namespace     string                 `protobuf:"bytes,4,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	State         string                 `protobuf:"bytes,5,opt,name=state,proto3" json:"state,omitempty"` // pending, alive, restarting, dead
+	Pid           uint32                 `protobuf:"varint,6,opt,name=pid,proto3" json:"pid,omitempty"`
+	WorkerId      []byte                 `protobuf:"bytes,7,opt,name=worker_id,json=workerId,proto3" json:"worker_id,omitempty"`
+	OwnerId       []byte                 `protobuf:"bytes,8,opt,name=owner_id,json=ownerId,proto3" json:"owner_id,omitempty"`
+	Restarts      uint32                 `protobuf:"varint,9,opt,name=restarts,proto3" json:"restarts,omitempty"`
+	Detached      bool                   `protobuf:"varint,10,opt,name=detached,proto3" json:"detached,omitempty"`
+	Resources     map[string]float64     `protobuf:"bytes,11,rep,name=resources,proto3" json:"resources,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ActorState) Reset() {
+	*x = ActorState{}
+	mi := &file_boundary_proto_msgTypes[70]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ActorState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ActorState) ProtoMessage() {}
+
+func (x *ActorState) ProtoReflect() protoreflect.Message {
+	mi := &file_boundary_proto_msgTypes[70]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ActorState.ProtoReflect.Descriptor instead.
+func (*ActorState) Descriptor() ([]byte, []int) {
+	return file_boundary_proto_rawDescGZIP(), []int{70}
+}
+
+func (x *ActorState) GetActorId() []byte {
+	if x != nil {
+		return x.ActorId
+	}
+	return nil
+}
+
+func (x *ActorState) GetClassName() string {
+	if x != nil {
+		return x.ClassName
+	}
+	return ""
+}
+
+func (x *ActorState) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ActorState) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *ActorState) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *ActorState) GetPid() uint32 {
+	if x != nil {
+		return x.Pid
+	}
+	return 0
+}
+
+func (x *ActorState) GetWorkerId() []byte {
+	if x != nil {
+		return x.WorkerId
+	}
+	return nil
+}
+
+func (x *ActorState) GetOwnerId() []byte {
+	if x != nil {
+		return x.OwnerId
+	}
+	return nil
+}
+
+func (x *ActorState) GetRestarts() uint32 {
+	if x != nil {
+		return x.Restarts
+	}
+	return 0
+}
+
+func (x *ActorState) GetDetached() bool {
+	if x != nil {
+		return x.Detached
+	}
+	return false
+}
+
+func (x *ActorState) GetResources() map[string]float64 {
+	if x != nil {
+		return x.Resources
+	}
+	return nil
+}
+
+type ObjectState struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ObjectId      []byte                 `protobuf:"bytes,1,opt,name=object_id,json=objectId,proto3" json:"object_id,omitempty"`
+	OwnerId       []byte                 `protobuf:"bytes,2,opt,name=owner_id,json=ownerId,proto3" json:"owner_id,omitempty"`
+	Ready         bool                   `protobuf:"varint,3,opt,name=ready,proto3" json:"ready,omitempty"`
+	Error         bool                   `protobuf:"varint,4,opt,name=error,proto3" json:"error,omitempty"`
+	Shared        bool                   `protobuf:"varint,5,opt,name=shared,proto3" json:"shared,omitempty"`       // lies in the arena
+	Size          uint64                 `protobuf:"varint,6,opt,name=size,proto3" json:"size,omitempty"`           // bytes
+	Handles       uint64                 `protobuf:"varint,7,opt,name=handles,proto3" json:"handles,omitempty"`     // in the owner
+	Borrowers     uint32                 `protobuf:"varint,8,opt,name=borrowers,proto3" json:"borrowers,omitempty"` // other processes that have handles
+	Uses          uint32                 `protobuf:"varint,9,opt,name=uses,proto3" json:"uses,omitempty"`           // tasks in flight that need it
+	Inside        uint32                 `protobuf:"varint,10,opt,name=inside,proto3" json:"inside,omitempty"`      // objects that contain it
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ObjectState) Reset() {
+	*x = ObjectState{}
+	mi := &file_boundary_proto_msgTypes[71]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ObjectState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ObjectState) ProtoMessage() {}
+
+func (x *ObjectState) ProtoReflect() protoreflect.Message {
+	mi := &file_boundary_proto_msgTypes[71]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ObjectState.ProtoReflect.Descriptor instead.
+func (*ObjectState) Descriptor() ([]byte, []int) {
+	return file_boundary_proto_rawDescGZIP(), []int{71}
+}
+
+func (x *ObjectState) GetObjectId() []byte {
+	if x != nil {
+		return x.ObjectId
+	}
+	return nil
+}
+
+func (x *ObjectState) GetOwnerId() []byte {
+	if x != nil {
+		return x.OwnerId
+	}
+	return nil
+}
+
+func (x *ObjectState) GetReady() bool {
+	if x != nil {
+		return x.Ready
+	}
+	return false
+}
+
+func (x *ObjectState) GetError() bool {
+	if x != nil {
+		return x.Error
+	}
+	return false
+}
+
+func (x *ObjectState) GetShared() bool {
+	if x != nil {
+		return x.Shared
+	}
+	return false
+}
+
+func (x *ObjectState) GetSize() uint64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *ObjectState) GetHandles() uint64 {
+	if x != nil {
+		return x.Handles
+	}
+	return 0
+}
+
+func (x *ObjectState) GetBorrowers() uint32 {
+	if x != nil {
+		return x.Borrowers
+	}
+	return 0
+}
+
+func (x *ObjectState) GetUses() uint32 {
+	if x != nil {
+		return x.Uses
+	}
+	return 0
+}
+
+func (x *ObjectState) GetInside() uint32 {
+	if x != nil {
+		return x.Inside
+	}
+	return 0
+}
+
+type WorkerState struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	WorkerId      []byte                 `protobuf:"bytes,1,opt,name=worker_id,json=workerId,proto3" json:"worker_id,omitempty"`
+	Pid           uint32                 `protobuf:"varint,2,opt,name=pid,proto3" json:"pid,omitempty"`
+	State         string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"` // STARTING, IDLE, BUSY, BLOCKED, LEAVING
+	Label         string                 `protobuf:"bytes,4,opt,name=label,proto3" json:"label,omitempty"` // before what it prints
+	ActorId       []byte                 `protobuf:"bytes,5,opt,name=actor_id,json=actorId,proto3" json:"actor_id,omitempty"`
+	Resources     map[string]float64     `protobuf:"bytes,6,rep,name=resources,proto3" json:"resources,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"` // that what it runs holds
+	Running       []byte                 `protobuf:"bytes,7,opt,name=running,proto3" json:"running,omitempty"`                                                                                 // task ids
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WorkerState) Reset() {
+	*x = WorkerState{}
+	mi := &file_boundary_proto_msgTypes[72]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WorkerState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WorkerState) ProtoMessage() {}
+
+func (x *WorkerState) ProtoReflect() protoreflect.Message {
+	mi := &file_boundary_proto_msgTypes[72]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WorkerState.ProtoReflect.Descriptor instead.
+func (*WorkerState) Descriptor() ([]byte, []int) {
+	return file_boundary_proto_rawDescGZIP(), []int{72}
+}
+
+func (x *WorkerState) GetWorkerId() []byte {
+	if x != nil {
+		return x.WorkerId
+	}
+	return nil
+}
+
+func (x *WorkerState) GetPid() uint32 {
+	if x != nil {
+		return x.Pid
+	}
+	return 0
+}
+
+func (x *WorkerState) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *WorkerState) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
+func (x *WorkerState) GetActorId() []byte {
+	if x != nil {
+		return x.ActorId
+	}
+	return nil
+}
+
+func (x *WorkerState) GetResources() map[string]float64 {
+	if x != nil {
+		return x.Resources
+	}
+	return nil
+}
+
+func (x *WorkerState) GetRunning() []byte {
+	if x != nil {
+		return x.Running
+	}
+	return nil
+}
+
+type WhyRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Task          string                 `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"` // the beginning of an id in hexadecimal (4 digits or more), or a task's name
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WhyRequest) Reset() {
+	*x = WhyRequest{}
+	mi := &file_boundary_proto_msgTypes[73]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WhyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WhyRequest) ProtoMessage() {}
+
+func (x *WhyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_boundary_proto_msgTypes[73]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WhyRequest.ProtoReflect.Descriptor instead.
+func (*WhyRequest) Descriptor() ([]byte, []int) {
+	return file_boundary_proto_rawDescGZIP(), []int{73}
+}
+
+func (x *WhyRequest) GetTask() string {
+	if x != nil {
+		return x.Task
+	}
+	return ""
+}
+
+type WhyReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Lines         []*WhyLine             `protobuf:"bytes,1,rep,name=lines,proto3" json:"lines,omitempty"`
+	Found         uint32                 `protobuf:"varint,2,opt,name=found,proto3" json:"found,omitempty"` // tasks that fit; the oldest ten are explained
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WhyReply) Reset() {
+	*x = WhyReply{}
+	mi := &file_boundary_proto_msgTypes[74]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WhyReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WhyReply) ProtoMessage() {}
+
+func (x *WhyReply) ProtoReflect() protoreflect.Message {
+	mi := &file_boundary_proto_msgTypes[74]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WhyReply.ProtoReflect.Descriptor instead.
+func (*WhyReply) Descriptor() ([]byte, []int) {
+	return file_boundary_proto_rawDescGZIP(), []int{74}
+}
+
+func (x *WhyReply) GetLines() []*WhyLine {
+	if x != nil {
+		return x.Lines
+	}
+	return nil
+}
+
+func (x *WhyReply) GetFound() uint32 {
+	if x != nil {
+		return x.Found
+	}
+	return 0
+}
+
+type WhyLine struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Depth         uint32                 `protobuf:"varint,1,opt,name=depth,proto3" json:"depth,omitempty"` // explains the last line above of a lesser depth
+	Text          string                 `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WhyLine) Reset() {
+	*x = WhyLine{}
+	mi := &file_boundary_proto_msgTypes[75]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WhyLine) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WhyLine) ProtoMessage() {}
+
+func (x *WhyLine) ProtoReflect() protoreflect.Message {
+	mi := &file_boundary_proto_msgTypes[75]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WhyLine.ProtoReflect.Descriptor instead.
+func (*WhyLine) Descriptor() ([]byte, []int) {
+	return file_boundary_proto_rawDescGZIP(), []int{75}
+}
+
+func (x *WhyLine) GetDepth() uint32 {
+	if x != nil {
+		return x.Depth
+	}
+	return 0
+}
+
+func (x *WhyLine) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
 var File_boundary_proto protoreflect.FileDescriptor
 
 const file_boundary_proto_rawDesc = "" +
@@ -6081,7 +7050,105 @@ const file_boundary_proto_rawDesc = "" +
 	"\x03fds\x18\x0f \x01(\rR\x03fds\x12\x14\n" +
 	"\x05lanes\x18\x10 \x01(\rR\x05lanes\x12\x16\n" +
 	"\x06parked\x18\x11 \x01(\rR\x06parked\x12\x16\n" +
-	"\x06leases\x18\x12 \x01(\x04R\x06leases*>\n" +
+	"\x06leases\x18\x12 \x01(\x04R\x06leases\"U\n" +
+	"\fStateRequest\x121\n" +
+	"\x04kind\x18\x01 \x01(\x0e2\x1d.mobula.boundary.v1.StateKindR\x04kind\x12\x12\n" +
+	"\x04most\x18\x02 \x01(\rR\x04most\"\xc1\x02\n" +
+	"\n" +
+	"StateReply\x123\n" +
+	"\x05tasks\x18\x01 \x03(\v2\x1d.mobula.boundary.v1.TaskStateR\x05tasks\x126\n" +
+	"\x06actors\x18\x02 \x03(\v2\x1e.mobula.boundary.v1.ActorStateR\x06actors\x129\n" +
+	"\aobjects\x18\x03 \x03(\v2\x1f.mobula.boundary.v1.ObjectStateR\aobjects\x129\n" +
+	"\aworkers\x18\x04 \x03(\v2\x1f.mobula.boundary.v1.WorkerStateR\aworkers\x12\x14\n" +
+	"\x05total\x18\x05 \x01(\x04R\x05total\x12:\n" +
+	"\asession\x18\x06 \x01(\v2 .mobula.boundary.v1.SessionStateR\asession\"\xe1\x03\n" +
+	"\fSessionState\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\tR\aversion\x12\x1c\n" +
+	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x15\n" +
+	"\x06age_ms\x18\x03 \x01(\x04R\x05ageMs\x12A\n" +
+	"\x05total\x18\x04 \x03(\v2+.mobula.boundary.v1.SessionState.TotalEntryR\x05total\x12M\n" +
+	"\tavailable\x18\x05 \x03(\v2/.mobula.boundary.v1.SessionState.AvailableEntryR\tavailable\x12\x1f\n" +
+	"\vstore_bytes\x18\x06 \x01(\x04R\n" +
+	"storeBytes\x12\x1d\n" +
+	"\n" +
+	"store_used\x18\a \x01(\x04R\tstoreUsed\x128\n" +
+	"\x06counts\x18\b \x01(\v2 .mobula.boundary.v1.InspectReplyR\x06counts\x1a8\n" +
+	"\n" +
+	"TotalEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\x1a<\n" +
+	"\x0eAvailableEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"\xe2\x03\n" +
+	"\tTaskState\x12\x17\n" +
+	"\atask_id\x18\x01 \x01(\fR\x06taskId\x12\x1b\n" +
+	"\tparent_id\x18\x02 \x01(\fR\bparentId\x12\x19\n" +
+	"\bowner_id\x18\x03 \x01(\fR\aownerId\x12\x19\n" +
+	"\bactor_id\x18\x04 \x01(\fR\aactorId\x12\x1b\n" +
+	"\tworker_id\x18\x05 \x01(\fR\bworkerId\x12\x10\n" +
+	"\x03pid\x18\x06 \x01(\rR\x03pid\x12\x12\n" +
+	"\x04name\x18\a \x01(\tR\x04name\x12\x12\n" +
+	"\x04type\x18\b \x01(\rR\x04type\x123\n" +
+	"\x05stage\x18\t \x01(\x0e2\x1d.mobula.boundary.v1.TaskStageR\x05stage\x12\x18\n" +
+	"\aattempt\x18\n" +
+	" \x01(\rR\aattempt\x12\x1d\n" +
+	"\n" +
+	"running_ms\x18\v \x01(\x04R\trunningMs\x12J\n" +
+	"\tresources\x18\f \x03(\v2,.mobula.boundary.v1.TaskState.ResourcesEntryR\tresources\x12\x1a\n" +
+	"\bcanceled\x18\r \x01(\bR\bcanceled\x1a<\n" +
+	"\x0eResourcesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"\x9b\x03\n" +
+	"\n" +
+	"ActorState\x12\x19\n" +
+	"\bactor_id\x18\x01 \x01(\fR\aactorId\x12\x1d\n" +
+	"\n" +
+	"class_name\x18\x02 \x01(\tR\tclassName\x12\x12\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\x12\x1c\n" +
+	"\tnamespace\x18\x04 \x01(\tR\tnamespace\x12\x14\n" +
+	"\x05state\x18\x05 \x01(\tR\x05state\x12\x10\n" +
+	"\x03pid\x18\x06 \x01(\rR\x03pid\x12\x1b\n" +
+	"\tworker_id\x18\a \x01(\fR\bworkerId\x12\x19\n" +
+	"\bowner_id\x18\b \x01(\fR\aownerId\x12\x1a\n" +
+	"\brestarts\x18\t \x01(\rR\brestarts\x12\x1a\n" +
+	"\bdetached\x18\n" +
+	" \x01(\bR\bdetached\x12K\n" +
+	"\tresources\x18\v \x03(\v2-.mobula.boundary.v1.ActorState.ResourcesEntryR\tresources\x1a<\n" +
+	"\x0eResourcesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"\x81\x02\n" +
+	"\vObjectState\x12\x1b\n" +
+	"\tobject_id\x18\x01 \x01(\fR\bobjectId\x12\x19\n" +
+	"\bowner_id\x18\x02 \x01(\fR\aownerId\x12\x14\n" +
+	"\x05ready\x18\x03 \x01(\bR\x05ready\x12\x14\n" +
+	"\x05error\x18\x04 \x01(\bR\x05error\x12\x16\n" +
+	"\x06shared\x18\x05 \x01(\bR\x06shared\x12\x12\n" +
+	"\x04size\x18\x06 \x01(\x04R\x04size\x12\x18\n" +
+	"\ahandles\x18\a \x01(\x04R\ahandles\x12\x1c\n" +
+	"\tborrowers\x18\b \x01(\rR\tborrowers\x12\x12\n" +
+	"\x04uses\x18\t \x01(\rR\x04uses\x12\x16\n" +
+	"\x06inside\x18\n" +
+	" \x01(\rR\x06inside\"\xa9\x02\n" +
+	"\vWorkerState\x12\x1b\n" +
+	"\tworker_id\x18\x01 \x01(\fR\bworkerId\x12\x10\n" +
+	"\x03pid\x18\x02 \x01(\rR\x03pid\x12\x14\n" +
+	"\x05state\x18\x03 \x01(\tR\x05state\x12\x14\n" +
+	"\x05label\x18\x04 \x01(\tR\x05label\x12\x19\n" +
+	"\bactor_id\x18\x05 \x01(\fR\aactorId\x12L\n" +
+	"\tresources\x18\x06 \x03(\v2..mobula.boundary.v1.WorkerState.ResourcesEntryR\tresources\x12\x18\n" +
+	"\arunning\x18\a \x01(\fR\arunning\x1a<\n" +
+	"\x0eResourcesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\" \n" +
+	"\n" +
+	"WhyRequest\x12\x12\n" +
+	"\x04task\x18\x01 \x01(\tR\x04task\"S\n" +
+	"\bWhyReply\x121\n" +
+	"\x05lines\x18\x01 \x03(\v2\x1b.mobula.boundary.v1.WhyLineR\x05lines\x12\x14\n" +
+	"\x05found\x18\x02 \x01(\rR\x05found\"3\n" +
+	"\aWhyLine\x12\x14\n" +
+	"\x05depth\x18\x01 \x01(\rR\x05depth\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text*>\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vROLE_DRIVER\x10\x01\x12\x0f\n" +
@@ -6129,11 +7196,27 @@ const file_boundary_proto_rawDesc = "" +
 	"OUTCOME_OK\x10\x00\x12\x11\n" +
 	"\rOUTCOME_ERROR\x10\x01\x12\x14\n" +
 	"\x10OUTCOME_CANCELED\x10\x02\x12\x16\n" +
-	"\x12OUTCOME_EXIT_ACTOR\x10\x032\x87\x02\n" +
+	"\x12OUTCOME_EXIT_ACTOR\x10\x03*g\n" +
+	"\tStateKind\x12\x11\n" +
+	"\rSTATE_SESSION\x10\x00\x12\x0f\n" +
+	"\vSTATE_TASKS\x10\x01\x12\x10\n" +
+	"\fSTATE_ACTORS\x10\x02\x12\x11\n" +
+	"\rSTATE_OBJECTS\x10\x03\x12\x11\n" +
+	"\rSTATE_WORKERS\x10\x04*\xa8\x01\n" +
+	"\tTaskStage\x12\x1c\n" +
+	"\x18TASK_STAGE_FOR_ARGUMENTS\x10\x00\x12\x19\n" +
+	"\x15TASK_STAGE_FOR_WORKER\x10\x01\x12\x18\n" +
+	"\x14TASK_STAGE_FOR_ACTOR\x10\x02\x12\x18\n" +
+	"\x14TASK_STAGE_AT_WORKER\x10\x03\x12\x16\n" +
+	"\x12TASK_STAGE_RUNNING\x10\x04\x12\x16\n" +
+	"\x12TASK_STAGE_BLOCKED\x10\x052\xe6\x03\n" +
 	"\bBoundary\x12D\n" +
 	"\x04Lane\x12\x1c.mobula.boundary.v1.FromShim\x1a\x1a.mobula.boundary.v1.ToShim(\x010\x01\x12d\n" +
 	"\x0eIsTaskCanceled\x12).mobula.boundary.v1.IsTaskCanceledRequest\x1a'.mobula.boundary.v1.IsTaskCanceledReply\x12O\n" +
-	"\aInspect\x12\".mobula.boundary.v1.InspectRequest\x1a .mobula.boundary.v1.InspectReplyB)Z'github.com/mobula/mobula/proto/boundaryb\x06proto3"
+	"\aInspect\x12\".mobula.boundary.v1.InspectRequest\x1a .mobula.boundary.v1.InspectReply\x12I\n" +
+	"\x05State\x12 .mobula.boundary.v1.StateRequest\x1a\x1e.mobula.boundary.v1.StateReply\x12C\n" +
+	"\x03Why\x12\x1e.mobula.boundary.v1.WhyRequest\x1a\x1c.mobula.boundary.v1.WhyReply\x12M\n" +
+	"\x06Events\x12\x1e.mobula.boundary.v1.TaskEvents\x1a#.mobula.boundary.v1.TaskEventsReplyB)Z'github.com/mobula/mobula/proto/boundaryb\x06proto3"
 
 var (
 	file_boundary_proto_rawDescOnce sync.Once
@@ -6147,8 +7230,8 @@ func file_boundary_proto_rawDescGZIP() []byte {
 	return file_boundary_proto_rawDescData
 }
 
-var file_boundary_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_boundary_proto_msgTypes = make([]protoimpl.MessageInfo, 67)
+var file_boundary_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
+var file_boundary_proto_msgTypes = make([]protoimpl.MessageInfo, 82)
 var file_boundary_proto_goTypes = []any{
 	(Role)(0),                     // 0: mobula.boundary.v1.Role
 	(LaneKind)(0),                 // 1: mobula.boundary.v1.LaneKind
@@ -6158,176 +7241,213 @@ var file_boundary_proto_goTypes = []any{
 	(GroupState)(0),               // 5: mobula.boundary.v1.GroupState
 	(TaskEnd)(0),                  // 6: mobula.boundary.v1.TaskEnd
 	(Outcome)(0),                  // 7: mobula.boundary.v1.Outcome
-	(*FromShim)(nil),              // 8: mobula.boundary.v1.FromShim
-	(*ToShim)(nil),                // 9: mobula.boundary.v1.ToShim
-	(*Attach)(nil),                // 10: mobula.boundary.v1.Attach
-	(*Attached)(nil),              // 11: mobula.boundary.v1.Attached
-	(*Value)(nil),                 // 12: mobula.boundary.v1.Value
-	(*Block)(nil),                 // 13: mobula.boundary.v1.Block
-	(*Arg)(nil),                   // 14: mobula.boundary.v1.Arg
-	(*Mutation)(nil),              // 15: mobula.boundary.v1.Mutation
-	(*Put)(nil),                   // 16: mobula.boundary.v1.Put
-	(*GeneratorItem)(nil),         // 17: mobula.boundary.v1.GeneratorItem
-	(*StreamConsumed)(nil),        // 18: mobula.boundary.v1.StreamConsumed
-	(*Refs)(nil),                  // 19: mobula.boundary.v1.Refs
-	(*AwaitGroup)(nil),            // 20: mobula.boundary.v1.AwaitGroup
-	(*ActorHandles)(nil),          // 21: mobula.boundary.v1.ActorHandles
-	(*GiveUp)(nil),                // 22: mobula.boundary.v1.GiveUp
-	(*Cancel)(nil),                // 23: mobula.boundary.v1.Cancel
-	(*Export)(nil),                // 24: mobula.boundary.v1.Export
-	(*KillActor)(nil),             // 25: mobula.boundary.v1.KillActor
-	(*Resource)(nil),              // 26: mobula.boundary.v1.Resource
-	(*TaskSpec)(nil),              // 27: mobula.boundary.v1.TaskSpec
-	(*Placement)(nil),             // 28: mobula.boundary.v1.Placement
-	(*LabelSelector)(nil),         // 29: mobula.boundary.v1.LabelSelector
-	(*LabelMatch)(nil),            // 30: mobula.boundary.v1.LabelMatch
-	(*ConcurrencyGroup)(nil),      // 31: mobula.boundary.v1.ConcurrencyGroup
-	(*ActorCreation)(nil),         // 32: mobula.boundary.v1.ActorCreation
-	(*Request)(nil),               // 33: mobula.boundary.v1.Request
-	(*Reply)(nil),                 // 34: mobula.boundary.v1.Reply
-	(*Get)(nil),                   // 35: mobula.boundary.v1.Get
-	(*GetReply)(nil),              // 36: mobula.boundary.v1.GetReply
-	(*Wait)(nil),                  // 37: mobula.boundary.v1.Wait
-	(*WaitReply)(nil),             // 38: mobula.boundary.v1.WaitReply
-	(*NextItems)(nil),             // 39: mobula.boundary.v1.NextItems
-	(*ItemsReply)(nil),            // 40: mobula.boundary.v1.ItemsReply
-	(*Demand)(nil),                // 41: mobula.boundary.v1.Demand
-	(*Allocate)(nil),              // 42: mobula.boundary.v1.Allocate
-	(*RegisterActor)(nil),         // 43: mobula.boundary.v1.RegisterActor
-	(*LookupActor)(nil),           // 44: mobula.boundary.v1.LookupActor
-	(*ActorInfo)(nil),             // 45: mobula.boundary.v1.ActorInfo
-	(*ListNamedActors)(nil),       // 46: mobula.boundary.v1.ListNamedActors
-	(*NamedActors)(nil),           // 47: mobula.boundary.v1.NamedActors
-	(*KvGet)(nil),                 // 48: mobula.boundary.v1.KvGet
-	(*KvValue)(nil),               // 49: mobula.boundary.v1.KvValue
-	(*ClusterInfo)(nil),           // 50: mobula.boundary.v1.ClusterInfo
-	(*ClusterInfoReply)(nil),      // 51: mobula.boundary.v1.ClusterInfoReply
-	(*GroupBundle)(nil),           // 52: mobula.boundary.v1.GroupBundle
-	(*CreateGroup)(nil),           // 53: mobula.boundary.v1.CreateGroup
-	(*RemoveGroup)(nil),           // 54: mobula.boundary.v1.RemoveGroup
-	(*FindGroups)(nil),            // 55: mobula.boundary.v1.FindGroups
-	(*Groups)(nil),                // 56: mobula.boundary.v1.Groups
-	(*GroupInfo)(nil),             // 57: mobula.boundary.v1.GroupInfo
-	(*TaskEvents)(nil),            // 58: mobula.boundary.v1.TaskEvents
-	(*TaskEventsReply)(nil),       // 59: mobula.boundary.v1.TaskEventsReply
-	(*TaskEvent)(nil),             // 60: mobula.boundary.v1.TaskEvent
-	(*Abandon)(nil),               // 61: mobula.boundary.v1.Abandon
-	(*Sync)(nil),                  // 62: mobula.boundary.v1.Sync
-	(*RunTask)(nil),               // 63: mobula.boundary.v1.RunTask
-	(*CancelRun)(nil),             // 64: mobula.boundary.v1.CancelRun
-	(*OpenLane)(nil),              // 65: mobula.boundary.v1.OpenLane
-	(*Exit)(nil),                  // 66: mobula.boundary.v1.Exit
-	(*TaskDone)(nil),              // 67: mobula.boundary.v1.TaskDone
-	(*RunDropped)(nil),            // 68: mobula.boundary.v1.RunDropped
-	(*LogLine)(nil),               // 69: mobula.boundary.v1.LogLine
-	(*IsTaskCanceledRequest)(nil), // 70: mobula.boundary.v1.IsTaskCanceledRequest
-	(*IsTaskCanceledReply)(nil),   // 71: mobula.boundary.v1.IsTaskCanceledReply
-	(*InspectRequest)(nil),        // 72: mobula.boundary.v1.InspectRequest
-	(*InspectReply)(nil),          // 73: mobula.boundary.v1.InspectReply
-	nil,                           // 74: mobula.boundary.v1.ClusterInfoReply.LabelsEntry
+	(StateKind)(0),                // 8: mobula.boundary.v1.StateKind
+	(TaskStage)(0),                // 9: mobula.boundary.v1.TaskStage
+	(*FromShim)(nil),              // 10: mobula.boundary.v1.FromShim
+	(*ToShim)(nil),                // 11: mobula.boundary.v1.ToShim
+	(*Attach)(nil),                // 12: mobula.boundary.v1.Attach
+	(*Attached)(nil),              // 13: mobula.boundary.v1.Attached
+	(*Value)(nil),                 // 14: mobula.boundary.v1.Value
+	(*Block)(nil),                 // 15: mobula.boundary.v1.Block
+	(*Arg)(nil),                   // 16: mobula.boundary.v1.Arg
+	(*Mutation)(nil),              // 17: mobula.boundary.v1.Mutation
+	(*Put)(nil),                   // 18: mobula.boundary.v1.Put
+	(*GeneratorItem)(nil),         // 19: mobula.boundary.v1.GeneratorItem
+	(*StreamConsumed)(nil),        // 20: mobula.boundary.v1.StreamConsumed
+	(*Refs)(nil),                  // 21: mobula.boundary.v1.Refs
+	(*AwaitGroup)(nil),            // 22: mobula.boundary.v1.AwaitGroup
+	(*ActorHandles)(nil),          // 23: mobula.boundary.v1.ActorHandles
+	(*GiveUp)(nil),                // 24: mobula.boundary.v1.GiveUp
+	(*Cancel)(nil),                // 25: mobula.boundary.v1.Cancel
+	(*Export)(nil),                // 26: mobula.boundary.v1.Export
+	(*KillActor)(nil),             // 27: mobula.boundary.v1.KillActor
+	(*Resource)(nil),              // 28: mobula.boundary.v1.Resource
+	(*TaskSpec)(nil),              // 29: mobula.boundary.v1.TaskSpec
+	(*Placement)(nil),             // 30: mobula.boundary.v1.Placement
+	(*LabelSelector)(nil),         // 31: mobula.boundary.v1.LabelSelector
+	(*LabelMatch)(nil),            // 32: mobula.boundary.v1.LabelMatch
+	(*ConcurrencyGroup)(nil),      // 33: mobula.boundary.v1.ConcurrencyGroup
+	(*ActorCreation)(nil),         // 34: mobula.boundary.v1.ActorCreation
+	(*Request)(nil),               // 35: mobula.boundary.v1.Request
+	(*Reply)(nil),                 // 36: mobula.boundary.v1.Reply
+	(*Get)(nil),                   // 37: mobula.boundary.v1.Get
+	(*GetReply)(nil),              // 38: mobula.boundary.v1.GetReply
+	(*Wait)(nil),                  // 39: mobula.boundary.v1.Wait
+	(*WaitReply)(nil),             // 40: mobula.boundary.v1.WaitReply
+	(*NextItems)(nil),             // 41: mobula.boundary.v1.NextItems
+	(*ItemsReply)(nil),            // 42: mobula.boundary.v1.ItemsReply
+	(*Demand)(nil),                // 43: mobula.boundary.v1.Demand
+	(*Allocate)(nil),              // 44: mobula.boundary.v1.Allocate
+	(*RegisterActor)(nil),         // 45: mobula.boundary.v1.RegisterActor
+	(*LookupActor)(nil),           // 46: mobula.boundary.v1.LookupActor
+	(*ActorInfo)(nil),             // 47: mobula.boundary.v1.ActorInfo
+	(*ListNamedActors)(nil),       // 48: mobula.boundary.v1.ListNamedActors
+	(*NamedActors)(nil),           // 49: mobula.boundary.v1.NamedActors
+	(*KvGet)(nil),                 // 50: mobula.boundary.v1.KvGet
+	(*KvValue)(nil),               // 51: mobula.boundary.v1.KvValue
+	(*ClusterInfo)(nil),           // 52: mobula.boundary.v1.ClusterInfo
+	(*ClusterInfoReply)(nil),      // 53: mobula.boundary.v1.ClusterInfoReply
+	(*GroupBundle)(nil),           // 54: mobula.boundary.v1.GroupBundle
+	(*CreateGroup)(nil),           // 55: mobula.boundary.v1.CreateGroup
+	(*RemoveGroup)(nil),           // 56: mobula.boundary.v1.RemoveGroup
+	(*FindGroups)(nil),            // 57: mobula.boundary.v1.FindGroups
+	(*Groups)(nil),                // 58: mobula.boundary.v1.Groups
+	(*GroupInfo)(nil),             // 59: mobula.boundary.v1.GroupInfo
+	(*TaskEvents)(nil),            // 60: mobula.boundary.v1.TaskEvents
+	(*TaskEventsReply)(nil),       // 61: mobula.boundary.v1.TaskEventsReply
+	(*TaskEvent)(nil),             // 62: mobula.boundary.v1.TaskEvent
+	(*Abandon)(nil),               // 63: mobula.boundary.v1.Abandon
+	(*Sync)(nil),                  // 64: mobula.boundary.v1.Sync
+	(*RunTask)(nil),               // 65: mobula.boundary.v1.RunTask
+	(*CancelRun)(nil),             // 66: mobula.boundary.v1.CancelRun
+	(*OpenLane)(nil),              // 67: mobula.boundary.v1.OpenLane
+	(*Exit)(nil),                  // 68: mobula.boundary.v1.Exit
+	(*TaskDone)(nil),              // 69: mobula.boundary.v1.TaskDone
+	(*RunDropped)(nil),            // 70: mobula.boundary.v1.RunDropped
+	(*LogLine)(nil),               // 71: mobula.boundary.v1.LogLine
+	(*IsTaskCanceledRequest)(nil), // 72: mobula.boundary.v1.IsTaskCanceledRequest
+	(*IsTaskCanceledReply)(nil),   // 73: mobula.boundary.v1.IsTaskCanceledReply
+	(*InspectRequest)(nil),        // 74: mobula.boundary.v1.InspectRequest
+	(*InspectReply)(nil),          // 75: mobula.boundary.v1.InspectReply
+	(*StateRequest)(nil),          // 76: mobula.boundary.v1.StateRequest
+	(*StateReply)(nil),            // 77: mobula.boundary.v1.StateReply
+	(*SessionState)(nil),          // 78: mobula.boundary.v1.SessionState
+	(*TaskState)(nil),             // 79: mobula.boundary.v1.TaskState
+	(*ActorState)(nil),            // 80: mobula.boundary.v1.ActorState
+	(*ObjectState)(nil),           // 81: mobula.boundary.v1.ObjectState
+	(*WorkerState)(nil),           // 82: mobula.boundary.v1.WorkerState
+	(*WhyRequest)(nil),            // 83: mobula.boundary.v1.WhyRequest
+	(*WhyReply)(nil),              // 84: mobula.boundary.v1.WhyReply
+	(*WhyLine)(nil),               // 85: mobula.boundary.v1.WhyLine
+	nil,                           // 86: mobula.boundary.v1.ClusterInfoReply.LabelsEntry
+	nil,                           // 87: mobula.boundary.v1.SessionState.TotalEntry
+	nil,                           // 88: mobula.boundary.v1.SessionState.AvailableEntry
+	nil,                           // 89: mobula.boundary.v1.TaskState.ResourcesEntry
+	nil,                           // 90: mobula.boundary.v1.ActorState.ResourcesEntry
+	nil,                           // 91: mobula.boundary.v1.WorkerState.ResourcesEntry
 }
 var file_boundary_proto_depIdxs = []int32{
-	10, // 0: mobula.boundary.v1.FromShim.attach:type_name -> mobula.boundary.v1.Attach
-	15, // 1: mobula.boundary.v1.FromShim.mutations:type_name -> mobula.boundary.v1.Mutation
-	33, // 2: mobula.boundary.v1.FromShim.request:type_name -> mobula.boundary.v1.Request
-	68, // 3: mobula.boundary.v1.FromShim.dropped:type_name -> mobula.boundary.v1.RunDropped
-	11, // 4: mobula.boundary.v1.ToShim.attached:type_name -> mobula.boundary.v1.Attached
-	34, // 5: mobula.boundary.v1.ToShim.reply:type_name -> mobula.boundary.v1.Reply
-	63, // 6: mobula.boundary.v1.ToShim.run:type_name -> mobula.boundary.v1.RunTask
-	64, // 7: mobula.boundary.v1.ToShim.cancel:type_name -> mobula.boundary.v1.CancelRun
-	65, // 8: mobula.boundary.v1.ToShim.open_lane:type_name -> mobula.boundary.v1.OpenLane
-	66, // 9: mobula.boundary.v1.ToShim.exit:type_name -> mobula.boundary.v1.Exit
-	69, // 10: mobula.boundary.v1.ToShim.logs:type_name -> mobula.boundary.v1.LogLine
-	0,  // 11: mobula.boundary.v1.Attach.role:type_name -> mobula.boundary.v1.Role
-	1,  // 12: mobula.boundary.v1.Attach.kind:type_name -> mobula.boundary.v1.LaneKind
-	13, // 13: mobula.boundary.v1.Value.block:type_name -> mobula.boundary.v1.Block
-	12, // 14: mobula.boundary.v1.Arg.value:type_name -> mobula.boundary.v1.Value
-	27, // 15: mobula.boundary.v1.Mutation.submit:type_name -> mobula.boundary.v1.TaskSpec
-	16, // 16: mobula.boundary.v1.Mutation.put:type_name -> mobula.boundary.v1.Put
-	19, // 17: mobula.boundary.v1.Mutation.refs:type_name -> mobula.boundary.v1.Refs
-	23, // 18: mobula.boundary.v1.Mutation.cancel:type_name -> mobula.boundary.v1.Cancel
-	24, // 19: mobula.boundary.v1.Mutation.export:type_name -> mobula.boundary.v1.Export
-	25, // 20: mobula.boundary.v1.Mutation.kill_actor:type_name -> mobula.boundary.v1.KillActor
-	21, // 21: mobula.boundary.v1.Mutation.actor_handles:type_name -> mobula.boundary.v1.ActorHandles
-	67, // 22: mobula.boundary.v1.Mutation.done:type_name -> mobula.boundary.v1.TaskDone
-	17, // 23: mobula.boundary.v1.Mutation.item:type_name -> mobula.boundary.v1.GeneratorItem
-	18, // 24: mobula.boundary.v1.Mutation.consumed:type_name -> mobula.boundary.v1.StreamConsumed
-	20, // 25: mobula.boundary.v1.Mutation.await_group:type_name -> mobula.boundary.v1.AwaitGroup
-	22, // 26: mobula.boundary.v1.Mutation.give_up:type_name -> mobula.boundary.v1.GiveUp
-	12, // 27: mobula.boundary.v1.Put.value:type_name -> mobula.boundary.v1.Value
-	12, // 28: mobula.boundary.v1.GeneratorItem.value:type_name -> mobula.boundary.v1.Value
-	12, // 29: mobula.boundary.v1.AwaitGroup.value:type_name -> mobula.boundary.v1.Value
-	2,  // 30: mobula.boundary.v1.TaskSpec.type:type_name -> mobula.boundary.v1.TaskType
-	14, // 31: mobula.boundary.v1.TaskSpec.args:type_name -> mobula.boundary.v1.Arg
-	26, // 32: mobula.boundary.v1.TaskSpec.resources:type_name -> mobula.boundary.v1.Resource
-	32, // 33: mobula.boundary.v1.TaskSpec.actor:type_name -> mobula.boundary.v1.ActorCreation
-	28, // 34: mobula.boundary.v1.TaskSpec.placement:type_name -> mobula.boundary.v1.Placement
-	29, // 35: mobula.boundary.v1.TaskSpec.labels:type_name -> mobula.boundary.v1.LabelSelector
-	30, // 36: mobula.boundary.v1.LabelSelector.matches:type_name -> mobula.boundary.v1.LabelMatch
-	31, // 37: mobula.boundary.v1.ActorCreation.groups:type_name -> mobula.boundary.v1.ConcurrencyGroup
-	26, // 38: mobula.boundary.v1.ActorCreation.placement_resources:type_name -> mobula.boundary.v1.Resource
-	35, // 39: mobula.boundary.v1.Request.get:type_name -> mobula.boundary.v1.Get
-	37, // 40: mobula.boundary.v1.Request.wait:type_name -> mobula.boundary.v1.Wait
-	42, // 41: mobula.boundary.v1.Request.allocate:type_name -> mobula.boundary.v1.Allocate
-	43, // 42: mobula.boundary.v1.Request.register_actor:type_name -> mobula.boundary.v1.RegisterActor
-	44, // 43: mobula.boundary.v1.Request.lookup_actor:type_name -> mobula.boundary.v1.LookupActor
-	48, // 44: mobula.boundary.v1.Request.kv_get:type_name -> mobula.boundary.v1.KvGet
-	50, // 45: mobula.boundary.v1.Request.cluster_info:type_name -> mobula.boundary.v1.ClusterInfo
-	61, // 46: mobula.boundary.v1.Request.abandon:type_name -> mobula.boundary.v1.Abandon
-	46, // 47: mobula.boundary.v1.Request.list_named_actors:type_name -> mobula.boundary.v1.ListNamedActors
-	62, // 48: mobula.boundary.v1.Request.sync:type_name -> mobula.boundary.v1.Sync
-	39, // 49: mobula.boundary.v1.Request.next_items:type_name -> mobula.boundary.v1.NextItems
-	41, // 50: mobula.boundary.v1.Request.demand:type_name -> mobula.boundary.v1.Demand
-	58, // 51: mobula.boundary.v1.Request.task_events:type_name -> mobula.boundary.v1.TaskEvents
-	53, // 52: mobula.boundary.v1.Request.create_group:type_name -> mobula.boundary.v1.CreateGroup
-	54, // 53: mobula.boundary.v1.Request.remove_group:type_name -> mobula.boundary.v1.RemoveGroup
-	55, // 54: mobula.boundary.v1.Request.find_groups:type_name -> mobula.boundary.v1.FindGroups
-	3,  // 55: mobula.boundary.v1.Reply.error_kind:type_name -> mobula.boundary.v1.ErrorKind
-	36, // 56: mobula.boundary.v1.Reply.get:type_name -> mobula.boundary.v1.GetReply
-	38, // 57: mobula.boundary.v1.Reply.wait:type_name -> mobula.boundary.v1.WaitReply
-	13, // 58: mobula.boundary.v1.Reply.allocate:type_name -> mobula.boundary.v1.Block
-	45, // 59: mobula.boundary.v1.Reply.actor:type_name -> mobula.boundary.v1.ActorInfo
-	49, // 60: mobula.boundary.v1.Reply.kv:type_name -> mobula.boundary.v1.KvValue
-	51, // 61: mobula.boundary.v1.Reply.cluster_info:type_name -> mobula.boundary.v1.ClusterInfoReply
-	47, // 62: mobula.boundary.v1.Reply.named_actors:type_name -> mobula.boundary.v1.NamedActors
-	40, // 63: mobula.boundary.v1.Reply.items:type_name -> mobula.boundary.v1.ItemsReply
-	59, // 64: mobula.boundary.v1.Reply.task_events:type_name -> mobula.boundary.v1.TaskEventsReply
-	56, // 65: mobula.boundary.v1.Reply.groups:type_name -> mobula.boundary.v1.Groups
-	12, // 66: mobula.boundary.v1.GetReply.values:type_name -> mobula.boundary.v1.Value
-	12, // 67: mobula.boundary.v1.ItemsReply.values:type_name -> mobula.boundary.v1.Value
-	27, // 68: mobula.boundary.v1.RegisterActor.spec:type_name -> mobula.boundary.v1.TaskSpec
-	26, // 69: mobula.boundary.v1.ClusterInfoReply.total:type_name -> mobula.boundary.v1.Resource
-	26, // 70: mobula.boundary.v1.ClusterInfoReply.available:type_name -> mobula.boundary.v1.Resource
-	26, // 71: mobula.boundary.v1.ClusterInfoReply.groups_total:type_name -> mobula.boundary.v1.Resource
-	26, // 72: mobula.boundary.v1.ClusterInfoReply.groups_available:type_name -> mobula.boundary.v1.Resource
-	74, // 73: mobula.boundary.v1.ClusterInfoReply.labels:type_name -> mobula.boundary.v1.ClusterInfoReply.LabelsEntry
-	26, // 74: mobula.boundary.v1.GroupBundle.resources:type_name -> mobula.boundary.v1.Resource
-	29, // 75: mobula.boundary.v1.GroupBundle.labels:type_name -> mobula.boundary.v1.LabelSelector
-	4,  // 76: mobula.boundary.v1.CreateGroup.strategy:type_name -> mobula.boundary.v1.PlacementStrategy
-	52, // 77: mobula.boundary.v1.CreateGroup.bundles:type_name -> mobula.boundary.v1.GroupBundle
-	57, // 78: mobula.boundary.v1.Groups.groups:type_name -> mobula.boundary.v1.GroupInfo
-	4,  // 79: mobula.boundary.v1.GroupInfo.strategy:type_name -> mobula.boundary.v1.PlacementStrategy
-	52, // 80: mobula.boundary.v1.GroupInfo.bundles:type_name -> mobula.boundary.v1.GroupBundle
-	5,  // 81: mobula.boundary.v1.GroupInfo.state:type_name -> mobula.boundary.v1.GroupState
-	60, // 82: mobula.boundary.v1.TaskEventsReply.events:type_name -> mobula.boundary.v1.TaskEvent
-	2,  // 83: mobula.boundary.v1.TaskEvent.type:type_name -> mobula.boundary.v1.TaskType
-	6,  // 84: mobula.boundary.v1.TaskEvent.end:type_name -> mobula.boundary.v1.TaskEnd
-	27, // 85: mobula.boundary.v1.RunTask.spec:type_name -> mobula.boundary.v1.TaskSpec
-	12, // 86: mobula.boundary.v1.RunTask.function:type_name -> mobula.boundary.v1.Value
-	7,  // 87: mobula.boundary.v1.TaskDone.outcome:type_name -> mobula.boundary.v1.Outcome
-	12, // 88: mobula.boundary.v1.TaskDone.returns:type_name -> mobula.boundary.v1.Value
-	12, // 89: mobula.boundary.v1.TaskDone.error:type_name -> mobula.boundary.v1.Value
-	8,  // 90: mobula.boundary.v1.Boundary.Lane:input_type -> mobula.boundary.v1.FromShim
-	70, // 91: mobula.boundary.v1.Boundary.IsTaskCanceled:input_type -> mobula.boundary.v1.IsTaskCanceledRequest
-	72, // 92: mobula.boundary.v1.Boundary.Inspect:input_type -> mobula.boundary.v1.InspectRequest
-	9,  // 93: mobula.boundary.v1.Boundary.Lane:output_type -> mobula.boundary.v1.ToShim
-	71, // 94: mobula.boundary.v1.Boundary.IsTaskCanceled:output_type -> mobula.boundary.v1.IsTaskCanceledReply
-	73, // 95: mobula.boundary.v1.Boundary.Inspect:output_type -> mobula.boundary.v1.InspectReply
-	93, // [93:96] is the sub-list for method output_type
-	90, // [90:93] is the sub-list for method input_type
-	90, // [90:90] is the sub-list for extension type_name
-	90, // [90:90] is the sub-list for extension extendee
-	0,  // [0:90] is the sub-list for field type_name
+	12,  // 0: mobula.boundary.v1.FromShim.attach:type_name -> mobula.boundary.v1.Attach
+	17,  // 1: mobula.boundary.v1.FromShim.mutations:type_name -> mobula.boundary.v1.Mutation
+	35,  // 2: mobula.boundary.v1.FromShim.request:type_name -> mobula.boundary.v1.Request
+	70,  // 3: mobula.boundary.v1.FromShim.dropped:type_name -> mobula.boundary.v1.RunDropped
+	13,  // 4: mobula.boundary.v1.ToShim.attached:type_name -> mobula.boundary.v1.Attached
+	36,  // 5: mobula.boundary.v1.ToShim.reply:type_name -> mobula.boundary.v1.Reply
+	65,  // 6: mobula.boundary.v1.ToShim.run:type_name -> mobula.boundary.v1.RunTask
+	66,  // 7: mobula.boundary.v1.ToShim.cancel:type_name -> mobula.boundary.v1.CancelRun
+	67,  // 8: mobula.boundary.v1.ToShim.open_lane:type_name -> mobula.boundary.v1.OpenLane
+	68,  // 9: mobula.boundary.v1.ToShim.exit:type_name -> mobula.boundary.v1.Exit
+	71,  // 10: mobula.boundary.v1.ToShim.logs:type_name -> mobula.boundary.v1.LogLine
+	0,   // 11: mobula.boundary.v1.Attach.role:type_name -> mobula.boundary.v1.Role
+	1,   // 12: mobula.boundary.v1.Attach.kind:type_name -> mobula.boundary.v1.LaneKind
+	15,  // 13: mobula.boundary.v1.Value.block:type_name -> mobula.boundary.v1.Block
+	14,  // 14: mobula.boundary.v1.Arg.value:type_name -> mobula.boundary.v1.Value
+	29,  // 15: mobula.boundary.v1.Mutation.submit:type_name -> mobula.boundary.v1.TaskSpec
+	18,  // 16: mobula.boundary.v1.Mutation.put:type_name -> mobula.boundary.v1.Put
+	21,  // 17: mobula.boundary.v1.Mutation.refs:type_name -> mobula.boundary.v1.Refs
+	25,  // 18: mobula.boundary.v1.Mutation.cancel:type_name -> mobula.boundary.v1.Cancel
+	26,  // 19: mobula.boundary.v1.Mutation.export:type_name -> mobula.boundary.v1.Export
+	27,  // 20: mobula.boundary.v1.Mutation.kill_actor:type_name -> mobula.boundary.v1.KillActor
+	23,  // 21: mobula.boundary.v1.Mutation.actor_handles:type_name -> mobula.boundary.v1.ActorHandles
+	69,  // 22: mobula.boundary.v1.Mutation.done:type_name -> mobula.boundary.v1.TaskDone
+	19,  // 23: mobula.boundary.v1.Mutation.item:type_name -> mobula.boundary.v1.GeneratorItem
+	20,  // 24: mobula.boundary.v1.Mutation.consumed:type_name -> mobula.boundary.v1.StreamConsumed
+	22,  // 25: mobula.boundary.v1.Mutation.await_group:type_name -> mobula.boundary.v1.AwaitGroup
+	24,  // 26: mobula.boundary.v1.Mutation.give_up:type_name -> mobula.boundary.v1.GiveUp
+	14,  // 27: mobula.boundary.v1.Put.value:type_name -> mobula.boundary.v1.Value
+	14,  // 28: mobula.boundary.v1.GeneratorItem.value:type_name -> mobula.boundary.v1.Value
+	14,  // 29: mobula.boundary.v1.AwaitGroup.value:type_name -> mobula.boundary.v1.Value
+	2,   // 30: mobula.boundary.v1.TaskSpec.type:type_name -> mobula.boundary.v1.TaskType
+	16,  // 31: mobula.boundary.v1.TaskSpec.args:type_name -> mobula.boundary.v1.Arg
+	28,  // 32: mobula.boundary.v1.TaskSpec.resources:type_name -> mobula.boundary.v1.Resource
+	34,  // 33: mobula.boundary.v1.TaskSpec.actor:type_name -> mobula.boundary.v1.ActorCreation
+	30,  // 34: mobula.boundary.v1.TaskSpec.placement:type_name -> mobula.boundary.v1.Placement
+	31,  // 35: mobula.boundary.v1.TaskSpec.labels:type_name -> mobula.boundary.v1.LabelSelector
+	32,  // 36: mobula.boundary.v1.LabelSelector.matches:type_name -> mobula.boundary.v1.LabelMatch
+	33,  // 37: mobula.boundary.v1.ActorCreation.groups:type_name -> mobula.boundary.v1.ConcurrencyGroup
+	28,  // 38: mobula.boundary.v1.ActorCreation.placement_resources:type_name -> mobula.boundary.v1.Resource
+	37,  // 39: mobula.boundary.v1.Request.get:type_name -> mobula.boundary.v1.Get
+	39,  // 40: mobula.boundary.v1.Request.wait:type_name -> mobula.boundary.v1.Wait
+	44,  // 41: mobula.boundary.v1.Request.allocate:type_name -> mobula.boundary.v1.Allocate
+	45,  // 42: mobula.boundary.v1.Request.register_actor:type_name -> mobula.boundary.v1.RegisterActor
+	46,  // 43: mobula.boundary.v1.Request.lookup_actor:type_name -> mobula.boundary.v1.LookupActor
+	50,  // 44: mobula.boundary.v1.Request.kv_get:type_name -> mobula.boundary.v1.KvGet
+	52,  // 45: mobula.boundary.v1.Request.cluster_info:type_name -> mobula.boundary.v1.ClusterInfo
+	63,  // 46: mobula.boundary.v1.Request.abandon:type_name -> mobula.boundary.v1.Abandon
+	48,  // 47: mobula.boundary.v1.Request.list_named_actors:type_name -> mobula.boundary.v1.ListNamedActors
+	64,  // 48: mobula.boundary.v1.Request.sync:type_name -> mobula.boundary.v1.Sync
+	41,  // 49: mobula.boundary.v1.Request.next_items:type_name -> mobula.boundary.v1.NextItems
+	43,  // 50: mobula.boundary.v1.Request.demand:type_name -> mobula.boundary.v1.Demand
+	60,  // 51: mobula.boundary.v1.Request.task_events:type_name -> mobula.boundary.v1.TaskEvents
+	55,  // 52: mobula.boundary.v1.Request.create_group:type_name -> mobula.boundary.v1.CreateGroup
+	56,  // 53: mobula.boundary.v1.Request.remove_group:type_name -> mobula.boundary.v1.RemoveGroup
+	57,  // 54: mobula.boundary.v1.Request.find_groups:type_name -> mobula.boundary.v1.FindGroups
+	3,   // 55: mobula.boundary.v1.Reply.error_kind:type_name -> mobula.boundary.v1.ErrorKind
+	38,  // 56: mobula.boundary.v1.Reply.get:type_name -> mobula.boundary.v1.GetReply
+	40,  // 57: mobula.boundary.v1.Reply.wait:type_name -> mobula.boundary.v1.WaitReply
+	15,  // 58: mobula.boundary.v1.Reply.allocate:type_name -> mobula.boundary.v1.Block
+	47,  // 59: mobula.boundary.v1.Reply.actor:type_name -> mobula.boundary.v1.ActorInfo
+	51,  // 60: mobula.boundary.v1.Reply.kv:type_name -> mobula.boundary.v1.KvValue
+	53,  // 61: mobula.boundary.v1.Reply.cluster_info:type_name -> mobula.boundary.v1.ClusterInfoReply
+	49,  // 62: mobula.boundary.v1.Reply.named_actors:type_name -> mobula.boundary.v1.NamedActors
+	42,  // 63: mobula.boundary.v1.Reply.items:type_name -> mobula.boundary.v1.ItemsReply
+	61,  // 64: mobula.boundary.v1.Reply.task_events:type_name -> mobula.boundary.v1.TaskEventsReply
+	58,  // 65: mobula.boundary.v1.Reply.groups:type_name -> mobula.boundary.v1.Groups
+	14,  // 66: mobula.boundary.v1.GetReply.values:type_name -> mobula.boundary.v1.Value
+	14,  // 67: mobula.boundary.v1.ItemsReply.values:type_name -> mobula.boundary.v1.Value
+	29,  // 68: mobula.boundary.v1.RegisterActor.spec:type_name -> mobula.boundary.v1.TaskSpec
+	28,  // 69: mobula.boundary.v1.ClusterInfoReply.total:type_name -> mobula.boundary.v1.Resource
+	28,  // 70: mobula.boundary.v1.ClusterInfoReply.available:type_name -> mobula.boundary.v1.Resource
+	28,  // 71: mobula.boundary.v1.ClusterInfoReply.groups_total:type_name -> mobula.boundary.v1.Resource
+	28,  // 72: mobula.boundary.v1.ClusterInfoReply.groups_available:type_name -> mobula.boundary.v1.Resource
+	86,  // 73: mobula.boundary.v1.ClusterInfoReply.labels:type_name -> mobula.boundary.v1.ClusterInfoReply.LabelsEntry
+	28,  // 74: mobula.boundary.v1.GroupBundle.resources:type_name -> mobula.boundary.v1.Resource
+	31,  // 75: mobula.boundary.v1.GroupBundle.labels:type_name -> mobula.boundary.v1.LabelSelector
+	4,   // 76: mobula.boundary.v1.CreateGroup.strategy:type_name -> mobula.boundary.v1.PlacementStrategy
+	54,  // 77: mobula.boundary.v1.CreateGroup.bundles:type_name -> mobula.boundary.v1.GroupBundle
+	59,  // 78: mobula.boundary.v1.Groups.groups:type_name -> mobula.boundary.v1.GroupInfo
+	4,   // 79: mobula.boundary.v1.GroupInfo.strategy:type_name -> mobula.boundary.v1.PlacementStrategy
+	54,  // 80: mobula.boundary.v1.GroupInfo.bundles:type_name -> mobula.boundary.v1.GroupBundle
+	5,   // 81: mobula.boundary.v1.GroupInfo.state:type_name -> mobula.boundary.v1.GroupState
+	62,  // 82: mobula.boundary.v1.TaskEventsReply.events:type_name -> mobula.boundary.v1.TaskEvent
+	2,   // 83: mobula.boundary.v1.TaskEvent.type:type_name -> mobula.boundary.v1.TaskType
+	6,   // 84: mobula.boundary.v1.TaskEvent.end:type_name -> mobula.boundary.v1.TaskEnd
+	29,  // 85: mobula.boundary.v1.RunTask.spec:type_name -> mobula.boundary.v1.TaskSpec
+	14,  // 86: mobula.boundary.v1.RunTask.function:type_name -> mobula.boundary.v1.Value
+	7,   // 87: mobula.boundary.v1.TaskDone.outcome:type_name -> mobula.boundary.v1.Outcome
+	14,  // 88: mobula.boundary.v1.TaskDone.returns:type_name -> mobula.boundary.v1.Value
+	14,  // 89: mobula.boundary.v1.TaskDone.error:type_name -> mobula.boundary.v1.Value
+	8,   // 90: mobula.boundary.v1.StateRequest.kind:type_name -> mobula.boundary.v1.StateKind
+	79,  // 91: mobula.boundary.v1.StateReply.tasks:type_name -> mobula.boundary.v1.TaskState
+	80,  // 92: mobula.boundary.v1.StateReply.actors:type_name -> mobula.boundary.v1.ActorState
+	81,  // 93: mobula.boundary.v1.StateReply.objects:type_name -> mobula.boundary.v1.ObjectState
+	82,  // 94: mobula.boundary.v1.StateReply.workers:type_name -> mobula.boundary.v1.WorkerState
+	78,  // 95: mobula.boundary.v1.StateReply.session:type_name -> mobula.boundary.v1.SessionState
+	87,  // 96: mobula.boundary.v1.SessionState.total:type_name -> mobula.boundary.v1.SessionState.TotalEntry
+	88,  // 97: mobula.boundary.v1.SessionState.available:type_name -> mobula.boundary.v1.SessionState.AvailableEntry
+	75,  // 98: mobula.boundary.v1.SessionState.counts:type_name -> mobula.boundary.v1.InspectReply
+	9,   // 99: mobula.boundary.v1.TaskState.stage:type_name -> mobula.boundary.v1.TaskStage
+	89,  // 100: mobula.boundary.v1.TaskState.resources:type_name -> mobula.boundary.v1.TaskState.ResourcesEntry
+	90,  // 101: mobula.boundary.v1.ActorState.resources:type_name -> mobula.boundary.v1.ActorState.ResourcesEntry
+	91,  // 102: mobula.boundary.v1.WorkerState.resources:type_name -> mobula.boundary.v1.WorkerState.ResourcesEntry
+	85,  // 103: mobula.boundary.v1.WhyReply.lines:type_name -> mobula.boundary.v1.WhyLine
+	10,  // 104: mobula.boundary.v1.Boundary.Lane:input_type -> mobula.boundary.v1.FromShim
+	72,  // 105: mobula.boundary.v1.Boundary.IsTaskCanceled:input_type -> mobula.boundary.v1.IsTaskCanceledRequest
+	74,  // 106: mobula.boundary.v1.Boundary.Inspect:input_type -> mobula.boundary.v1.InspectRequest
+	76,  // 107: mobula.boundary.v1.Boundary.State:input_type -> mobula.boundary.v1.StateRequest
+	83,  // 108: mobula.boundary.v1.Boundary.Why:input_type -> mobula.boundary.v1.WhyRequest
+	60,  // 109: mobula.boundary.v1.Boundary.Events:input_type -> mobula.boundary.v1.TaskEvents
+	11,  // 110: mobula.boundary.v1.Boundary.Lane:output_type -> mobula.boundary.v1.ToShim
+	73,  // 111: mobula.boundary.v1.Boundary.IsTaskCanceled:output_type -> mobula.boundary.v1.IsTaskCanceledReply
+	75,  // 112: mobula.boundary.v1.Boundary.Inspect:output_type -> mobula.boundary.v1.InspectReply
+	77,  // 113: mobula.boundary.v1.Boundary.State:output_type -> mobula.boundary.v1.StateReply
+	84,  // 114: mobula.boundary.v1.Boundary.Why:output_type -> mobula.boundary.v1.WhyReply
+	61,  // 115: mobula.boundary.v1.Boundary.Events:output_type -> mobula.boundary.v1.TaskEventsReply
+	110, // [110:116] is the sub-list for method output_type
+	104, // [104:110] is the sub-list for method input_type
+	104, // [104:104] is the sub-list for extension type_name
+	104, // [104:104] is the sub-list for extension extendee
+	0,   // [0:104] is the sub-list for field type_name
 }
 
 func init() { file_boundary_proto_init() }
@@ -6387,8 +7507,8 @@ func file_boundary_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_boundary_proto_rawDesc), len(file_boundary_proto_rawDesc)),
-			NumEnums:      8,
-			NumMessages:   67,
+			NumEnums:      10,
+			NumMessages:   82,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

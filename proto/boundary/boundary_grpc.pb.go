@@ -46,6 +46,9 @@ const (
 	Boundary_Lane_FullMethodName           = "/mobula.boundary.v1.Boundary/Lane"
 	Boundary_IsTaskCanceled_FullMethodName = "/mobula.boundary.v1.Boundary/IsTaskCanceled"
 	Boundary_Inspect_FullMethodName        = "/mobula.boundary.v1.Boundary/Inspect"
+	Boundary_State_FullMethodName          = "/mobula.boundary.v1.Boundary/State"
+	Boundary_Why_FullMethodName            = "/mobula.boundary.v1.Boundary/Why"
+	Boundary_Events_FullMethodName         = "/mobula.boundary.v1.Boundary/Events"
 )
 
 // BoundaryClient is the client API for Boundary service.
@@ -58,6 +61,13 @@ type BoundaryClient interface {
 	IsTaskCanceled(ctx context.Context, in *IsTaskCanceledRequest, opts ...grpc.CallOption) (*IsTaskCanceledReply, error)
 	// Counts of everything alive in the core: what the teardown checks of the tests read.
 	Inspect(ctx context.Context, in *InspectRequest, opts ...grpc.CallOption) (*InspectReply, error)
+	// What there is now, for people to look at. Like Inspect and Why it changes nothing and needs no token: the socket's folder
+	// and the peer's uid say who may ask.
+	State(ctx context.Context, in *StateRequest, opts ...grpc.CallOption) (*StateReply, error)
+	// Why tasks are pending.
+	Why(ctx context.Context, in *WhyRequest, opts ...grpc.CallOption) (*WhyReply, error)
+	// What has happened: the request of the same name, for who has no lane.
+	Events(ctx context.Context, in *TaskEvents, opts ...grpc.CallOption) (*TaskEventsReply, error)
 }
 
 type boundaryClient struct {
@@ -101,6 +111,36 @@ func (c *boundaryClient) Inspect(ctx context.Context, in *InspectRequest, opts .
 	return out, nil
 }
 
+func (c *boundaryClient) State(ctx context.Context, in *StateRequest, opts ...grpc.CallOption) (*StateReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(StateReply)
+	err := c.cc.Invoke(ctx, Boundary_State_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *boundaryClient) Why(ctx context.Context, in *WhyRequest, opts ...grpc.CallOption) (*WhyReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(WhyReply)
+	err := c.cc.Invoke(ctx, Boundary_Why_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *boundaryClient) Events(ctx context.Context, in *TaskEvents, opts ...grpc.CallOption) (*TaskEventsReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TaskEventsReply)
+	err := c.cc.Invoke(ctx, Boundary_Events_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // BoundaryServer is the server API for Boundary service.
 // All implementations must embed UnimplementedBoundaryServer
 // for forward compatibility.
@@ -111,6 +151,13 @@ type BoundaryServer interface {
 	IsTaskCanceled(context.Context, *IsTaskCanceledRequest) (*IsTaskCanceledReply, error)
 	// Counts of everything alive in the core: what the teardown checks of the tests read.
 	Inspect(context.Context, *InspectRequest) (*InspectReply, error)
+	// What there is now, for people to look at. Like Inspect and Why it changes nothing and needs no token: the socket's folder
+	// and the peer's uid say who may ask.
+	State(context.Context, *StateRequest) (*StateReply, error)
+	// Why tasks are pending.
+	Why(context.Context, *WhyRequest) (*WhyReply, error)
+	// What has happened: the request of the same name, for who has no lane.
+	Events(context.Context, *TaskEvents) (*TaskEventsReply, error)
 	mustEmbedUnimplementedBoundaryServer()
 }
 
@@ -129,6 +176,15 @@ func (UnimplementedBoundaryServer) IsTaskCanceled(context.Context, *IsTaskCancel
 }
 func (UnimplementedBoundaryServer) Inspect(context.Context, *InspectRequest) (*InspectReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Inspect not implemented")
+}
+func (UnimplementedBoundaryServer) State(context.Context, *StateRequest) (*StateReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method State not implemented")
+}
+func (UnimplementedBoundaryServer) Why(context.Context, *WhyRequest) (*WhyReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Why not implemented")
+}
+func (UnimplementedBoundaryServer) Events(context.Context, *TaskEvents) (*TaskEventsReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Events not implemented")
 }
 func (UnimplementedBoundaryServer) mustEmbedUnimplementedBoundaryServer() {}
 func (UnimplementedBoundaryServer) testEmbeddedByValue()                  {}
@@ -194,6 +250,60 @@ func _Boundary_Inspect_Handler(srv interface{}, ctx context.Context, dec func(in
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Boundary_State_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StateRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BoundaryServer).State(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Boundary_State_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BoundaryServer).State(ctx, req.(*StateRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Boundary_Why_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(WhyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BoundaryServer).Why(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Boundary_Why_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BoundaryServer).Why(ctx, req.(*WhyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Boundary_Events_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TaskEvents)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BoundaryServer).Events(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Boundary_Events_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BoundaryServer).Events(ctx, req.(*TaskEvents))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Boundary_ServiceDesc is the grpc.ServiceDesc for Boundary service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -208,6 +318,18 @@ var Boundary_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Inspect",
 			Handler:    _Boundary_Inspect_Handler,
+		},
+		{
+			MethodName: "State",
+			Handler:    _Boundary_State_Handler,
+		},
+		{
+			MethodName: "Why",
+			Handler:    _Boundary_Why_Handler,
+		},
+		{
+			MethodName: "Events",
+			Handler:    _Boundary_Events_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -42,10 +42,11 @@ def attempts(process: Process) -> Iterator[pb.TaskEvent]:
 def chrome_trace(process: Process) -> list[dict[str, Any]]:
     """The attempts as complete events ("X") of Chrome's trace format."""
     functions: dict[bytes, str] = {}
-    return [_complete(event, _function_name(process, event, functions)) for event in attempts(process)]
+    return [complete(event, _function_name(process, event, functions)) for event in attempts(process)]
 
 
-def _complete(event: pb.TaskEvent, function: str) -> dict[str, Any]:
+def complete(event: pb.TaskEvent, function: str) -> dict[str, Any]:
+    """One attempt as a complete event; `function` is what is shown on it."""
     from mobula._core.pb import boundary_pb2 as pb
 
     args: dict[str, Any] = {"name": function, "task_id": event.task_id.hex()}

@@ -80,6 +80,28 @@ def sweep(base: str) -> None:
             remove(entry.path)
 
 
+def living(temp_dir: str | None = None) -> list[tuple[str, int]]:
+    """Folder and driver's pid of each session of this user whose driver lives, in the order of their pids."""
+    found: dict[str, int] = {}
+    for base in [temp_dir] if temp_dir else _bases():
+        try:
+            entries = list(os.scandir(base))
+        except OSError:
+            continue
+        for entry in entries:
+            match = _NAME.fullmatch(entry.name)
+            if not match or int(match[1]) != os.getuid():
+                continue
+            if os.path.exists(socket_of(entry.path)) and not _is_dead(entry, int(match[2])):
+                found[os.path.realpath(entry.path)] = int(match[2])
+    return sorted(found.items(), key=lambda one: (one[1], one[0]))
+
+
+def socket_of(folder: str) -> str:
+    """The path of a session's socket."""
+    return os.path.join(folder, _SOCKET)
+
+
 def _bases() -> list[str]:
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     bases = [runtime] if runtime and os.path.isdir(runtime) else []

@@ -7,21 +7,31 @@ table printing. Shell completion is click's: `eval "$(_MOBULA_COMPLETE=bash_sour
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 
 import click
 
 from mobula._version import __version__
 
-#: Subcommand -> what `mobula --help` says of it; the module has its name.
+#: Subcommand -> its one line of help, so that `mobula --help` imports none of them; the module has its name.
 _COMMANDS = {
     "run": "Run a Ray program on mobula, unchanged.",
+    "status": "Show a running session at a glance.",
+    "list": "List tasks, actors, objects or workers.",
+    "why": "Say why a task is pending.",
+    "timeline": "Write what ran when, for ui.perfetto.dev.",
+    "stack": "Show where every process of a session is.",
 }
 
 
 class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
@@ -45,5 +55,9 @@ def main() -> None:
         sys.exit(error.exit_code)
     except click.Abort:
         sys.exit(130)  # Ctrl-C
+    except BrokenPipeError:
+        # Who read our output has enough. The interpreter must not try to flush the rest.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     # A user's program is not run under click, which would answer for its exceptions and its exit.
     sys.exit(then() if callable(then) else then)

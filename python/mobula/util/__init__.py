@@ -70,6 +70,7 @@ _MODULES = (
     "node",
     "queue",
     "scheduling_strategies",
+    "state",
 )
 
 

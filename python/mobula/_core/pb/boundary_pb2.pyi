@@ -64,6 +64,23 @@ class Outcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     OUTCOME_ERROR: _ClassVar[Outcome]
     OUTCOME_CANCELED: _ClassVar[Outcome]
     OUTCOME_EXIT_ACTOR: _ClassVar[Outcome]
+
+class StateKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    STATE_SESSION: _ClassVar[StateKind]
+    STATE_TASKS: _ClassVar[StateKind]
+    STATE_ACTORS: _ClassVar[StateKind]
+    STATE_OBJECTS: _ClassVar[StateKind]
+    STATE_WORKERS: _ClassVar[StateKind]
+
+class TaskStage(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    TASK_STAGE_FOR_ARGUMENTS: _ClassVar[TaskStage]
+    TASK_STAGE_FOR_WORKER: _ClassVar[TaskStage]
+    TASK_STAGE_FOR_ACTOR: _ClassVar[TaskStage]
+    TASK_STAGE_AT_WORKER: _ClassVar[TaskStage]
+    TASK_STAGE_RUNNING: _ClassVar[TaskStage]
+    TASK_STAGE_BLOCKED: _ClassVar[TaskStage]
 ROLE_UNSPECIFIED: Role
 ROLE_DRIVER: Role
 ROLE_WORKER: Role
@@ -98,6 +115,17 @@ OUTCOME_OK: Outcome
 OUTCOME_ERROR: Outcome
 OUTCOME_CANCELED: Outcome
 OUTCOME_EXIT_ACTOR: Outcome
+STATE_SESSION: StateKind
+STATE_TASKS: StateKind
+STATE_ACTORS: StateKind
+STATE_OBJECTS: StateKind
+STATE_WORKERS: StateKind
+TASK_STAGE_FOR_ARGUMENTS: TaskStage
+TASK_STAGE_FOR_WORKER: TaskStage
+TASK_STAGE_FOR_ACTOR: TaskStage
+TASK_STAGE_AT_WORKER: TaskStage
+TASK_STAGE_RUNNING: TaskStage
+TASK_STAGE_BLOCKED: TaskStage
 
 class FromShim(_message.Message):
     __slots__ = ("attach", "first_mutation", "mutations", "after", "request", "dropped")
@@ -967,3 +995,202 @@ class InspectReply(_message.Message):
     parked: int
     leases: int
     def __init__(self, processes: _Optional[int] = ..., workers: _Optional[int] = ..., idle_workers: _Optional[int] = ..., tasks_pending: _Optional[int] = ..., tasks_queued: _Optional[int] = ..., tasks_running: _Optional[int] = ..., canceled: _Optional[int] = ..., objects: _Optional[int] = ..., blocks: _Optional[int] = ..., blocks_without_ref: _Optional[int] = ..., pins: _Optional[int] = ..., arena_used: _Optional[int] = ..., actors: _Optional[int] = ..., goroutines: _Optional[int] = ..., fds: _Optional[int] = ..., lanes: _Optional[int] = ..., parked: _Optional[int] = ..., leases: _Optional[int] = ...) -> None: ...
+
+class StateRequest(_message.Message):
+    __slots__ = ("kind", "most")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    MOST_FIELD_NUMBER: _ClassVar[int]
+    kind: StateKind
+    most: int
+    def __init__(self, kind: _Optional[_Union[StateKind, str]] = ..., most: _Optional[int] = ...) -> None: ...
+
+class StateReply(_message.Message):
+    __slots__ = ("tasks", "actors", "objects", "workers", "total", "session")
+    TASKS_FIELD_NUMBER: _ClassVar[int]
+    ACTORS_FIELD_NUMBER: _ClassVar[int]
+    OBJECTS_FIELD_NUMBER: _ClassVar[int]
+    WORKERS_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    tasks: _containers.RepeatedCompositeFieldContainer[TaskState]
+    actors: _containers.RepeatedCompositeFieldContainer[ActorState]
+    objects: _containers.RepeatedCompositeFieldContainer[ObjectState]
+    workers: _containers.RepeatedCompositeFieldContainer[WorkerState]
+    total: int
+    session: SessionState
+    def __init__(self, tasks: _Optional[_Iterable[_Union[TaskState, _Mapping]]] = ..., actors: _Optional[_Iterable[_Union[ActorState, _Mapping]]] = ..., objects: _Optional[_Iterable[_Union[ObjectState, _Mapping]]] = ..., workers: _Optional[_Iterable[_Union[WorkerState, _Mapping]]] = ..., total: _Optional[int] = ..., session: _Optional[_Union[SessionState, _Mapping]] = ...) -> None: ...
+
+class SessionState(_message.Message):
+    __slots__ = ("version", "namespace", "age_ms", "total", "available", "store_bytes", "store_used", "counts")
+    class TotalEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    class AvailableEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    AGE_MS_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    AVAILABLE_FIELD_NUMBER: _ClassVar[int]
+    STORE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    STORE_USED_FIELD_NUMBER: _ClassVar[int]
+    COUNTS_FIELD_NUMBER: _ClassVar[int]
+    version: str
+    namespace: str
+    age_ms: int
+    total: _containers.ScalarMap[str, float]
+    available: _containers.ScalarMap[str, float]
+    store_bytes: int
+    store_used: int
+    counts: InspectReply
+    def __init__(self, version: _Optional[str] = ..., namespace: _Optional[str] = ..., age_ms: _Optional[int] = ..., total: _Optional[_Mapping[str, float]] = ..., available: _Optional[_Mapping[str, float]] = ..., store_bytes: _Optional[int] = ..., store_used: _Optional[int] = ..., counts: _Optional[_Union[InspectReply, _Mapping]] = ...) -> None: ...
+
+class TaskState(_message.Message):
+    __slots__ = ("task_id", "parent_id", "owner_id", "actor_id", "worker_id", "pid", "name", "type", "stage", "attempt", "running_ms", "resources", "canceled")
+    class ResourcesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    PARENT_ID_FIELD_NUMBER: _ClassVar[int]
+    OWNER_ID_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_ID_FIELD_NUMBER: _ClassVar[int]
+    WORKER_ID_FIELD_NUMBER: _ClassVar[int]
+    PID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    STAGE_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    RUNNING_MS_FIELD_NUMBER: _ClassVar[int]
+    RESOURCES_FIELD_NUMBER: _ClassVar[int]
+    CANCELED_FIELD_NUMBER: _ClassVar[int]
+    task_id: bytes
+    parent_id: bytes
+    owner_id: bytes
+    actor_id: bytes
+    worker_id: bytes
+    pid: int
+    name: str
+    type: int
+    stage: TaskStage
+    attempt: int
+    running_ms: int
+    resources: _containers.ScalarMap[str, float]
+    canceled: bool
+    def __init__(self, task_id: _Optional[bytes] = ..., parent_id: _Optional[bytes] = ..., owner_id: _Optional[bytes] = ..., actor_id: _Optional[bytes] = ..., worker_id: _Optional[bytes] = ..., pid: _Optional[int] = ..., name: _Optional[str] = ..., type: _Optional[int] = ..., stage: _Optional[_Union[TaskStage, str]] = ..., attempt: _Optional[int] = ..., running_ms: _Optional[int] = ..., resources: _Optional[_Mapping[str, float]] = ..., canceled: bool = ...) -> None: ...
+
+class ActorState(_message.Message):
+    __slots__ = ("actor_id", "class_name", "name", "namespace", "state", "pid", "worker_id", "owner_id", "restarts", "detached", "resources")
+    class ResourcesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    ACTOR_ID_FIELD_NUMBER: _ClassVar[int]
+    CLASS_NAME_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    PID_FIELD_NUMBER: _ClassVar[int]
+    WORKER_ID_FIELD_NUMBER: _ClassVar[int]
+    OWNER_ID_FIELD_NUMBER: _ClassVar[int]
+    RESTARTS_FIELD_NUMBER: _ClassVar[int]
+    DETACHED_FIELD_NUMBER: _ClassVar[int]
+    RESOURCES_FIELD_NUMBER: _ClassVar[int]
+    actor_id: bytes
+    class_name: str
+    name: str
+    namespace: str
+    state: str
+    pid: int
+    worker_id: bytes
+    owner_id: bytes
+    restarts: int
+    detached: bool
+    resources: _containers.ScalarMap[str, float]
+    def __init__(self, actor_id: _Optional[bytes] = ..., class_name: _Optional[str] = ..., name: _Optional[str] = ..., namespace: _Optional[str] = ..., state: _Optional[str] = ..., pid: _Optional[int] = ..., worker_id: _Optional[bytes] = ..., owner_id: _Optional[bytes] = ..., restarts: _Optional[int] = ..., detached: bool = ..., resources: _Optional[_Mapping[str, float]] = ...) -> None: ...
+
+class ObjectState(_message.Message):
+    __slots__ = ("object_id", "owner_id", "ready", "error", "shared", "size", "handles", "borrowers", "uses", "inside")
+    OBJECT_ID_FIELD_NUMBER: _ClassVar[int]
+    OWNER_ID_FIELD_NUMBER: _ClassVar[int]
+    READY_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    SHARED_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    HANDLES_FIELD_NUMBER: _ClassVar[int]
+    BORROWERS_FIELD_NUMBER: _ClassVar[int]
+    USES_FIELD_NUMBER: _ClassVar[int]
+    INSIDE_FIELD_NUMBER: _ClassVar[int]
+    object_id: bytes
+    owner_id: bytes
+    ready: bool
+    error: bool
+    shared: bool
+    size: int
+    handles: int
+    borrowers: int
+    uses: int
+    inside: int
+    def __init__(self, object_id: _Optional[bytes] = ..., owner_id: _Optional[bytes] = ..., ready: bool = ..., error: bool = ..., shared: bool = ..., size: _Optional[int] = ..., handles: _Optional[int] = ..., borrowers: _Optional[int] = ..., uses: _Optional[int] = ..., inside: _Optional[int] = ...) -> None: ...
+
+class WorkerState(_message.Message):
+    __slots__ = ("worker_id", "pid", "state", "label", "actor_id", "resources", "running")
+    class ResourcesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    WORKER_ID_FIELD_NUMBER: _ClassVar[int]
+    PID_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_ID_FIELD_NUMBER: _ClassVar[int]
+    RESOURCES_FIELD_NUMBER: _ClassVar[int]
+    RUNNING_FIELD_NUMBER: _ClassVar[int]
+    worker_id: bytes
+    pid: int
+    state: str
+    label: str
+    actor_id: bytes
+    resources: _containers.ScalarMap[str, float]
+    running: bytes
+    def __init__(self, worker_id: _Optional[bytes] = ..., pid: _Optional[int] = ..., state: _Optional[str] = ..., label: _Optional[str] = ..., actor_id: _Optional[bytes] = ..., resources: _Optional[_Mapping[str, float]] = ..., running: _Optional[bytes] = ...) -> None: ...
+
+class WhyRequest(_message.Message):
+    __slots__ = ("task",)
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    task: str
+    def __init__(self, task: _Optional[str] = ...) -> None: ...
+
+class WhyReply(_message.Message):
+    __slots__ = ("lines", "found")
+    LINES_FIELD_NUMBER: _ClassVar[int]
+    FOUND_FIELD_NUMBER: _ClassVar[int]
+    lines: _containers.RepeatedCompositeFieldContainer[WhyLine]
+    found: int
+    def __init__(self, lines: _Optional[_Iterable[_Union[WhyLine, _Mapping]]] = ..., found: _Optional[int] = ...) -> None: ...
+
+class WhyLine(_message.Message):
+    __slots__ = ("depth", "text")
+    DEPTH_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    depth: int
+    text: str
+    def __init__(self, depth: _Optional[int] = ..., text: _Optional[str] = ...) -> None: ...

@@ -1,0 +1,39 @@
+"""The state of a session: its tasks, actors, objects and worker processes, as rows.
+
+Owns the names, which are Ray's. No dashboard is needed: the core is asked, over the session's own socket. What Ray has here and
+mobula has not (jobs, logs of files, cluster events) is an AttributeError.
+"""
+
+from mobula.util.state.listing import (
+    get_actor,
+    get_objects,
+    get_task,
+    get_worker,
+    list_actors,
+    list_nodes,
+    list_objects,
+    list_tasks,
+    list_workers,
+)
+from mobula.util.state.rows import ActorState, NodeState, ObjectState, TaskState, WorkerState
+from mobula.util.state.summary import summarize_actors, summarize_objects, summarize_tasks
+
+__all__ = [
+    "ActorState",
+    "NodeState",
+    "ObjectState",
+    "TaskState",
+    "WorkerState",
+    "get_actor",
+    "get_objects",
+    "get_task",
+    "get_worker",
+    "list_actors",
+    "list_nodes",
+    "list_objects",
+    "list_tasks",
+    "list_workers",
+    "summarize_actors",
+    "summarize_objects",
+    "summarize_tasks",
+]

@@ -1,0 +1,196 @@
+"""`list_*` and `get_*`: rows of the state of a session, filtered as Ray filters them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from mobula import api, session
+from mobula.util.state import rows
+
+if TYPE_CHECKING:
+    from mobula._core.look import Watch
+    from mobula.util.state.rows import ActorState, NodeState, ObjectState, TaskState, WorkerState
+
+__all__ = [
+    "get_actor",
+    "get_objects",
+    "get_task",
+    "get_worker",
+    "list_actors",
+    "list_nodes",
+    "list_objects",
+    "list_tasks",
+    "list_workers",
+]
+
+R = TypeVar("R", bound=rows.Row)
+
+#: (field, "=" or "!=", value), all of which must hold.
+Filters = Sequence[tuple[str, str, Any]]
+
+LIMIT = 100  # rows, Ray's default
+MOST = 10_000  # rows, Ray's limit and the core's
+
+
+def watch(address: str | None = None) -> Watch:
+    """The session to ask: of the folder or the driver's pid given, else this process's, else the only one that runs.
+
+    Raises ConnectionError where there is none, or several to choose from.
+    """
+    from mobula._core import look
+
+    attached = session.current()
+    if address is None and attached is not None:
+        # The question goes by a connection of its own. What this process has done before must have arrived: this asks behind it.
+        api.cluster_resources()
+        return look.Watch(os.path.dirname(attached.session.socket_path))
+    return look.find(address)
+
+
+def list_tasks(address: str | None = None, filters: Filters | None = None, limit: int = LIMIT, **rest: Any) -> list[TaskState]:
+    """Tasks without an outcome, the oldest first, then those that have ended, the newest first.
+
+    `filters` are triples such as `("state", "=", "RUNNING")`; `limit` is a number of rows, at most 10,000. Raises ValueError for
+    a wrong filter or limit, ConnectionError where no session runs.
+
+    >>> import mobula
+    >>> from mobula.util.state import list_tasks
+    >>> @mobula.remote
+    ... def f() -> None: ...
+    >>> mobula.get(f.options(name="one").remote())
+    >>> [task.state for task in list_tasks(filters=[("name", "=", "one")])]
+    ['FINISHED']
+    """
+    _accept(rest)
+    from mobula._core.pb import boundary_pb2 as pb
+
+    core = watch(address)
+    reply = core.state(pb.STATE_TASKS, MOST)
+    pending = [rows.of_task(one) for one in reply.tasks]
+    attempts = [rows.of_attempt(event) for event in core.attempts()]
+    return chosen([*pending, *reversed(attempts)], filters, limit)
+
+
+def list_actors(address: str | None = None, filters: Filters | None = None, limit: int = LIMIT, **rest: Any) -> list[ActorState]:
+    """Actors, dead ones included. Arguments and errors as of `list_tasks`."""
+    _accept(rest)
+    from mobula._core.pb import boundary_pb2 as pb
+
+    return chosen(map(rows.of_actor, watch(address).state(pb.STATE_ACTORS).actors), filters, limit)
+
+
+def list_objects(
+    address: str | None = None, filters: Filters | None = None, limit: int = LIMIT, **rest: Any
+) -> list[ObjectState]:
+    """Objects, the largest first. Arguments and errors as of `list_tasks`."""
+    _accept(rest)
+    from mobula._core.pb import boundary_pb2 as pb
+
+    return chosen(map(rows.of_object, watch(address).state(pb.STATE_OBJECTS).objects), filters, limit)
+
+
+def list_workers(
+    address: str | None = None, filters: Filters | None = None, limit: int = LIMIT, **rest: Any
+) -> list[WorkerState]:
+    """Worker processes, in the order in which they were started. Arguments and errors as of `list_tasks`."""
+    _accept(rest)
+    from mobula._core.pb import boundary_pb2 as pb
+
+    return chosen(map(rows.of_worker, watch(address).state(pb.STATE_WORKERS).workers), filters, limit)
+
+
+def list_nodes(address: str | None = None, filters: Filters | None = None, limit: int = LIMIT, **rest: Any) -> list[NodeState]:
+    """The one machine of this process's session. Arguments and errors as of `list_tasks`."""
+    _accept(rest)
+    if address is not None:
+        raise ValueError("list_nodes() tells of this process's own session: call it without an address")
+    found = [
+        rows.NodeState(
+            node_id=node["NodeID"],
+            node_ip=node["NodeManagerAddress"],
+            state="ALIVE" if node["Alive"] else "DEAD",
+            is_head_node=True,
+            node_name=node["NodeName"],
+            resources_total=dict(node["Resources"]),
+            labels=dict(node["Labels"]),
+        )
+        for node in api.nodes()
+    ]
+    return chosen(found, filters, limit)
+
+
+def get_task(id: str, address: str | None = None, **rest: Any) -> TaskState | list[TaskState] | None:
+    """The task with this id (hexadecimal); a list of its attempts where there were several; None where nothing is known."""
+    _accept(rest)
+    found = list_tasks(address, [("task_id", "=", _hex(id))], MOST)
+    return found if len(found) > 1 else found[0] if found else None
+
+
+def get_actor(id: str, address: str | None = None, **rest: Any) -> ActorState | None:
+    """The actor with this id (hexadecimal), or None."""
+    _accept(rest)
+    return _first(list_actors(address, [("actor_id", "=", _hex(id))], MOST))
+
+
+def get_worker(id: str, address: str | None = None, **rest: Any) -> WorkerState | None:
+    """The worker process with this id (hexadecimal), or None."""
+    _accept(rest)
+    return _first(list_workers(address, [("worker_id", "=", _hex(id))], MOST))
+
+
+def get_objects(id: str, address: str | None = None, **rest: Any) -> list[ObjectState]:
+    """The object with this id (hexadecimal), in a list as Ray has it; empty where nothing is known."""
+    _accept(rest)
+    return list_objects(address, [("object_id", "=", _hex(id))], MOST)
+
+
+def chosen(found: Iterable[R], filters: Filters | None, limit: Any) -> list[R]:
+    """The first `limit` rows that pass every filter. Raises ValueError for a filter or limit that makes no sense."""
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 0 < limit <= MOST:
+        raise ValueError(f"limit takes a number of rows from 1 to {MOST}, not {limit!r}")
+    tests = [_test(one) for one in filters or ()]
+    out = []
+    for row in found:
+        if all(test(row) for test in tests):
+            out.append(row)
+            if len(out) == limit:
+                break
+    return out
+
+
+def _test(given: tuple[str, str, Any]) -> Callable[[rows.Row], bool]:
+    shape: Any = given
+    if not isinstance(shape, (tuple, list)) or len(shape) != 3:
+        raise ValueError(f"a filter is (field, '=' or '!=', value), not {given!r}")
+    field, sign, value = given
+    if sign not in ("=", "!="):
+        raise ValueError(f"a filter compares with '=' or '!=', not {sign!r}: {given!r}")
+
+    def test(row: rows.Row) -> bool:
+        missing = object()
+        has = row.get(field, missing)
+        if has is missing:
+            names = ", ".join(row.asdict())
+            raise ValueError(f"a {type(row).__name__} has no field {field!r}; it has {names}")
+        # As Ray: words without regard to case, and numbers may be given as words.
+        same = str(has).lower() == str(value).lower()
+        return same if sign == "=" else not same
+
+    return test
+
+
+def _accept(rest: dict[str, Any]) -> None:
+    """Ray's arguments that ask for nothing here: the core answers at once and whole."""
+    for name in rest:
+        if name not in ("timeout", "detail", "raise_on_missing_output", "_explain"):
+            raise TypeError(f"the state API has no argument {name!r}; it takes address, filters, limit, timeout and detail")
+
+
+def _first(found: list[R]) -> R | None:
+    return found[0] if found else None
+
+
+def _hex(id: Any) -> str:
+    return str(id if isinstance(id, str) else id.hex())
