@@ -20,7 +20,14 @@ from mobula import missing
 RAY_VERSION = "2.60.0"
 
 #: Modules of Ray that are found elsewhere than under the same name in mobula.
-_ELSEWHERE = {"ray.cloudpickle": "cloudpickle", "ray.types": "mobula.object_ref"}
+_ELSEWHERE = {
+    "ray.cloudpickle": "cloudpickle",
+    "ray.types": "mobula.object_ref",
+    # So that pure-Python helpers out of an installed Ray run: docs/compat.md.
+    "ray._common": "mobula.no_telemetry",
+    "ray._common.usage": "mobula.no_telemetry",
+    "ray._common.usage.usage_lib": "mobula.no_telemetry",
+}
 
 
 class _RayModule(ModuleType):

@@ -14,6 +14,7 @@ MODULES = (
     "placement_group",
     "strategies",
     "util.actor_pool",
+    "util.annotations",
     "util.check_serialize",
     "util.completion",
     "util.dask",

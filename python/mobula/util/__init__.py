@@ -60,6 +60,7 @@ _HOME = {
 
 _MODULES = (
     "actor_pool",
+    "annotations",
     "check_serialize",
     "completion",
     "dask",
