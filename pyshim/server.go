@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -132,6 +133,32 @@ func (s *Server) open(a *pb.Attach, l *lane) (*lane, error) {
 	}
 	s.mu.Unlock()
 	return l, nil
+}
+
+// HearOut waits until everything was read that an ended process had sent, but not longer than patience: what it forked
+// may hold its connections open. Without this its end, which comes by another way, overtakes its last results:
+//
+//	worker: result of A on the wire, exit      pidfd: it ended, A died with it      lane: result of A … nobody asks any more
+//
+// It must not be called with the core's lock held, which the reading needs.
+func (s *Server) HearOut(id ids.WorkerID, patience time.Duration) {
+	s.mu.Lock()
+	var open []*lane
+	for l := range s.lanes {
+		if l.process.ID == id {
+			open = append(open, l)
+		}
+	}
+	s.mu.Unlock()
+	enough := time.NewTimer(patience)
+	defer enough.Stop()
+	for _, l := range open {
+		select {
+		case <-l.done:
+		case <-enough.C:
+			return
+		}
+	}
 }
 
 // IsTaskCanceled answers from the canceled set of the executor itself.

@@ -7,7 +7,11 @@ import (
 )
 
 // processes is the worker pool as the core sees it.
-type processes struct{ pool *workers.Pool }
+type processes struct {
+	pool *workers.Pool
+	// hear returns when all that an ended worker had sent was read.
+	hear func(ids.WorkerID)
+}
 
 // Spawn implements coreworker.Processes.
 func (p processes) Spawn(id ids.WorkerID, env string, started func(coreworker.Child), ended func(coreworker.Obituary)) {
@@ -18,7 +22,10 @@ func (p processes) Spawn(id ids.WorkerID, env string, started func(coreworker.Ch
 	}
 	p.pool.Spawn(id, opts,
 		func(w *workers.Worker) { started(child{w}) },
-		func(_ *workers.Worker, d workers.Death) { ended(obituary(d)) })
+		func(_ *workers.Worker, d workers.Death) {
+			p.hear(id)
+			ended(obituary(d))
+		})
 }
 
 // Prepare implements coreworker.Processes.

@@ -29,6 +29,9 @@ import (
 const (
 	// goodbye is how long lanes may take to read what is left for them at the end.
 	goodbye = time.Second
+	// lastWords is how long the end of a worker waits for what it had sent before. It is there already, and is read at once:
+	// only what the worker forked, and what holds its connections, makes this time pass.
+	lastWords = 200 * time.Millisecond
 	// maxPrestart bounds the workers that are started before anybody asks.
 	maxPrestart = 4
 )
@@ -79,7 +82,7 @@ func serve(ctx context.Context, cfg Config, ln net.Listener, pool *workers.Pool,
 		ArenaBytes: cfg.ArenaBytes,
 		Reserve:    func(offset, length uint64) error { return reserve(cfg.ArenaFD, offset, length) },
 		Disk:       disk,
-		Processes:  processes{pool}, Prestart: prestart, SessionEnv: options.SessionEnv,
+		Processes:  processes{pool, func(id ids.WorkerID) { shim.HearOut(id, lastWords) }}, Prestart: prestart, SessionEnv: options.SessionEnv,
 		Warn: func(text string) {
 			if show {
 				shim.Warn(text)

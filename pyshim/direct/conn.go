@@ -35,7 +35,11 @@ type conn struct {
 	maxFrame            int
 	trailers            []byte // a whole frame, to follow what is queued
 	finishing, finished bool
+	owed                int // bytes in out that answer PING and SETTINGS
 }
+
+// maxOwed is how many bytes of answers may wait for a client that asks and does not read.
+const maxOwed = 64 << 10
 
 // feed takes what was read. io.EOF means that the client has ended its half of the stream, errReset that it wants nothing
 // more; any other error that it broke the protocol. Messages before the end are in c.messages.
@@ -82,6 +86,7 @@ func (c *conn) frame(h header, p []byte) error {
 		}
 		if h.flags&flagAck == 0 {
 			c.out = append(appendHeader(c.out, 8, framePing, flagAck, 0), p...)
+			return c.owe(frameHeader + 8)
 		}
 	case frameWindowUpdate:
 		return c.windowUpdate(h, p)
@@ -212,6 +217,15 @@ func (c *conn) settings(h header, p []byte) error {
 	}
 	c.out = appendHeader(c.out, 0, frameSettings, flagAck, 0)
 	c.cut()
+	return c.owe(frameHeader)
+}
+
+// owe counts an answer. It is paid when out was written.
+func (c *conn) owe(n int) error {
+	c.owed += n
+	if c.owed > maxOwed {
+		return fmt.Errorf("the answers to PING and SETTINGS are not read")
+	}
 	return nil
 }
 

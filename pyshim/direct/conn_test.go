@@ -331,3 +331,24 @@ func BenchmarkMessage(b *testing.B) {
 		}
 	}
 }
+
+func TestAnswersThatNobodyReads(t *testing.T) {
+	ping := frames(func(f *http2.Framer) { _ = f.WritePing(false, [8]byte{1}) })
+	c := opened(t)
+	n := 0
+	for c.feed(ping) == nil {
+		if n++; n > maxOwed {
+			t.Fatal("a client that pings and does not read is never cut off")
+		}
+	}
+	if want := maxOwed / len(ping); n < want-2 || n > want {
+		t.Errorf("cut off after %d pings, want about %d", n, want)
+	}
+	c = opened(t)
+	for range 2 * maxOwed / len(ping) {
+		if err := c.feed(ping); err != nil {
+			t.Fatalf("one that reads: %v", err)
+		}
+		c.out, c.owed = c.out[:0], 0 // as the line does when all was written
+	}
+}

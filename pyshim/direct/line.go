@@ -134,7 +134,7 @@ func (l *Line) write() bool {
 			return false
 		}
 	}
-	l.written = 0
+	l.written, c.owed = 0, 0
 	if c.out = c.out[:0]; cap(c.out) > 4*full {
 		c.out = nil
 	}

@@ -191,3 +191,17 @@ def test_many_at_random(shared: Any) -> None:
             pass  # it had been killed
         refs = refs_left
     assert len(mobula.get(refs, timeout=30)) == 290
+
+
+def test_the_end_of_a_worker_does_not_overtake_its_last_results() -> None:
+    @mobula.remote(max_retries=0)
+    def work(number: int) -> int:
+        if number % 4 == 3:
+            os._exit(1)
+        return number
+
+    for _ in range(60):
+        refs = [work.remote(number) for number in range(4)]
+        assert mobula.get(refs[:3]) == [0, 1, 2]
+        with pytest.raises(mobula.exceptions.WorkerCrashedError):
+            mobula.get(refs[3])
