@@ -6,6 +6,7 @@ import gc
 import os
 import queue
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -21,8 +22,10 @@ from fake_core import FakeCore
 
 from mobula import exceptions
 from mobula._core import process as module
+from mobula._core.mutations import MutationLog
 from mobula._core.pb import boundary_pb2 as pb
 from mobula._core.process import Process
+from mobula._lane import LaneClosed
 
 HERE = Path(__file__).parent
 
@@ -261,6 +264,30 @@ def run_script(tmp_path: Path, body: str, timeout: float = 60) -> str:
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=timeout)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def test_a_stream_given_away_while_the_core_dies_is_closed(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The helper was writing the mutation that gives the stream's requests up when the core went.
+    reader, writer = socket.socketpair()
+    tried = threading.Event()
+
+    class Stream:
+        def close(self) -> None:
+            writer.close()
+
+    def write(*_: Any, **__: Any) -> int:
+        tried.set()
+        raise LaneClosed("the core has died")
+
+    monkeypatch.setattr(MutationLog, "write", write)
+    process._helper.forsake(Stream())  # type: ignore[arg-type]
+    assert tried.wait(10)
+    monkeypatch.undo()
+    process.close()
+    with reader:
+        reader.settimeout(10)
+        assert reader.recv(1) == b""
+    assert writer.fileno() == -1
 
 
 OUTSIDE = """

@@ -483,9 +483,10 @@ class Helper:
         while self._retired:
             self._leaving.append(self._retired.popleft())
         while self._forsaken:
-            stream = self._forsaken.popleft()
-            # What its requests were given up by was deferred before: now it has a number.
-            self._leaving.append(Forsaken(stream, log.write(self._lane, ())))
+            # What its requests were given up by was deferred before: now it has a number. The stream stays where stop()
+            # finds it until then, for the write raises when the core has died.
+            carried = log.write(self._lane, ())
+            self._leaving.append(Forsaken(self._forsaken.popleft(), carried))
         if not self._leaving:
             return
         staying = []
