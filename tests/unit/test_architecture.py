@@ -163,6 +163,13 @@ def test_spilling_knows_objects_only() -> None:
     assert found <= {f"{GO_MODULE}/coreworker/objects"}
 
 
+def test_only_tests_start_stock_clusters() -> None:
+    # The helper imports `testing` and runs programs out of tests/.
+    helper = f"{GO_MODULE}/coreworker/cluster/internal/stock"
+    rooms = ("cmd", "coreworker", "pyshim")
+    assert not [path for room in rooms for path in _go_files(ROOT / room) if helper in _go_imports(path)]
+
+
 def test_the_core_does_not_import_the_python_boundary() -> None:
     # cmd -> coreworker <- pyshim: the core could serve a shim of another language.
     found = [
