@@ -63,7 +63,7 @@ func (c *Core) Info() Info {
 func (c *Core) Validate() error {
 	var errs []error
 	for name, err := range map[string]error{"tasks": c.tasks.Validate(), "refs": c.refs.Validate(), "lineage": c.lineage.Validate(),
-		"arena": c.arena.Validate(), "resources": c.sched.ValidateResources()} {
+		"arena": c.arena.Validate(), "resources": c.sched.ValidateResources(), "streams": c.validateGates()} {
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", name, err))
 		}

@@ -1,10 +1,12 @@
 package coreworker
 
 import (
+	"slices"
 	"time"
 
 	"github.com/mobula/mobula/coreworker/ids"
 	"github.com/mobula/mobula/coreworker/objects"
+	"github.com/mobula/mobula/coreworker/task"
 )
 
 // aheadBytes bounds the values that one answer carries ahead of what was asked for.
@@ -19,32 +21,40 @@ const aheadBytes = 256 << 10
 type stream struct {
 	task    ids.TaskID
 	owner   *Process
+	gate    *gate
 	limit   int // how many items may be there and not taken; 0 = any number
 	written int // items that came
+	granted int // items that the producer was let go to make
 	taken   int // as far as the consumer has told, which it does where there is a limit
 	over    bool
-	demands []*parked
 }
 
 func (s *stream) item(k int) ids.ObjectID { return s.task.Return(uint32(k + 2)) }
 
-func (s *stream) wants(produced int) bool {
-	return s.over || s.limit == 0 || produced-s.taken < s.limit
-}
-
-// wake lets producers go on that were held back.
-func (s *stream) wake() {
-	waiting := s.demands
-	s.demands = nil
-	for _, q := range waiting {
-		q.finish(byObjects)
+func (c *Core) openStream(spec *task.Spec, owner *Process) {
+	s := &stream{task: spec.ID, owner: owner, limit: spec.Backpressure, gate: &gate{}}
+	if spec.ActorBackpressure > 0 {
+		if s.gate = c.gates[spec.Actor]; s.gate == nil {
+			s.gate = &gate{limit: spec.ActorBackpressure}
+			c.gates[spec.Actor] = s.gate
+		}
+		s.gate.streams = append(s.gate.streams, s)
 	}
+	c.streams[s.task] = s
+	c.expectItem(s)
 }
 
-func (c *Core) openStream(id ids.TaskID, owner *Process, limit int) {
-	s := &stream{task: id, owner: owner, limit: limit}
-	c.streams[id] = s
-	c.expectItem(s)
+// closeStream forgets a stream: nobody will read what it has, and its producer is not held back any more.
+func (c *Core) closeStream(s *stream) {
+	delete(c.streams, s.task)
+	s.over = true
+	if g := s.gate; g.limit > 0 {
+		g.streams = slices.DeleteFunc(g.streams, func(one *stream) bool { return one == s })
+		if actor := s.task.Actor(); len(g.streams) == 0 && c.gates[actor] == g {
+			delete(c.gates, actor)
+		}
+	}
+	s.gate.look()
 }
 
 // expectItem makes the object of the next item known; the owner holds one reference to it.
@@ -58,19 +68,17 @@ func (c *Core) expectItem(s *stream) {
 // endStream says that no more items will come.
 func (c *Core) endStream(id ids.TaskID) {
 	if s := c.streams[id]; s != nil && !s.over {
-		s.over = true
+		s.over, s.granted = true, s.written
 		c.keep(s.item(s.written), objects.EndOfStream())
-		s.wake()
+		s.gate.look()
 	}
 }
 
 // dropStreams forgets the streams of a process that is gone. Their producers run on: nobody holds them back.
 func (c *Core) dropStreams(p *Process) {
-	for id, s := range c.streams {
+	for _, s := range c.streams {
 		if s.owner == p {
-			delete(c.streams, id)
-			s.over = true
-			s.wake()
+			c.closeStream(s)
 		}
 	}
 }
@@ -112,10 +120,8 @@ func (p *Process) Taken(id ids.ObjectID, n int) {
 	if s == nil || s.owner != p || n <= s.taken {
 		return
 	}
-	s.taken = n
-	if s.wants(s.written) {
-		s.wake()
-	}
+	s.taken = min(n, s.written)
+	s.gate.look()
 }
 
 // DropStream lets go of a stream of which n items were taken: of those that are there and those that come. The task
@@ -126,9 +132,7 @@ func (p *Process) DropStream(id ids.ObjectID, n int) {
 	if s == nil || s.owner != p {
 		return
 	}
-	delete(c.streams, s.task)
-	s.over = true
-	s.wake()
+	c.closeStream(s)
 	for k := n; k <= s.written; k++ {
 		freed, err := c.refs.Drop(s.item(k), p.ID, 1)
 		c.report(err)
@@ -177,10 +181,10 @@ func (c *Core) itemsFrom(obj ids.ObjectID, most int) Items {
 	return out
 }
 
-// Demand answers a producer when it may go on: fewer items than the stream's limit are not taken, or the stream is gone.
+// Demand answers a producer when it may go on: fewer items than the limits allow are not taken, or the stream is gone.
 func (c *Core) Demand(a Asker, id ids.ObjectID, produced int, answer func(canceled bool)) (abandon func()) {
 	s := c.streams[id.Task()]
-	if s == nil || s.wants(produced) {
+	if s == nil || s.gate.grant(s, produced) {
 		answer(false)
 		return func() {}
 	}
@@ -192,7 +196,7 @@ func (c *Core) Demand(a Asker, id ids.ObjectID, produced int, answer func(cancel
 	q.tell = func(how end) { answer(how == byCancel) }
 	c.park(q, 0, false)
 	if !q.over {
-		s.demands = append(s.demands, q)
+		s.gate.hold(q, s, produced)
 	}
 	return q.drop
 }

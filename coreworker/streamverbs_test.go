@@ -10,9 +10,9 @@ import (
 	"github.com/mobula/mobula/coreworker/task"
 )
 
-// streamOptions are those of submit and call that make it a generator: [streaming] [limit=N].
+// streamOptions are those of submit and call that make it a generator: [streaming] [limit=N] [shared=N].
 func streamOptions(c *golden.Call, s *task.Spec) {
-	s.Streaming, s.Backpressure = c.Flag("streaming"), c.Int("limit", 0)
+	s.Streaming, s.Backpressure, s.ActorBackpressure = c.Flag("streaming"), c.Int("limit", 0), c.Int("shared", 0)
 }
 
 // yield G [times=N]: the running generator gives its next items. They are named by the task, the attempt and the number.

@@ -40,7 +40,7 @@ func (p *Process) Submit(s *task.Spec) {
 		c.store.Expect(id)
 	})
 	if s.Streaming {
-		c.openStream(s.ID, p, s.Backpressure)
+		c.openStream(s, p)
 	}
 	c.use(s)
 	if late {

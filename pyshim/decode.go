@@ -252,6 +252,9 @@ func decodeSpec(s *pb.TaskSpec) (*task.Spec, error) {
 	}
 	out.Told = s.Told
 	out.Streaming, out.Dynamic, out.Backpressure = s.Streaming, s.Dynamic, int(s.Backpressure)
+	if out.Type == task.ActorMethod {
+		out.ActorBackpressure = int(s.ActorBackpressure)
+	}
 	if (out.Streaming || out.Dynamic) && (out.Type == task.ActorCreation || out.NumReturns != 1 || out.Streaming == out.Dynamic) {
 		return nil, fmt.Errorf("task %s: a generator is one return of a task or method, streaming or dynamic", id)
 	}

@@ -46,7 +46,8 @@ func (l *lane) withValues(s *pb.TaskSpec, values []objects.Value) *pb.TaskSpec {
 		Method: s.Method, Args: args, NumReturns: s.NumReturns, Resources: s.Resources, MaxRetries: s.MaxRetries,
 		RetryExceptions: s.RetryExceptions, RetryAllowlist: s.RetryAllowlist, ActorId: s.ActorId,
 		ConcurrencyGroup: s.ConcurrencyGroup, Actor: s.Actor, Depth: s.Depth, RuntimeEnv: s.RuntimeEnv, Placement: s.Placement,
-		Streaming: s.Streaming, Dynamic: s.Dynamic, Backpressure: s.Backpressure, PerYield: s.PerYield}
+		Streaming: s.Streaming, Dynamic: s.Dynamic, Backpressure: s.Backpressure, PerYield: s.PerYield,
+		ActorBackpressure: s.ActorBackpressure}
 }
 
 func encodeValue(v objects.Value) *pb.Value {

@@ -67,6 +67,8 @@ type Spec struct {
 	Streaming    bool
 	Dynamic      bool
 	Backpressure int
+	// ActorBackpressure is the same for all streams of an actor together.
+	ActorBackpressure int
 	// Told says that the parent could know that it is canceled when it made this call: a recursive cancel of it that came
 	// before does not reach this task.
 	Told bool

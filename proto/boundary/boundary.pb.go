@@ -2106,12 +2106,13 @@ type TaskSpec struct {
 	MaxCalls uint32           `protobuf:"varint,50,opt,name=max_calls,json=maxCalls,proto3" json:"max_calls,omitempty"` // normal tasks: a worker leaves after so many calls of this function; 0 = it stays
 	// A generator whose items are objects of their own (num_returns is 1: the generator). Streaming: the submitter reads
 	// them as they come, and has one reference to each. Dynamic: return 1 is a list of them, made by the executor.
-	Streaming     bool   `protobuf:"varint,30,opt,name=streaming,proto3" json:"streaming,omitempty"`
-	Dynamic       bool   `protobuf:"varint,31,opt,name=dynamic,proto3" json:"dynamic,omitempty"`
-	Backpressure  uint32 `protobuf:"varint,32,opt,name=backpressure,proto3" json:"backpressure,omitempty"` // streaming: stop when this many items were not taken; 0 = no limit
-	Told          bool   `protobuf:"varint,61,opt,name=told,proto3" json:"told,omitempty"`                 // the parent, when it made this call; see "Told" above
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Streaming         bool   `protobuf:"varint,30,opt,name=streaming,proto3" json:"streaming,omitempty"`
+	Dynamic           bool   `protobuf:"varint,31,opt,name=dynamic,proto3" json:"dynamic,omitempty"`
+	Backpressure      uint32 `protobuf:"varint,32,opt,name=backpressure,proto3" json:"backpressure,omitempty"`                                    // streaming: stop when this many items were not taken; 0 = no limit
+	ActorBackpressure uint32 `protobuf:"varint,33,opt,name=actor_backpressure,json=actorBackpressure,proto3" json:"actor_backpressure,omitempty"` // of an actor's method: the same for all streams of the actor together
+	Told              bool   `protobuf:"varint,61,opt,name=told,proto3" json:"told,omitempty"`                                                    // the parent, when it made this call; see "Told" above
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *TaskSpec) Reset() {
@@ -2329,6 +2330,13 @@ func (x *TaskSpec) GetDynamic() bool {
 func (x *TaskSpec) GetBackpressure() uint32 {
 	if x != nil {
 		return x.Backpressure
+	}
+	return 0
+}
+
+func (x *TaskSpec) GetActorBackpressure() uint32 {
+	if x != nil {
+		return x.ActorBackpressure
 	}
 	return 0
 }
@@ -6734,7 +6742,7 @@ const file_boundary_proto_rawDesc = "" +
 	"no_restart\x18\x02 \x01(\bR\tnoRestart\"6\n" +
 	"\bResource\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
-	"\x06amount\x18\x02 \x01(\x01R\x06amount\"\xf5\a\n" +
+	"\x06amount\x18\x02 \x01(\x01R\x06amount\"\xa4\b\n" +
 	"\bTaskSpec\x120\n" +
 	"\x04type\x18\x01 \x01(\x0e2\x1c.mobula.boundary.v1.TaskTypeR\x04type\x12\x17\n" +
 	"\atask_id\x18\x02 \x01(\fR\x06taskId\x12$\n" +
@@ -6767,7 +6775,8 @@ const file_boundary_proto_rawDesc = "" +
 	"\tmax_calls\x182 \x01(\rR\bmaxCalls\x12\x1c\n" +
 	"\tstreaming\x18\x1e \x01(\bR\tstreaming\x12\x18\n" +
 	"\adynamic\x18\x1f \x01(\bR\adynamic\x12\"\n" +
-	"\fbackpressure\x18  \x01(\rR\fbackpressure\x12\x12\n" +
+	"\fbackpressure\x18  \x01(\rR\fbackpressure\x12-\n" +
+	"\x12actor_backpressure\x18! \x01(\rR\x11actorBackpressure\x12\x12\n" +
 	"\x04told\x18= \x01(\bR\x04toldJ\x04\b\x12\x10\x13\"X\n" +
 	"\tPlacement\x12\x19\n" +
 	"\bgroup_id\x18\x01 \x01(\fR\agroupId\x12\x16\n" +

@@ -218,6 +218,7 @@ class Creation:
             max_pending_calls=pending or -1,
             groups=tuple(self.groups),
             events=options.get("enable_task_events") is not False,
+            stream_limit=max(options.get("_actor_generator_backpressure_num_objects") or 0, 0),
         )
 
     def encode(self, process: Process, function_id: bytes, actor_id: bytes) -> bytes:

@@ -222,6 +222,7 @@ def _template(handle: ActorHandle[Any], name: str, options: dict[str, Any]) -> t
         method.backpressure if backpressure is None else backpressure,
         method.per_yield,
         is_generator=method.is_generator,
+        together=description.stream_limit,
     )
     events = options.get("enable_task_events")
     if events is None:

@@ -57,6 +57,7 @@ class Description:
         "max_task_retries",
         "methods",
         "module",
+        "stream_limit",
     )
 
     def __init__(
@@ -69,6 +70,7 @@ class Description:
         max_pending_calls: int = -1,
         groups: tuple[str, ...] = (),
         events: bool = True,
+        stream_limit: int = 0,
     ) -> None:
         self.class_name = class_name
         self.module = module
@@ -78,6 +80,7 @@ class Description:
         self.max_pending_calls = max_pending_calls
         self.groups = groups
         self.events = events
+        self.stream_limit = stream_limit  # of items of all its generators that are there and not taken; 0 = any number
         self._fittings: dict[str, Fitting] = {}
         self._encoded: bytes | None = None
 
@@ -92,15 +95,17 @@ class Description:
         """Bytes that `decode` understands in every process."""
         if self._encoded is None:
             methods = {name: tuple(method) for name, method in self.methods.items()}
-            options = (self.max_task_retries, self.max_pending_calls, self.groups, self.events)
+            options = (self.max_task_retries, self.max_pending_calls, self.groups, self.events, self.stream_limit)
             state = (self.class_name, self.module, methods, self.is_async, *options)
             self._encoded = pickle.dumps(state, protocol=5)
         return self._encoded
 
-    def with_options(self, *, max_task_retries: int, max_pending_calls: int, groups: tuple[str, ...], events: bool) -> Description:
+    def with_options(
+        self, *, max_task_retries: int, max_pending_calls: int, groups: tuple[str, ...], events: bool, stream_limit: int
+    ) -> Description:
         """The same class, created with these options."""
-        options = (max_task_retries, max_pending_calls, groups, events)
-        if options == (self.max_task_retries, self.max_pending_calls, self.groups, self.events):
+        options = (max_task_retries, max_pending_calls, groups, events, stream_limit)
+        if options == (self.max_task_retries, self.max_pending_calls, self.groups, self.events, self.stream_limit):
             return self
         return Description(self.class_name, self.module, self.methods, self.is_async, *options)
 

@@ -88,12 +88,12 @@ def custom_resources_complaint(resources: dict[str, float] | None) -> str | None
 
 
 def text_pairs(what: str) -> Option:
-    """A dict of str to str, or None; TypeError or ValueError as Ray has it for labels."""
+    """A dict of str to str, or None; ValueError for others, as Ray has it for labels."""
 
     def complaint(value: dict[Any, Any] | None) -> str | None:
         for name, text in (value or {}).items():
             if not isinstance(name, str):
-                raise TypeError(f"the keys of {what} are str, not {name!r}")
+                return f"the keys of {what} are str, not {name!r}"
             if not isinstance(text, str):
                 return f"the values of {what} are str, not {text!r}"
         return None

@@ -184,7 +184,6 @@ def check_task_options(options: Mapping[str, Any], *, in_options: bool, is_gener
         raise ValueError("option '_num_objects_per_yield' belongs to @remote(...); .options() cannot change it")
     _check_placement(options, in_options=in_options)
     check_streaming(options.get("num_returns"), is_generator=is_generator)
-    _refuse_common(options)
 
 
 def check_actor_options(options: Mapping[str, Any], *, in_options: bool) -> None:
@@ -198,11 +197,8 @@ def check_actor_options(options: Mapping[str, Any], *, in_options: bool) -> None
     if options.get("get_if_exists") and not options.get("name"):
         raise ValueError("option 'get_if_exists' needs a name= to look for")
     _check_placement(options, in_options=in_options)
-    _refuse_common(options)
     if options.get("enable_tensor_transport"):
         raise _missing("enable_tensor_transport", "passing tensors outside of the object store")
-    if options.get("_actor_generator_backpressure_num_objects") not in (None, -1):
-        raise _missing("_actor_generator_backpressure_num_objects", "one limit for all streams of an actor")
 
 
 def check_call_options(options: Mapping[str, Any], *, is_generator: bool) -> None:
@@ -219,8 +215,6 @@ def check_call_options(options: Mapping[str, Any], *, is_generator: bool) -> Non
     refuse_method_options(options)
     if options.get("_num_objects_per_yield") is not None:
         raise ValueError("option '_num_objects_per_yield' belongs to @method(...); .options() of a method does not take it")
-    if options.get("_labels"):
-        raise _missing("_labels", "labels of tasks")
 
 
 def refuse_method_options(options: Mapping[str, Any]) -> None:
@@ -255,11 +249,6 @@ def _check_placement(options: Mapping[str, Any], *, in_options: bool) -> None:
     # In .options() the group may be the decorator's: then the call checks it.
     if not given and not in_options and options.get("placement_group_bundle_index", -1) != -1:
         raise ValueError("option 'placement_group_bundle_index' needs a placement group")
-
-
-def _refuse_common(options: Mapping[str, Any]) -> None:
-    if options.get("_labels"):
-        raise _missing("_labels", "labels of tasks and actors")
 
 
 def _missing(keyword: str, what: str) -> NotImplementedError:

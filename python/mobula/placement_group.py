@@ -142,8 +142,10 @@ def placement_group(
     each bundle. A group ends with the session, one that a detached actor made with that actor; `lifetime="detached"` keeps
     it until `remove_placement_group`, or the end of the session.
 
-    Raises ValueError for what is wrong, NotImplementedError for a `topology_strategy` of other than machines,
-    RaySystemError when the name is taken.
+    `topology_strategy` is the `strategy` over machines, {"ray.io/node-id": …}, and that of one more label, such as a rack's:
+    "STRICT_PACK", all bundles on machines with one value of it. A machine without the label has none.
+
+    Raises ValueError for what is wrong, RaySystemError when the name is taken.
 
     >>> from mobula.util import placement_group, remove_placement_group
     >>> group = placement_group([{"CPU": 1}, {"CPU": 1}], strategy="PACK")
@@ -153,7 +155,8 @@ def placement_group(
     """
     from mobula._core.pb import boundary_pb2 as pb
 
-    chosen = _check_strategy(strategy, topology_strategy)
+    chosen, domains = _check_strategy(strategy, topology_strategy)
+    in_domain = labels.of_operators((label, labels.Exists()) for label in domains)
     _check_target(_soft_target_node_id, chosen)
     _check_bundles(bundles)
     selectors = _check_selectors(bundles, bundle_label_selector)
@@ -171,7 +174,7 @@ def placement_group(
                 bundles=[
                     pb.GroupBundle(
                         resources=[pb.Resource(name=what, amount=amount) for what, amount in sorted(bundle.items()) if amount],
-                        labels=pb.LabelSelector(matches=labels.of_texts(selector)),
+                        labels=pb.LabelSelector(matches=[*labels.of_texts(selector), *in_domain]),
                     )
                     for bundle, selector in zip(bundles, selectors, strict=True)
                 ],
@@ -272,12 +275,13 @@ def _entry(group: pb.GroupInfo) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------------ checks
 
 
-def _check_strategy(strategy: Any, topology: Any) -> str:
-    """The strategy over machines."""
+def _check_strategy(strategy: Any, topology: Any) -> tuple[str, list[str]]:
+    """The strategy over machines, and labels of which all machines of the group have one value. One machine has one value of a
+    label, if it has it."""
     if topology is None:
         if strategy is not None and strategy not in STRATEGIES:
             raise ValueError(f"Invalid placement group strategy {strategy!r}. Supported strategies are: {', '.join(STRATEGIES)}.")
-        return strategy or "PACK"
+        return strategy or "PACK", []
     if strategy is not None:
         raise ValueError(f"strategy and topology_strategy exclude each other: give topology_strategy={{{_NODE_LABEL!r}: …}} only")
     if not isinstance(topology, dict):
@@ -294,10 +298,7 @@ def _check_strategy(strategy: Any, topology: Any) -> str:
                 raise ValueError(f"topology_strategy: {label!r} takes 'STRICT_PACK' only, not {value!r}")
     if len(others) > 1:
         raise ValueError(f"topology_strategy takes at most one label beside {_NODE_LABEL!r}, not {others}")
-    if others:
-        raise NotImplementedError(f"topology_strategy: {others[0]!r}: racks and domains are not built into mobula yet")
-    chosen: str = topology.get(_NODE_LABEL, "PACK")
-    return chosen
+    return topology.get(_NODE_LABEL, "PACK"), others
 
 
 def _check_target(node_id: Any, strategy: str) -> None:

@@ -26,6 +26,7 @@ class Returns(NamedTuple):
     streaming: bool = False
     dynamic: bool = False
     backpressure: int = 0  # items that may be there and not taken; 0 = any number
+    together: int = 0  # the same of all streams of the actor together; 0 = any number
     per_yield: int = 0  # items that each yield brings, in a tuple or list; 0 = what is yielded is the item
 
     def fields(self) -> dict[str, Any]:
@@ -33,6 +34,7 @@ class Returns(NamedTuple):
         given: dict[str, Any] = {"num_returns": self.number}
         if self.streaming:
             given.update(streaming=True, backpressure=self.backpressure, per_yield=self.per_yield)
+            given.update(actor_backpressure=self.together)
         if self.dynamic:
             given["dynamic"] = True
         return given
@@ -41,7 +43,7 @@ class Returns(NamedTuple):
         """What the caller gets: a ref, a list of several, None for none, a generator for a stream. To be made before the call
         is written: whatever interrupts the caller from then on ends them. `counted` comes after it."""
         if self.streaming:
-            return ObjectRefGenerator(_called(task_id + _FIRST), process, self.backpressure > 0)
+            return ObjectRefGenerator(_called(task_id + _FIRST), process, self.backpressure > 0 or self.together > 0)
         if self.number == 1:
             return _called(task_id + _FIRST)
         if self.number == 0:
@@ -59,13 +61,16 @@ class Returns(NamedTuple):
                 ref._counted()
 
 
-def returns_of(num_returns: int | str | None, backpressure: int | None, per_yield: int | None, *, is_generator: bool) -> Returns:
-    """What `num_returns`, `_generator_backpressure_num_objects` and `_num_objects_per_yield` mean for a function."""
+def returns_of(
+    num_returns: int | str | None, backpressure: int | None, per_yield: int | None, *, is_generator: bool, together: int = 0
+) -> Returns:
+    """What `num_returns`, `_generator_backpressure_num_objects` and `_num_objects_per_yield` mean for a function; `together` is
+    the limit that all streams of an actor have."""
     if num_returns is None:
         num_returns = "streaming" if is_generator else 1
     if num_returns == "streaming":
         per_yield = per_yield if per_yield and per_yield > 1 else 0
-        return Returns(streaming=True, backpressure=max(backpressure or 0, 0), per_yield=per_yield)
+        return Returns(streaming=True, backpressure=max(backpressure or 0, 0), together=together, per_yield=per_yield)
     if num_returns == "dynamic":
         return Returns(dynamic=True)
     return Returns(number=int(num_returns))

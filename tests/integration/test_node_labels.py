@@ -103,3 +103,22 @@ def test_bundles_ask_for_labels_too() -> None:
     assert never.wait(0.2) is False
     assert placement_group_table(never)["stats"]["scheduling_state"] == "INFEASIBLE"
     remove_placement_group(never)
+
+
+@pytest.mark.parametrize(
+    ("topology", "fits"),
+    [
+        ({"zone": "STRICT_PACK"}, True),
+        ({"zone": "STRICT_PACK", "ray.io/node-id": "SPREAD"}, True),
+        ({"zone": "STRICT_PACK", "ray.io/node-id": "STRICT_SPREAD"}, False),
+        ({"rack": "STRICT_PACK"}, False),
+    ],
+    ids=str,
+)
+def test_bundles_that_share_a_label(topology: dict[str, str], fits: bool) -> None:
+    group = placement_group([{"CPU": 0.5}, {"CPU": 0.5}], topology_strategy=topology)
+    assert group.wait(30 if fits else 0) is fits
+    table = placement_group_table(group)
+    assert table["strategy"] == topology.get("ray.io/node-id", "PACK")
+    assert table["stats"]["scheduling_state"] == ("FINISHED" if fits else "INFEASIBLE")
+    remove_placement_group(group)

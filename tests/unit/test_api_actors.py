@@ -193,7 +193,8 @@ def test_options_of_methods_and_calls(attached: Unattached) -> None:
         ({"concurrency_group": 5}, TypeError),
         ({"max_task_retries": "x"}, TypeError),
         ({"retry_exceptions": 5}, TypeError),
-        ({"_labels": {"a": "b"}}, NotImplementedError),
+        ({"_labels": {"a": 1}}, ValueError),
+        ({"_labels": {1: "a"}}, ValueError),
     ],
     ids=str,
 )

@@ -59,10 +59,6 @@ class Plain:
 
 
 REFUSED: dict[tuple[int, str], Callable[[], Any]] = {
-    (1, "_labels"): lambda: mobula.remote(_labels={"a": "b"})(listed),
-    (2, "_labels"): lambda: mobula.remote(_labels={"a": "b"})(Plain),
-    (3, "_labels"): lambda: options.check_call_options({"_labels": {"a": "b"}}, is_generator=False),
-    (2, "_actor_generator_backpressure_num_objects"): lambda: mobula.remote(_actor_generator_backpressure_num_objects=2)(Plain),
     (2, "enable_tensor_transport"): lambda: mobula.remote(enable_tensor_transport=True)(Plain),
     (3, "tensor_transport"): lambda: options.check_call_options({"tensor_transport": "nccl"}, is_generator=False),
 }

@@ -63,7 +63,6 @@ class Plain:
 @pytest.mark.parametrize(
     "given",
     [
-        {"_labels": {"a": "b"}},
         {"runtime_env": {"conda": "numpy"}},
         {"runtime_env": {"working_dir": "s3://bucket/code.zip"}},
     ],
@@ -85,7 +84,7 @@ def test_streaming_is_for_generators_and_wrong_for_others(value: str) -> None:
 
 @pytest.mark.parametrize(
     "given",
-    [{"enable_tensor_transport": True}, {"_actor_generator_backpressure_num_objects": 2}, {"_labels": {"a": "b"}}],
+    [{"enable_tensor_transport": True}],
     ids=str,
 )
 def test_missing_features_of_actors_are_refused_by_name(given: dict[str, Any]) -> None:

@@ -62,11 +62,6 @@ def test_what_is_no_group(bundles: Any, options: dict[str, Any]) -> None:
         placement_group(bundles, **options)
 
 
-def test_racks_are_refused_by_name() -> None:
-    with pytest.raises(NotImplementedError, match="rack"):
-        placement_group(ONE, topology_strategy={"rack": "STRICT_PACK"})
-
-
 def test_a_name_is_not_empty() -> None:
     with pytest.raises(ValueError, match="not empty"):
         get_placement_group("")

@@ -39,6 +39,9 @@ class Items:
         self._attempt = run.attempt
         self._actor = actor
         self._is_canceled = is_canceled
+        # An actor with a limit for all its streams may have no room for the first item of this one.
+        self._asks_first = self._spec.actor_backpressure > 0
+        self._asks = self._asks_first or self._spec.backpressure > 0
         self.count = 0
         self._refs: list[ObjectRef[Any]] = []
 
@@ -48,6 +51,8 @@ class Items:
         With `watch`, a cancel ends the generator at its next yield; elsewhere the interrupt does.
         """
         try:
+            if self._asks_first:
+                self._await_demand()
             while True:
                 value = enter(next_item, generator)
                 if value is EXHAUSTED:
@@ -56,9 +61,8 @@ class Items:
                     raise TaskCancelledError(task_id=ids.TaskID(self._spec.task_id))
                 self._send(value)
                 del value
-                if self._spec.backpressure:
-                    # Through a door: waiting here is waiting in the generator, and may be interrupted.
-                    call_user(streams.await_demand, (self._process, self._spec.task_id, self.count), {})
+                if self._asks:
+                    self._await_demand()
         except Exception as error:
             if not self._is_last_item(error):
                 raise
@@ -72,6 +76,8 @@ class Items:
         """`run` for the methods of async actors: async generators, and sync ones, which block the loop while they compute."""
         is_async = inspect.isasyncgen(generator)
         try:
+            if self._asks_first:
+                await self._demand()
             while True:
                 if is_async:
                     try:
@@ -86,8 +92,8 @@ class Items:
                 del value
                 # Also without a limit: what else the loop has to do, a cancel of this among it, comes between two items.
                 await asyncio.sleep(0)
-                if self._spec.backpressure:
-                    await asyncio.wrap_future(streams.demand_future(self._process, self._spec.task_id, self.count))
+                if self._asks:
+                    await self._demand()
         except Exception as error:
             if not self._is_last_item(error):
                 raise
@@ -103,6 +109,13 @@ class Items:
     def result(self) -> Any:
         """The value of return 1: nothing, or the list of a dynamic one."""
         return DynamicObjectRefGenerator(self._refs) if self._spec.dynamic else None
+
+    def _await_demand(self) -> None:
+        # Through a door: waiting here is waiting in the generator, and may be interrupted.
+        call_user(streams.await_demand, (self._process, self._spec.task_id, self.count), {})
+
+    async def _demand(self) -> None:
+        await asyncio.wrap_future(streams.demand_future(self._process, self._spec.task_id, self.count))
 
     def _send(self, value: Any) -> None:
         for item in self._items(value):

@@ -370,7 +370,7 @@ class Resource(_message.Message):
     def __init__(self, name: _Optional[str] = ..., amount: _Optional[float] = ...) -> None: ...
 
 class TaskSpec(_message.Message):
-    __slots__ = ("type", "task_id", "parent_task_id", "name", "function_id", "method", "args", "num_returns", "resources", "max_retries", "retry_exceptions", "retry_allowlist", "actor_id", "concurrency_group", "actor", "depth", "runtime_env", "per_yield", "no_events", "placement", "labels", "node", "node_soft", "max_calls", "streaming", "dynamic", "backpressure", "told")
+    __slots__ = ("type", "task_id", "parent_task_id", "name", "function_id", "method", "args", "num_returns", "resources", "max_retries", "retry_exceptions", "retry_allowlist", "actor_id", "concurrency_group", "actor", "depth", "runtime_env", "per_yield", "no_events", "placement", "labels", "node", "node_soft", "max_calls", "streaming", "dynamic", "backpressure", "actor_backpressure", "told")
     TYPE_FIELD_NUMBER: _ClassVar[int]
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     PARENT_TASK_ID_FIELD_NUMBER: _ClassVar[int]
@@ -398,6 +398,7 @@ class TaskSpec(_message.Message):
     STREAMING_FIELD_NUMBER: _ClassVar[int]
     DYNAMIC_FIELD_NUMBER: _ClassVar[int]
     BACKPRESSURE_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_BACKPRESSURE_FIELD_NUMBER: _ClassVar[int]
     TOLD_FIELD_NUMBER: _ClassVar[int]
     type: TaskType
     task_id: bytes
@@ -426,8 +427,9 @@ class TaskSpec(_message.Message):
     streaming: bool
     dynamic: bool
     backpressure: int
+    actor_backpressure: int
     told: bool
-    def __init__(self, type: _Optional[_Union[TaskType, str]] = ..., task_id: _Optional[bytes] = ..., parent_task_id: _Optional[bytes] = ..., name: _Optional[str] = ..., function_id: _Optional[bytes] = ..., method: _Optional[str] = ..., args: _Optional[_Iterable[_Union[Arg, _Mapping]]] = ..., num_returns: _Optional[int] = ..., resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., max_retries: _Optional[int] = ..., retry_exceptions: bool = ..., retry_allowlist: _Optional[bytes] = ..., actor_id: _Optional[bytes] = ..., concurrency_group: _Optional[str] = ..., actor: _Optional[_Union[ActorCreation, _Mapping]] = ..., depth: _Optional[int] = ..., runtime_env: _Optional[bytes] = ..., per_yield: _Optional[int] = ..., no_events: bool = ..., placement: _Optional[_Union[Placement, _Mapping]] = ..., labels: _Optional[_Iterable[_Union[LabelSelector, _Mapping]]] = ..., node: _Optional[bytes] = ..., node_soft: bool = ..., max_calls: _Optional[int] = ..., streaming: bool = ..., dynamic: bool = ..., backpressure: _Optional[int] = ..., told: bool = ...) -> None: ...
+    def __init__(self, type: _Optional[_Union[TaskType, str]] = ..., task_id: _Optional[bytes] = ..., parent_task_id: _Optional[bytes] = ..., name: _Optional[str] = ..., function_id: _Optional[bytes] = ..., method: _Optional[str] = ..., args: _Optional[_Iterable[_Union[Arg, _Mapping]]] = ..., num_returns: _Optional[int] = ..., resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., max_retries: _Optional[int] = ..., retry_exceptions: bool = ..., retry_allowlist: _Optional[bytes] = ..., actor_id: _Optional[bytes] = ..., concurrency_group: _Optional[str] = ..., actor: _Optional[_Union[ActorCreation, _Mapping]] = ..., depth: _Optional[int] = ..., runtime_env: _Optional[bytes] = ..., per_yield: _Optional[int] = ..., no_events: bool = ..., placement: _Optional[_Union[Placement, _Mapping]] = ..., labels: _Optional[_Iterable[_Union[LabelSelector, _Mapping]]] = ..., node: _Optional[bytes] = ..., node_soft: bool = ..., max_calls: _Optional[int] = ..., streaming: bool = ..., dynamic: bool = ..., backpressure: _Optional[int] = ..., actor_backpressure: _Optional[int] = ..., told: bool = ...) -> None: ...
 
 class Placement(_message.Message):
     __slots__ = ("group_id", "bundle", "capture")
