@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast
 
 from mobula import arguments, runtime_env, session
 from mobula._core import ids
-from mobula.actor_handle import ActorHandle, ActorMethod
+from mobula.actor_handle import ActorHandle, ActorMethod, ActorProxy
 from mobula.class_description import Description, decode, describe
 from mobula.options import check_actor_options
 from mobula.placement import Places
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mobula._core.pb import boundary_pb2 as pb
     from mobula._core.process import Process
 
-__all__ = ["ActorClass", "ActorClassInheritanceException", "ActorHandle", "ActorMethod", "exit_actor"]
+__all__ = ["ActorClass", "ActorClassInheritanceException", "ActorHandle", "ActorMethod", "ActorProxy", "exit_actor"]
 
 T = TypeVar("T")
 
@@ -71,7 +71,7 @@ class ActorClass(Generic[T]):
         self._description = description
         self._id = ids.function_id(cls.__module__, "__init__", cls.__name__, self._hash)
 
-    def remote(self, /, *args: Any, **kwargs: Any) -> ActorHandle[T]:
+    def remote(self, /, *args: Any, **kwargs: Any) -> ActorProxy[T]:
         """Creates an actor and returns its handle; the constructor runs in a worker.
 
         Raises TypeError when the arguments do not fit the constructor or cannot be pickled, ActorAlreadyExistsError (a
@@ -92,7 +92,7 @@ class ActorClass(Generic[T]):
         """Refused: graphs of calls (Ray's DAG API) are not built into mobula."""
         raise NotImplementedError(f"{self.__qualname__}.bind(): graphs of calls are not built into mobula; use .remote()")
 
-    def _remote(self, args: Any = None, kwargs: Any = None, **actor_options: Any) -> ActorHandle[T]:
+    def _remote(self, args: Any = None, kwargs: Any = None, **actor_options: Any) -> ActorProxy[T]:
         """Ray's old form of `.options(...).remote(...)`."""
         check_actor_options(actor_options, in_options=True)
         return self._create({**self._options, **actor_options}, tuple(args or ()), dict(kwargs or {}))
@@ -134,7 +134,7 @@ class ActorClass(Generic[T]):
 
     # ------------------------------------------------------------------------------------------ creation
 
-    def _create(self, options: dict[str, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> ActorHandle[T]:
+    def _create(self, options: dict[str, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> ActorProxy[T]:
         self._description.fitting("__init__").check(args, kwargs)
         creation = Creation(self._description, options)
         process = session.process()
@@ -145,7 +145,7 @@ class ActorClass(Generic[T]):
         spec = call_fields(process, ids.actor_creation_task_id(actor_id)) + creation.encode(process, self._id, actor_id) + fields
         handle = _submit(process, spec, actor_id, creation)
         del keep
-        return handle
+        return cast("ActorProxy[T]", handle)
 
     def _attach(self, process: Process) -> None:
         """Sees that the session knows the class; the same rules as for functions."""
@@ -180,7 +180,7 @@ class OptionedClass(Generic[T]):
         self._actor_class = actor_class
         self._options = options
 
-    def remote(self, /, *args: Any, **kwargs: Any) -> ActorHandle[T]:
+    def remote(self, /, *args: Any, **kwargs: Any) -> ActorProxy[T]:
         """Creates an actor, as ActorClass.remote does."""
         return self._actor_class._create(self._options, args, kwargs)
 

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 from types import MethodType
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, Union
 
 from mobula import arguments, session
 from mobula._core import ids, refcount
@@ -109,6 +109,21 @@ class ActorHandle(Generic[T]):
     def __deepcopy__(self, memo: dict[int, Any]) -> ActorHandle[T]:
         return self
 
+
+if TYPE_CHECKING:
+
+    class _OnlyMethods(ActorHandle[T]):
+        """Has no names of its own, so that in a union with the class every name is the class's."""
+
+        def __getattr__(self, name: str) -> NoReturn: ...
+
+    Handle = _OnlyMethods
+else:
+    Handle = ActorHandle
+
+#: What a checker sees of the handle of an actor whose class it knows: `ActorProxy[Counter]`. A method of the class that is marked
+#: with `@method` has a typed `.remote` there.
+ActorProxy = Union[Handle[T], type[T]]  # noqa: UP007 - a class and a name in quotes cannot be joined by | in Python 3.10
 
 _set_end = ActorHandle.__dict__["__del__"].__set__
 

@@ -24,10 +24,15 @@ if TYPE_CHECKING:
     from mobula._core.process import Process
 
 T = TypeVar("T")
+W = TypeVar("W", bound=ObjectRef[Any] | ObjectRefGenerator[Any])
 
 
 @overload
 def get(object_refs: ObjectRef[T], *, timeout: float | None = None, _use_object_store: bool = False) -> T: ...
+@overload
+def get(
+    object_refs: ObjectRefGenerator[T], *, timeout: float | None = None, _use_object_store: bool = False
+) -> ObjectRefGenerator[T]: ...
 @overload
 def get(object_refs: Sequence[ObjectRef[T]], *, timeout: float | None = None, _use_object_store: bool = False) -> list[T]: ...
 def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bool = False) -> Any:
@@ -77,12 +82,12 @@ def put(value: T, *, _owner: Any = None, _tensor_transport: str | None = None) -
 
 
 def wait(
-    ray_waitables: list[ObjectRef[T]],
+    ray_waitables: list[W],
     *,
     num_returns: int = 1,
     timeout: float | None = None,
     fetch_local: bool = True,
-) -> tuple[list[ObjectRef[T]], list[ObjectRef[T]]]:
+) -> tuple[list[W], list[W]]:
     """Waits until `num_returns` of the refs are ready (or failed); returns (ready, not ready), each in the given order.
 
     `timeout` in seconds: None waits for ever, 0 only looks. Never more than `num_returns` are in the first list. Raises
@@ -102,7 +107,7 @@ def wait(
     return wait_for(session.process(), ray_waitables, operator.index(num_returns), timeout)
 
 
-def cancel(ray_waitable: ObjectRef[Any] | ObjectRefGenerator, *, force: bool = False, recursive: bool = True) -> None:
+def cancel(ray_waitable: ObjectRef[Any] | ObjectRefGenerator[Any], *, force: bool = False, recursive: bool = True) -> None:
     """Cancels the task that makes this object, or a generator's items; does not wait for it to stop.
 
     A task that has not started never runs. A running task gets KeyboardInterrupt, or is killed with `force=True`. A running
@@ -129,7 +134,7 @@ def cancel(ray_waitable: ObjectRef[Any] | ObjectRefGenerator, *, force: bool = F
     process.apply(pb.Mutation(cancel=pb.Cancel(object_id=object_id, force=bool(force), recursive=bool(recursive))))
 
 
-def kill(actor: ActorHandle[Any], *, no_restart: bool = True) -> None:
+def kill(actor: ActorHandle[Any] | type[Any], *, no_restart: bool = True) -> None:
     """Ends an actor at once: running and queued methods fail with ActorDiedError, `__init__`'s state is lost.
 
     With `no_restart=False` an actor with `max_restarts` comes back. Raises ValueError for what is not an actor handle.

@@ -7,22 +7,37 @@ back. Values are checked here, at once, where Ray checks most of them only insid
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from typing import Any, TypeVar, overload
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, NoReturn, ParamSpec, TypeVar, overload
 
 from mobula.options import METHOD_OPTIONS, check_streaming, refuse_method_options
 
+if TYPE_CHECKING:
+    from mobula.calls import MarkedMethod, MethodDecorator, MethodDecoratorFor, Yielding
+    from mobula.object_ref import ObjectRef
+    from mobula.object_ref_generator import DynamicObjectRefGenerator, ObjectRefGenerator
+
+P = ParamSpec("P")
+R = TypeVar("R")
 F = TypeVar("F", bound=Callable[..., Any])
 
 _MARKS = {keyword: f"__ray_{keyword.lstrip('_')}__" for keyword in METHOD_OPTIONS}
 
 
 @overload
-def method(function: F, /) -> F: ...
+def method(function: Callable[Concatenate[Any, P], NoReturn], /) -> MarkedMethod[P, Any, ObjectRef[Any]]: ...  # type: ignore[overload-overlap]
 @overload
 def method(
+    function: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]], /
+) -> MarkedMethod[P, Coroutine[Any, Any, R], ObjectRef[R]]: ...
+@overload
+def method(function: Callable[Concatenate[Any, P], Yielding[R]], /) -> MarkedMethod[P, Yielding[R], ObjectRefGenerator[R]]: ...  # type: ignore[overload-overlap]
+@overload
+def method(function: Callable[Concatenate[Any, P], R], /) -> MarkedMethod[P, R, ObjectRef[R]]: ...
+@overload
+def method(  # type: ignore[overload-overlap]
     *,
-    num_returns: int | str | None = ...,
+    num_returns: Literal[1, "streaming"] | None = ...,
     concurrency_group: str | None = ...,
     max_task_retries: int | None = ...,
     retry_exceptions: bool | list[type[Exception]] | tuple[type[Exception], ...] | None = ...,
@@ -30,7 +45,43 @@ def method(
     tensor_transport: str | None = ...,
     _generator_backpressure_num_objects: int | None = ...,
     _num_objects_per_yield: int | None = ...,
-) -> Callable[[F], F]: ...
+) -> MethodDecorator: ...
+@overload
+def method(  # type: ignore[overload-overlap]
+    *,
+    num_returns: Literal[0],
+    concurrency_group: str | None = ...,
+    max_task_retries: int | None = ...,
+    retry_exceptions: bool | list[type[Exception]] | tuple[type[Exception], ...] | None = ...,
+    enable_task_events: bool | None = ...,
+    tensor_transport: str | None = ...,
+    _generator_backpressure_num_objects: int | None = ...,
+    _num_objects_per_yield: int | None = ...,
+) -> MethodDecoratorFor[None]: ...
+@overload
+def method(
+    *,
+    num_returns: Literal["dynamic"],
+    concurrency_group: str | None = ...,
+    max_task_retries: int | None = ...,
+    retry_exceptions: bool | list[type[Exception]] | tuple[type[Exception], ...] | None = ...,
+    enable_task_events: bool | None = ...,
+    tensor_transport: str | None = ...,
+    _generator_backpressure_num_objects: int | None = ...,
+    _num_objects_per_yield: int | None = ...,
+) -> MethodDecoratorFor[ObjectRef[DynamicObjectRefGenerator]]: ...
+@overload
+def method(
+    *,
+    num_returns: int,
+    concurrency_group: str | None = ...,
+    max_task_retries: int | None = ...,
+    retry_exceptions: bool | list[type[Exception]] | tuple[type[Exception], ...] | None = ...,
+    enable_task_events: bool | None = ...,
+    tensor_transport: str | None = ...,
+    _generator_backpressure_num_objects: int | None = ...,
+    _num_objects_per_yield: int | None = ...,
+) -> MethodDecoratorFor[list[ObjectRef[Any]]]: ...
 def method(*args: Any, **kwargs: Any) -> Any:
     """Options for one method of an actor class: how many values it returns, its concurrency group, its retries.
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import asyncio
     import concurrent.futures
 
-T = TypeVar("T")
+T = TypeVar("T", covariant=True)  # a ref of a bool is a ref of an int: what it refers to never changes
 
 _note_added = refcount.added.append
 _note_dropped = refcount.dropped.append

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from types import MethodType
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, TypeVar
 
 from mobula import session
 from mobula._core import ids, refcount
@@ -22,6 +22,8 @@ from mobula.object_ref import ObjectRef
 if TYPE_CHECKING:
     from mobula._core.pb import boundary_pb2 as pb
     from mobula._core.process import Process
+
+T = TypeVar("T", covariant=True)
 
 _note_dropped = refcount.streams_dropped.append
 _SOMETHING: Final = (b"", b"")
@@ -41,7 +43,7 @@ class DynamicObjectRefGenerator:
         return len(self._refs)
 
 
-class ObjectRefGenerator:
+class ObjectRefGenerator(Generic[T]):
     """Iterates over refs of the items of a generator task or method, with `for`, `async for`, `next` or `anext`.
 
     What `.remote()` of a generator function returns; not to be made by hand, and it cannot be passed on. Dropping it lets the
@@ -95,10 +97,10 @@ class ObjectRefGenerator:
 
     # ------------------------------------------------------------------------------------------ iterating
 
-    def __iter__(self) -> ObjectRefGenerator:
+    def __iter__(self) -> ObjectRefGenerator[T]:
         return self
 
-    def __next__(self) -> ObjectRef[Any]:
+    def __next__(self) -> ObjectRef[T]:
         """The ref of the next item; waits until there is one. Raises StopIteration after the last."""
         return self._next_sync()
 
@@ -112,10 +114,10 @@ class ObjectRefGenerator:
             raise StopIteration
         return ref
 
-    def __aiter__(self) -> ObjectRefGenerator:
+    def __aiter__(self) -> ObjectRefGenerator[T]:
         return self
 
-    async def __anext__(self) -> ObjectRef[Any]:
+    async def __anext__(self) -> ObjectRef[T]:
         """The ref of the next item. Raises StopAsyncIteration after the last."""
         import asyncio
 
@@ -174,10 +176,10 @@ class ObjectRefGenerator:
     def __reduce__(self) -> NoReturn:
         raise TypeError("an ObjectRefGenerator cannot be passed to or returned from a task: pass the refs it yields")
 
-    def __copy__(self) -> ObjectRefGenerator:
+    def __copy__(self) -> ObjectRefGenerator[T]:
         return self
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> ObjectRefGenerator:
+    def __deepcopy__(self, memo: dict[int, Any]) -> ObjectRefGenerator[T]:
         return self
 
     def __repr__(self) -> str:

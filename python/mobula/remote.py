@@ -7,34 +7,61 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any, ParamSpec, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, ParamSpec, Protocol, TypeVar, overload
 
 from mobula.actor import ActorClass
 from mobula.options import ACTOR_OPTIONS, TASK_OPTIONS
 from mobula.remote_function import RemoteFunction
 
+if TYPE_CHECKING:
+    from mobula.calls import Yielding
+    from mobula.object_ref import ObjectRef
+    from mobula.object_ref_generator import DynamicObjectRefGenerator, ObjectRefGenerator
+
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
+Out = TypeVar("Out", covariant=True)
+
+# A class is a callable too, and what returns Any fits every overload: the first that fits is taken, as meant. (mypy makes Any of
+# the second case.)
 
 
 class Decorator(Protocol):
     """What `remote(**options)` returns: put it on a function or a class."""
 
-    # A class is a callable too: the first overload that fits is taken, as meant.
-
     @overload
     def __call__(self, target: type[T], /) -> ActorClass[T]: ...  # type: ignore[overload-overlap]
     @overload
-    def __call__(self, target: Callable[P, R], /) -> RemoteFunction[P, R]: ...
+    def __call__(self, target: Callable[P, NoReturn], /) -> RemoteFunction[P, ObjectRef[Any]]: ...  # type: ignore[overload-overlap]
+    @overload
+    def __call__(self, target: Callable[P, Yielding[R]], /) -> RemoteFunction[P, ObjectRefGenerator[R]]: ...  # type: ignore[overload-overlap]
+    @overload
+    def __call__(self, target: Callable[P, R], /) -> RemoteFunction[P, ObjectRef[R]]: ...
+
+
+class DecoratorFor(Protocol[Out]):
+    """What `remote(num_returns=n)` returns: calls give `Out`, whatever the function says it returns."""
+
+    def __call__(self, target: Callable[P, Any], /) -> RemoteFunction[P, Out]: ...
 
 
 @overload
 def remote(target: type[T], /) -> ActorClass[T]: ...  # type: ignore[overload-overlap]
 @overload
-def remote(target: Callable[P, R], /) -> RemoteFunction[P, R]: ...
+def remote(target: Callable[P, NoReturn], /) -> RemoteFunction[P, ObjectRef[Any]]: ...  # type: ignore[overload-overlap]
 @overload
-def remote(**options: Any) -> Decorator: ...
+def remote(target: Callable[P, Yielding[R]], /) -> RemoteFunction[P, ObjectRefGenerator[R]]: ...  # type: ignore[overload-overlap]
+@overload
+def remote(target: Callable[P, R], /) -> RemoteFunction[P, ObjectRef[R]]: ...
+@overload
+def remote(*, num_returns: Literal[1, "streaming"] | None = ..., **options: Any) -> Decorator: ...
+@overload
+def remote(*, num_returns: Literal[0], **options: Any) -> DecoratorFor[None]: ...
+@overload
+def remote(*, num_returns: Literal["dynamic"], **options: Any) -> DecoratorFor[ObjectRef[DynamicObjectRefGenerator]]: ...
+@overload
+def remote(*, num_returns: int, **options: Any) -> DecoratorFor[list[ObjectRef[Any]]]: ...
 def remote(*args: Any, **kwargs: Any) -> Any:
     """Makes a function a remote function, or a class an actor class.
 

@@ -12,11 +12,10 @@ import inspect
 import os
 import pickle
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, Protocol, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, ParamSpec, TypeVar, cast, overload
 
 from mobula import arguments, session
 from mobula._core import ids
-from mobula.object_ref import ObjectRef
 from mobula.options import check_task_options
 from mobula.placement import Places
 from mobula.returns import returns_of
@@ -25,37 +24,14 @@ from mobula.task_spec import call_fields, resources, task_template
 
 if TYPE_CHECKING:
     from mobula._core.process import Process
+    from mobula.calls import Call
+    from mobula.object_ref import ObjectRef
 
 P = ParamSpec("P")
-R = TypeVar("R")
+Out = TypeVar("Out", covariant=True)
 
 
-class RemoteCall(Protocol[P, R]):
-    """The type of `.remote`: takes the function's arguments (or refs to them), gives a ref at once.
-
-    A ParamSpec cannot say "or a ref of it": a call with a ref among its first six positional arguments is accepted as it is,
-    one with a ref by keyword needs a cast. tests/typing has what is accepted and what is refused.
-    """
-
-    @overload
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> ObjectRef[R]: ...
-    @overload
-    def __call__(self, a: ObjectRef[Any], /, *args: Any, **kwargs: Any) -> ObjectRef[R]: ...
-    @overload
-    def __call__(self, a: Any, b: ObjectRef[Any], /, *args: Any, **kwargs: Any) -> ObjectRef[R]: ...
-    @overload
-    def __call__(self, a: Any, b: Any, c: ObjectRef[Any], /, *args: Any, **kwargs: Any) -> ObjectRef[R]: ...
-    @overload
-    def __call__(self, a: Any, b: Any, c: Any, d: ObjectRef[Any], /, *args: Any, **kwargs: Any) -> ObjectRef[R]: ...
-    @overload
-    def __call__(self, a: Any, b: Any, c: Any, d: Any, e: ObjectRef[Any], /, *args: Any, **kwargs: Any) -> ObjectRef[R]: ...
-    @overload
-    def __call__(
-        self, a: Any, b: Any, c: Any, d: Any, e: Any, f: ObjectRef[Any], /, *args: Any, **kwargs: Any
-    ) -> ObjectRef[R]: ...
-
-
-class RemoteFunction(Generic[P, R]):
+class RemoteFunction(Generic[P, Out]):
     """A function whose calls run in worker processes.
 
     Made by `remote`; call it with `.remote(...)`, which returns a ref (a list of refs with `num_returns` above 1, None with
@@ -69,9 +45,9 @@ class RemoteFunction(Generic[P, R]):
     8
     """
 
-    remote: RemoteCall[P, R]
+    remote: Call[P, Out]
 
-    def __init__(self, function: Callable[P, R], options: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, function: Callable[P, Any], options: Mapping[str, Any] | None = None) -> None:
         if inspect.iscoroutinefunction(function):
             raise ValueError(
                 f"{function.__qualname__} is an 'async def', which a task cannot be: make it a method of an actor, or wrap it "
@@ -97,7 +73,17 @@ class RemoteFunction(Generic[P, R]):
         self._process: Process | None = None
         self.remote = _caller(self, self._options)
 
-    def options(self, **task_options: Any) -> OptionedFunction[P, R]:
+    @overload
+    def options(self, *, num_returns: None = ..., **task_options: Any) -> OptionedFunction[P, Out]: ...
+    @overload
+    def options(self, *, num_returns: Literal[0], **task_options: Any) -> OptionedFunction[P, None]: ...
+    @overload
+    def options(self, *, num_returns: Literal[1], **task_options: Any) -> OptionedFunction[P, ObjectRef[Any]]: ...
+    @overload
+    def options(self, *, num_returns: int, **task_options: Any) -> OptionedFunction[P, list[ObjectRef[Any]]]: ...
+    @overload
+    def options(self, *, num_returns: str, **task_options: Any) -> OptionedFunction[P, Any]: ...
+    def options(self, **task_options: Any) -> OptionedFunction[P, Any]:
         """The same function with some options changed for the calls made through what this returns.
 
         Raises ValueError for an unknown option or a wrong value, TypeError for a wrong type, NotImplementedError for what
@@ -173,12 +159,12 @@ class RemoteFunction(Generic[P, R]):
         self._process = process
 
 
-class OptionedFunction(Generic[P, R]):
+class OptionedFunction(Generic[P, Out]):
     """A remote function with options of its own: what `RemoteFunction.options(...)` returns."""
 
-    remote: RemoteCall[P, R]
+    remote: Call[P, Out]
 
-    def __init__(self, function: RemoteFunction[P, R], options: dict[str, Any]) -> None:
+    def __init__(self, function: RemoteFunction[P, Out], options: dict[str, Any]) -> None:
         self._function = function
         self._options = options
         self.remote = _caller(function, options)
@@ -205,7 +191,7 @@ def export_bytes(kind: str, code: Any, name: str, table: dict[str, Any]) -> byte
     return pickle.dumps(table)
 
 
-def _caller(self: RemoteFunction[P, R], options: Mapping[str, Any]) -> RemoteCall[P, R]:
+def _caller(self: RemoteFunction[P, Out], options: Mapping[str, Any]) -> Call[P, Out]:
     """The `.remote` of one function with one set of options. A closure, so that the hot path looks nothing up twice."""
     backpressure = options.get("_generator_backpressure_num_objects")
     returns = returns_of(
@@ -241,4 +227,4 @@ def _caller(self: RemoteFunction[P, R], options: Mapping[str, Any]) -> RemoteCal
         counted(made)
         return made
 
-    return cast("RemoteCall[P, R]", functools.wraps(self._function)(remote))
+    return cast("Call[P, Out]", functools.wraps(self._function)(remote))

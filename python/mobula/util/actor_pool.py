@@ -51,8 +51,8 @@ class ActorPool:
     [2, 4, 6]
     """
 
-    def __init__(self, actors: Iterable[ActorHandle[Any]]) -> None:
-        self._idle: list[ActorHandle[Any]] = list(actors)
+    def __init__(self, actors: Iterable[ActorHandle[Any] | type[Any]]) -> None:
+        self._idle: list[Any] = list(actors)
         self._running: dict[int, _Run] = {}  # by index, oldest first
         self._waiting: deque[tuple[Submit, Any]] = deque()
         self._submitted = 0  # indices given out
@@ -135,7 +135,7 @@ class ActorPool:
         """Takes a free actor out of the pool; None where none is free."""
         return self._idle.pop() if self.has_free() else None
 
-    def push(self, actor: ActorHandle[Any]) -> None:
+    def push(self, actor: ActorHandle[Any] | type[Any]) -> None:
         """Adds an actor. Raises ValueError for one that the pool has."""
         if actor in self._idle or any(run.actor == actor for run in self._running.values()):
             raise ValueError(f"{actor!r} is in the pool already")
@@ -176,7 +176,7 @@ class ActorPool:
             self._mixed = False
             self._read = self._submitted
 
-    def _free(self, actor: ActorHandle[Any]) -> None:
+    def _free(self, actor: ActorHandle[Any] | type[Any]) -> None:
         self._idle.append(actor)
         if self._waiting:
             self.submit(*self._waiting.popleft())
