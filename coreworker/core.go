@@ -61,6 +61,7 @@ type Core struct {
 	callers map[ids.ActorID]map[*submit.Actor]*Process
 	timers  map[*timer]struct{}
 	streams map[ids.TaskID]*stream
+	missing map[ids.TaskID][]missingItem
 	gates   map[ids.ActorID]*gate // of actors that limit all their streams together
 	events  *events.Log
 	closed  bool
@@ -71,7 +72,7 @@ func New(cfg Config) *Core {
 	c := &Core{Job: ids.JobFromInt(1), Node: ids.NewNodeID(), cfg: cfg, began: time.Now(),
 		procs: map[ids.WorkerID]*Process{}, tasks: task.NewManager(), lineage: task.NewLineage(lineageBytes), refs: refs.New(), store: objects.NewStore(),
 		arena: objects.NewArena(cfg.ArenaBytes, cfg.Reserve), kv: embedded.NewKV(),
-		callers: map[ids.ActorID]map[*submit.Actor]*Process{}, timers: map[*timer]struct{}{}, streams: map[ids.TaskID]*stream{}, gates: map[ids.ActorID]*gate{},
+		callers: map[ids.ActorID]map[*submit.Actor]*Process{}, timers: map[*timer]struct{}{}, streams: map[ids.TaskID]*stream{}, gates: map[ids.ActorID]*gate{}, missing: map[ids.TaskID][]missingItem{},
 		events: events.NewLog(keptAttempts)}
 	c.labels = sched.Labels{}
 	maps.Copy(c.labels, cfg.Labels)

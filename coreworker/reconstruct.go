@@ -21,6 +21,7 @@ func (c *Core) lost(id ids.ObjectID, why error) {
 	}
 	if old, ok := c.store.Lose(id); ok {
 		c.discard(old)
+		c.missItem(id)
 		c.again(id.Task())
 	}
 }
@@ -47,7 +48,7 @@ func (c *Core) refusal(id ids.ObjectID, seen map[ids.TaskID]struct{}) objects.Er
 	k := c.lineage.Get(maker)
 	switch {
 	case k == nil:
-		return objects.ObjectLostType // of an actor or a generator
+		return objects.ObjectLostType
 	case k.Refusal != 0:
 		return k.Refusal
 	case k.Retries == 0:
@@ -93,18 +94,23 @@ func (c *Core) again(id ids.TaskID) {
 			continue
 		}
 		c.store.Expect(a.Ref)
+		c.missItem(a.Ref)
 		makers = append(makers, a.Ref.Task())
 	}
 	e, fresh := c.tasks.Add(k.Spec, k.Owner)
 	if !fresh {
 		return
 	}
-	e.Retries, e.Attempt = k.Retries, k.Attempt
+	e.Retries, e.Attempt, e.Items = k.Retries, k.Attempt, k.Items
 	e.UseAttempt()
 	owner.pending++
 	c.use(k.Spec)
 	for _, maker := range makers {
 		c.again(maker)
+	}
+	if e.Spec.Type == task.ActorMethod {
+		owner.call(e)
+		return
 	}
 	owner.normal.Submit(e)
 }
@@ -113,15 +119,24 @@ func (c *Core) again(id ids.TaskID) {
 // arguments.
 func (c *Core) remember(e *task.Entry) {
 	s := e.Spec
-	if s.Type != task.Normal || s.Streaming || s.Dynamic || c.procs[e.Owner] == nil {
+	if c.procs[e.Owner] == nil {
 		return
 	}
 	large := 0
-	s.Returns(func(id ids.ObjectID) {
+	for _, m := range c.missing[s.ID] {
+		if c.refs.Known(m.id) {
+			large++
+		}
+	}
+	count := func(id ids.ObjectID) {
 		if v, ok := c.store.Get(id); ok && v.Block != nil {
 			large++
 		}
-	})
+	}
+	s.Returns(count)
+	for k := range e.Items {
+		count(s.ID.Return(uint32(k + 2)))
+	}
 	var small map[ids.ObjectID]objects.Value
 	if large > 0 {
 		for i := range s.Args {

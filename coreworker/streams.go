@@ -88,30 +88,33 @@ func (c *Core) dropStreams(p *Process) {
 func (p *Process) Item(id ids.TaskID, index int, v objects.Value) {
 	c := p.core
 	v = p.Accept(v)
-	if s := c.streams[id]; s != nil {
-		if s.over || index != s.written {
-			c.discard(v)
-			return
-		}
+	e := c.tasks.Get(id)
+	if e != nil {
+		e.Items = max(e.Items, index+1)
+	}
+	if s := c.streams[id]; s != nil && !s.over && index == s.written {
 		s.written++
 		c.expectItem(s) // before anybody is told of this one, who may ask for the next
 		c.keep(s.item(index), v)
 		return
 	}
-	e := c.tasks.Get(id)
+	obj := id.Return(uint32(index + 2))
 	if e == nil || !e.Spec.Dynamic {
-		c.discard(v)
+		if !c.madeAgain(obj, v) {
+			c.discard(v)
+		}
 		return
 	}
 	// The process holds it until the list that it returns contains it.
-	obj := id.Return(uint32(index + 2))
 	c.report(c.refs.Own(obj, e.Owner))
 	c.report(c.refs.Add(obj, p.ID, 1))
-	if c.store.State(obj) == objects.Ready {
+	switch {
+	case c.madeAgain(obj, v):
+	case c.store.State(obj) == objects.Ready:
 		c.discard(v) // of an earlier attempt
-		return
+	default:
+		c.keep(obj, v)
 	}
-	c.keep(obj, v)
 }
 
 // Taken notes how many items the consumer of a stream with a limit has taken.

@@ -15,17 +15,23 @@ func streamOptions(c *golden.Call, s *task.Spec) {
 	s.Streaming, s.Backpressure, s.ActorBackpressure = c.Flag("streaming"), c.Int("limit", 0), c.Int("shared", 0)
 }
 
-// yield G [times=N]: the running generator gives its next items. They are named by the task, the attempt and the number.
+// yield G [times=N] [large]: the running generator gives its next items. They are named by the task, the attempt and the
+// number; with large, they lie in the arena.
 func verbYield(w *world, c *golden.Call) error {
 	name := c.Word()
 	r := w.running(name)
-	times := c.Int("times", 1)
+	times, large := c.Int("times", 1), c.Flag("large")
 	if r == nil {
 		return errors.New("it does not run")
 	}
 	for range times {
 		v := objects.Value{Data: fmt.Appendf(nil, "%s/%d/%d", name, r.Attempt, r.items), Metadata: []byte("RAW")}
-		w.core.Do(func() { r.lane.k.proc.Item(r.Spec.ID, r.items, v) })
+		w.core.Do(func() {
+			if large {
+				v = r.lane.large()
+			}
+			r.lane.k.proc.Item(r.Spec.ID, r.items, v)
+		})
 		r.items++
 	}
 	return nil

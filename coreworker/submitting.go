@@ -49,12 +49,7 @@ func (p *Process) Submit(s *task.Spec) {
 		return
 	}
 	if s.Type == task.ActorMethod {
-		if _, ok := c.actors.Target(s.Actor); !ok {
-			c.Settle(e, task.FailWith, peer.Reply{End: task.Failed, Error: objects.ActorDied(objects.Death{Actor: s.Actor,
-				Text: "no actor with this id is known", NeverStarted: true})})
-			return
-		}
-		p.actorQueue(s.Actor).Submit(e)
+		p.call(e)
 		return
 	}
 	if c.elsewhere(s) {
@@ -62,6 +57,17 @@ func (p *Process) Submit(s *task.Spec) {
 		return
 	}
 	p.normal.Submit(e)
+}
+
+// call sends a call to its actor, or fails it with the actor's death.
+func (p *Process) call(e *task.Entry) {
+	c, actor := p.core, e.Spec.Actor
+	if _, ok := c.actors.Target(actor); !ok {
+		c.Settle(e, task.FailWith, peer.Reply{End: task.Failed, Error: objects.ActorDied(objects.Death{Actor: actor,
+			Text: "no actor with this id is known", NeverStarted: true})})
+		return
+	}
+	p.actorQueue(actor).Submit(e)
 }
 
 // submittedUnaware says whether a recursive cancel of the parent came before this submission although the parent made it
@@ -195,6 +201,7 @@ func (c *Core) Settle(e *task.Entry, v task.Verdict, r peer.Reply) {
 			c.discard(extra)
 		}
 		c.remember(e)
+		c.settleMissing(e, nil)
 		c.unuse(e.Spec)
 		return
 	case task.FailWith:
@@ -211,6 +218,7 @@ func (c *Core) Settle(e *task.Entry, v task.Verdict, r peer.Reply) {
 	}
 	c.lineage.Forget(e.Spec.ID)
 	e.Spec.Returns(func(id ids.ObjectID) { c.keep(id, failure) })
+	c.settleMissing(e, &failure)
 	c.unuse(e.Spec)
 }
 

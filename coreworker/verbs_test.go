@@ -225,11 +225,14 @@ func verbBegin(w *world, c *golden.Call) error {
 	return err
 }
 
-// lose T: the large value of its result cannot be read back from disk.
+// lose T [at=I]: the large value of its result, or of its item I, cannot be read back from disk.
 func verbLose(w *world, c *golden.Call) error {
 	name := c.Word()
-	delete(w.outcomes, name)
-	w.core.Do(func() { w.core.lost(w.tasks[name].Return(1), errors.New("lost by the script")) })
+	item := c.Int("at", -1)
+	if item < 0 {
+		delete(w.outcomes, name)
+	}
+	w.core.Do(func() { w.core.lost(w.tasks[name].Return(uint32(item+2)), errors.New("lost by the script")) })
 	return nil
 }
 

@@ -14,6 +14,7 @@ type Kept struct {
 	Owner   ids.WorkerID
 	Retries int // left; -1 = for ever
 	Attempt int // the last one
+	Items   int // as of its entry
 	Refusal objects.ErrorType
 	// Small holds the values of reference arguments that are small, by object: they may be gone when they are needed again.
 	Small map[ids.ObjectID]objects.Value
@@ -51,7 +52,7 @@ func (l *Lineage) Keep(e *Entry, returns int, small map[ids.ObjectID]objects.Val
 		k = &Kept{id: e.Spec.ID, Owner: e.Owner}
 		l.kept[k.id] = k
 	}
-	k.Retries, k.Attempt, k.returns = e.Retries, e.Attempt, returns
+	k.Retries, k.Attempt, k.Items, k.returns = e.Retries, e.Attempt, e.Items, returns
 	switch {
 	case k.Spec != nil || k.Refusal != 0: // it was run again
 	case e.Spec.MaxRetries == 0:

@@ -31,6 +31,8 @@ type Entry struct {
 	Forced   bool // canceled with force
 	// Recursive says that what it submits is canceled too, as long as it cannot know that it is canceled.
 	Recursive bool
+	// Items is how many items it has yielded, in any of its attempts.
+	Items int
 	// Canceling is set while a cancel of it is carried out.
 	Canceling bool
 	// Seq is the entry's place among the calls of its owner to its actor.

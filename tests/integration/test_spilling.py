@@ -6,7 +6,7 @@ import gc
 import os
 import resource
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -256,6 +256,52 @@ def test_a_lost_argument_of_a_new_task_is_made_again_with_one_cpu(fresh: Callabl
     lose_what_is_on_disk(process)
     assert mobula.get(ends.remote(ref), timeout=30) == (6, 6, 10 * MB)
     assert filling
+
+
+@pytest.mark.parametrize("num_returns", ["streaming", "dynamic"])
+def test_lost_items_of_a_generator_are_made_again(fresh: Callable[..., Any], tmp_path: Path, num_returns: str) -> None:
+    process = fresh(object_store_memory=STORE)
+    notes = Notes(tmp_path)
+
+    @mobula.remote(num_returns=num_returns)
+    def items() -> Iterator[np.ndarray]:
+        for fill in range(3):
+            notes.add(fill)
+            yield block(10, fill)
+
+    made = items.remote()
+    refs = list(made if num_returns == "streaming" else mobula.get(made))
+    mobula.wait(refs, num_returns=3)
+    filling = push_out(process)
+    lose_what_is_on_disk(process)
+    assert [int(mobula.get(ref, timeout=30)[-1]) for ref in refs] == [0, 1, 2]
+    assert len(notes.lines()) % 3 == 0
+    assert len(notes.lines()) > 3
+    del made, refs, filling
+    all_given_back(process)
+
+
+def test_a_lost_result_of_a_method_is_made_again(fresh: Callable[..., Any], tmp_path: Path) -> None:
+    process = fresh(object_store_memory=STORE)
+    notes = Notes(tmp_path)
+
+    @mobula.remote
+    class Maker:
+        def make(self, fill: int) -> np.ndarray:
+            notes.add(fill)
+            return block(10, fill)
+
+    maker = Maker.options(max_task_retries=2).remote()
+    again, once = maker.make.remote(3), maker.make.options(max_task_retries=0).remote(4)
+    mobula.wait([again, once], num_returns=2)
+    filling = push_out(process)
+    lose_what_is_on_disk(process)
+    assert int(mobula.get(again, timeout=30)[-1]) == 3
+    assert notes.lines() == ["3", "4", "3"]
+    with pytest.raises(ObjectReconstructionFailedError):
+        mobula.get(once, timeout=30)
+    del again, once, filling
+    all_given_back(process)
 
 
 def test_what_cannot_be_made_again_says_why(fresh: Callable[..., Any]) -> None:
