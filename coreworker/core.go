@@ -63,7 +63,8 @@ type Core struct {
 	streams map[ids.TaskID]*stream
 	missing map[ids.TaskID][]missingItem
 	gates   map[ids.ActorID]*gate // of actors that limit all their streams together
-	events  *events.Log
+	events  *events.Log[events.Attempt]
+	taken   *events.Log[events.Taken]
 	closed  bool
 }
 
@@ -73,7 +74,7 @@ func New(cfg Config) *Core {
 		procs: map[ids.WorkerID]*Process{}, tasks: task.NewManager(), lineage: task.NewLineage(lineageBytes), refs: refs.New(), store: objects.NewStore(),
 		arena: objects.NewArena(cfg.ArenaBytes, cfg.Reserve), kv: embedded.NewKV(),
 		callers: map[ids.ActorID]map[*submit.Actor]*Process{}, timers: map[*timer]struct{}{}, streams: map[ids.TaskID]*stream{}, gates: map[ids.ActorID]*gate{}, missing: map[ids.TaskID][]missingItem{},
-		events: events.NewLog(keptAttempts)}
+		events: events.NewLog[events.Attempt](keptAttempts), taken: events.NewLog[events.Taken](keptAttempts)}
 	c.labels = sched.Labels{}
 	maps.Copy(c.labels, cfg.Labels)
 	c.labels[nodeIDLabel] = c.Node.String()

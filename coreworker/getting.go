@@ -14,6 +14,7 @@ type getting struct {
 	q        *parked
 	objs     []ids.ObjectID
 	missing  int
+	asked    time.Duration
 	failed   int // index of an error, or -1
 	bringing *bringing
 	stops    []func()
@@ -26,6 +27,7 @@ func (c *Core) Get(a Asker, objs []ids.ObjectID, timeout time.Duration, limited 
 	g.look()
 	if g.settled() {
 		if c.readable(g.wanted()) {
+			c.took(a, g.wanted(), 0)
 			answer(c.fetch(a.Process, objs, g.failed))
 			return func() {}
 		}
@@ -67,6 +69,7 @@ func (g *getting) wanted() []ids.ObjectID {
 // wait is by value until here: most gets are answered at once, and need nothing of the heap.
 func (g getting) wait(a Asker, timeout time.Duration, limited bool, answer func(Fetched)) (abandon func()) {
 	w := &g
+	w.asked = g.c.Now()
 	w.q = &parked{asker: a, objs: g.objs}
 	w.q.tell = func(how end) {
 		switch how {
@@ -75,6 +78,7 @@ func (g getting) wait(a Asker, timeout time.Duration, limited bool, answer func(
 		case byCancel:
 			answer(Fetched{Canceled: true})
 		default:
+			w.c.took(a, w.wanted(), w.asked)
 			answer(Fetched{Values: w.bringing.values, Failed: w.failed >= 0, Index: max(w.failed, 0)})
 		}
 	}

@@ -105,3 +105,26 @@ func TestATaskWithoutEventsLeavesNone(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+func TestAGetOfWhatTasksReturnIsNoted(t *testing.T) {
+	s := newStage(t)
+	var asker *Process
+	for _, p := range s.core.procs {
+		asker = p
+	}
+	one, in := ids.TaskID{1}, ids.TaskID{2}
+	asked := s.core.Now()
+	s.core.took(Asker{Process: asker}, []ids.ObjectID{one.Return(1), one.Return(ids.PutIndexBase + 1)}, 0)
+	s.core.took(Asker{Process: asker, Task: in, HasTask: true}, []ids.ObjectID{one.Return(2)}, asked)
+	got := s.core.Got(0, 100)
+	if len(got.Taken) != 2 || got.Next != 2 {
+		t.Fatalf("%+v", got)
+	}
+	first, second := got.Taken[0], got.Taken[1]
+	if first.Task != one || first.By != asker.ID || first.In != (ids.TaskID{}) || first.Asked != first.Answered {
+		t.Errorf("%+v", first)
+	}
+	if second.In != in || second.Asked != asked || second.Answered < asked {
+		t.Errorf("%+v", second)
+	}
+}

@@ -25,6 +25,7 @@ func (p *Process) Submit(s *task.Spec) {
 		return
 	}
 	p.pending++
+	s.Caller, s.Called = p.ID, c.Now()
 	late, force := c.submittedUnaware(s)
 	if s.Type == task.ActorCreation {
 		if err := p.create(e); err != nil {

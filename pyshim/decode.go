@@ -221,7 +221,7 @@ func decodeSpec(s *pb.TaskSpec) (*task.Spec, error) {
 	}
 	out := &task.Spec{Type: task.Type(s.Type), ID: id, Name: s.Name, Method: s.Method, NumReturns: int(s.NumReturns),
 		MaxRetries: int(s.MaxRetries), MaxCalls: int(s.MaxCalls), Env: string(s.RuntimeEnv), Group: s.ConcurrencyGroup,
-		NoEvents: s.NoEvents, Wire: s}
+		NoEvents: s.NoEvents, Code: s.CodeName, Wire: s}
 	if s.Type < 0 || s.Type > pb.TaskType_ACTOR_TASK {
 		return nil, fmt.Errorf("task %s: unknown type %d", id, s.Type)
 	}

@@ -125,10 +125,8 @@ func (l *lane) decodeRequest(q *pb.Request) (func(), error) {
 	case *pb.Request_ClusterInfo:
 		return func() { l.answer(id, encodeInfo(core.Info())) }, nil
 	case *pb.Request_TaskEvents:
-		from := k.TaskEvents.From
-		return func() {
-			l.answer(id, &pb.Reply{Kind: &pb.Reply_TaskEvents{TaskEvents: encodeHappened(core.Happened(from, eventsPage))}})
-		}, nil
+		asked := k.TaskEvents
+		return func() { l.answer(id, &pb.Reply{Kind: &pb.Reply_TaskEvents{TaskEvents: events(core, asked)}}) }, nil
 	case *pb.Request_CreateGroup:
 		return l.decodeCreateGroup(id, k.CreateGroup)
 	case *pb.Request_RemoveGroup:

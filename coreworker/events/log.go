@@ -19,26 +19,38 @@ type Attempt struct {
 	End      task.Outcome
 	Number   int
 	PID      int
-	// Name is what people see; Method is set for methods, ActorName for the creation of a named actor.
-	Name, Method, ActorName string
+	// Name is what people see; Code is the function's own name where the name was given by hand. Method is set for methods,
+	// ActorName for the creation of a named actor.
+	Name, Code, Method, ActorName string
 	// Text says in one line why it failed.
-	Text           string
-	Started, Ended time.Duration // on the core's clock
+	Text string
+	// Who called it: a process, and the task that it ran.
+	Caller                 ids.WorkerID
+	Parent                 ids.TaskID
+	Called, Started, Ended time.Duration // on the core's clock
 }
 
-// Log is the stream. The oldest entries go when it is full.
-type Log struct {
+// Taken is a get that brought what a task returns. It was asked and answered at these times.
+type Taken struct {
+	Task            ids.TaskID
+	By              ids.WorkerID
+	In              ids.TaskID // the task that asked; zero where none did
+	Asked, Answered time.Duration
+}
+
+// Log is a stream. The oldest entries go when it is full.
+type Log[T any] struct {
 	limit  int // chunks
-	chunks [][]Attempt
+	chunks [][]T
 	first  uint64 // number of the oldest entry that is kept
 	next   uint64 // number of the next one
 }
 
 // NewLog makes an empty stream that keeps at least the last `keep` entries.
-func NewLog(keep int) *Log { return &Log{limit: max((keep+chunk-1)/chunk, 1) + 1} }
+func NewLog[T any](keep int) *Log[T] { return &Log[T]{limit: max((keep+chunk-1)/chunk, 1) + 1} }
 
 // Add appends an entry.
-func (l *Log) Add(a Attempt) {
+func (l *Log[T]) Add(a T) {
 	last := len(l.chunks) - 1
 	if last < 0 || len(l.chunks[last]) == chunk {
 		l.chunks = append(l.chunks, l.room())
@@ -49,9 +61,9 @@ func (l *Log) Add(a Attempt) {
 }
 
 // room gives an empty chunk: a new one, or the oldest when the stream is full.
-func (l *Log) room() []Attempt {
+func (l *Log[T]) room() []T {
 	if len(l.chunks) < l.limit {
-		return make([]Attempt, 0, chunk)
+		return make([]T, 0, chunk)
 	}
 	oldest := l.chunks[0]
 	l.first += uint64(len(oldest))
@@ -63,7 +75,7 @@ func (l *Log) room() []Attempt {
 
 // Read gives at most `most` entries from number `from` on, the number of the first of them, and the number to go on with.
 // Entries that are gone are skipped: then the first is higher than what was asked for.
-func (l *Log) Read(from uint64, most int) (out []Attempt, first, next uint64) {
+func (l *Log[T]) Read(from uint64, most int) (out []T, first, next uint64) {
 	first = min(max(from, l.first), l.next)
 	next = first
 	for next < l.next && len(out) < most {

@@ -6,14 +6,14 @@ import (
 	"github.com/mobula/mobula/coreworker/events"
 )
 
-func fill(l *events.Log, from, to int) {
+func fill(l *events.Log[events.Attempt], from, to int) {
 	for i := from; i < to; i++ {
 		l.Add(events.Attempt{Number: i})
 	}
 }
 
 // readAll pages through the stream and checks that nothing is skipped, doubled or out of order.
-func readAll(t *testing.T, l *events.Log, page int) (first, count int) {
+func readAll(t *testing.T, l *events.Log[events.Attempt], page int) (first, count int) {
 	t.Helper()
 	first = -1
 	for at := uint64(0); ; {
@@ -42,7 +42,7 @@ func readAll(t *testing.T, l *events.Log, page int) (first, count int) {
 
 func TestReadInPages(t *testing.T) {
 	for _, n := range []int{0, 1, 1023, 1024, 1025, 3000} {
-		l := events.NewLog(5000)
+		l := events.NewLog[events.Attempt](5000)
 		fill(l, 0, n)
 		for _, page := range []int{1, 7, 1024, 5000} {
 			if _, count := readAll(t, l, page); count != n {
@@ -54,7 +54,7 @@ func TestReadInPages(t *testing.T) {
 
 func TestTheOldestGo(t *testing.T) {
 	const keep = 2000
-	l := events.NewLog(keep)
+	l := events.NewLog[events.Attempt](keep)
 	for n := 0; n < 20000; n += 333 {
 		fill(l, n, n+333)
 		first, count := readAll(t, l, 500)
@@ -68,7 +68,7 @@ func TestTheOldestGo(t *testing.T) {
 }
 
 func TestReadBeyondTheEnd(t *testing.T) {
-	l := events.NewLog(10)
+	l := events.NewLog[events.Attempt](10)
 	fill(l, 0, 5)
 	if got, first, next := l.Read(99, 10); len(got) != 0 || first != 5 || next != 5 {
 		t.Errorf("%d entries, %d to %d", len(got), first, next)
@@ -76,7 +76,7 @@ func TestReadBeyondTheEnd(t *testing.T) {
 }
 
 func TestAddDoesNotAllocatePerEntry(t *testing.T) {
-	l := events.NewLog(1)
+	l := events.NewLog[events.Attempt](1)
 	fill(l, 0, 5000)
 	if n := testing.AllocsPerRun(5000, func() { l.Add(events.Attempt{}) }); n > 0 {
 		t.Errorf("%v allocations an entry", n)
@@ -84,7 +84,7 @@ func TestAddDoesNotAllocatePerEntry(t *testing.T) {
 }
 
 func BenchmarkAdd(b *testing.B) {
-	l := events.NewLog(100_000)
+	l := events.NewLog[events.Attempt](100_000)
 	for b.Loop() {
 		l.Add(events.Attempt{Name: "f"})
 	}

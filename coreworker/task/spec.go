@@ -1,6 +1,8 @@
 package task
 
 import (
+	"time"
+
 	"github.com/mobula/mobula/coreworker/ids"
 	"github.com/mobula/mobula/coreworker/objects"
 	"github.com/mobula/mobula/coreworker/sched"
@@ -51,6 +53,7 @@ type Spec struct {
 	ID         ids.TaskID
 	Parent     ids.TaskID
 	Name       string
+	Code       string // the function's own name, where Name was given by hand
 	Function   ids.FunctionID
 	Method     string
 	Args       []Arg
@@ -76,8 +79,11 @@ type Spec struct {
 	// is one machine, and where it cannot be granted it asks for nothing.
 	Node []byte
 	// Place is where it may run; Labels, of which one must fit the machine, become Place.Nowhere when it is submitted.
-	Place    sched.Place
-	Labels   []sched.Selector
+	Place  sched.Place
+	Labels []sched.Selector
+	// Who submitted it, and when by the core's clock. Set when it is submitted.
+	Caller   ids.WorkerID
+	Called   time.Duration
 	NoEvents bool // enable_task_events=False: nothing is remembered of it once it has ended
 	// Wire is the carrier's own encoding of this spec. The core never looks inside: it hands it to the carrier that
 	// brings the task to its executor, so that a spec is not encoded twice.

@@ -2097,6 +2097,7 @@ type TaskSpec struct {
 	Depth            uint32                 `protobuf:"varint,16,opt,name=depth,proto3" json:"depth,omitempty"`
 	RuntimeEnv       []byte                 `protobuf:"bytes,17,opt,name=runtime_env,json=runtimeEnv,proto3" json:"runtime_env,omitempty"` // serialized JSON, empty = none
 	PerYield         uint32                 `protobuf:"varint,66,opt,name=per_yield,json=perYield,proto3" json:"per_yield,omitempty"`      // streaming: each yield brings so many items, in a tuple or list; 0 = it is the item
+	CodeName         string                 `protobuf:"bytes,62,opt,name=code_name,json=codeName,proto3" json:"code_name,omitempty"`       // the function's own name, where `name` was given by hand
 	NoEvents         bool                   `protobuf:"varint,60,opt,name=no_events,json=noEvents,proto3" json:"no_events,omitempty"`      // enable_task_events=False: nothing is remembered of it
 	Placement        *Placement             `protobuf:"bytes,80,opt,name=placement,proto3" json:"placement,omitempty"`                     // the placement group it runs in; absent: none
 	// Labels: one of these must fit the machine, or the task waits for one that it fits. None: any machine will do.
@@ -2269,6 +2270,13 @@ func (x *TaskSpec) GetPerYield() uint32 {
 		return x.PerYield
 	}
 	return 0
+}
+
+func (x *TaskSpec) GetCodeName() string {
+	if x != nil {
+		return x.CodeName
+	}
+	return ""
 }
 
 func (x *TaskSpec) GetNoEvents() bool {
@@ -4663,6 +4671,7 @@ func (x *GroupInfo) GetInfeasible() bool {
 type TaskEvents struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	From          uint64                 `protobuf:"varint,1,opt,name=from,proto3" json:"from,omitempty"`
+	Gets          bool                   `protobuf:"varint,2,opt,name=gets,proto3" json:"gets,omitempty"` // the gets of what tasks return, instead of the attempts
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4704,9 +4713,17 @@ func (x *TaskEvents) GetFrom() uint64 {
 	return 0
 }
 
+func (x *TaskEvents) GetGets() bool {
+	if x != nil {
+		return x.Gets
+	}
+	return false
+}
+
 type TaskEventsReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Events        []*TaskEvent           `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	Gets          []*TaskGet             `protobuf:"bytes,4,rep,name=gets,proto3" json:"gets,omitempty"`
 	First         uint64                 `protobuf:"varint,2,opt,name=first,proto3" json:"first,omitempty"` // number of events[0]; higher than asked for when those before it were dropped
 	Next          uint64                 `protobuf:"varint,3,opt,name=next,proto3" json:"next,omitempty"`   // what to ask for next; equal to `first` when there is no more
 	unknownFields protoimpl.UnknownFields
@@ -4750,6 +4767,13 @@ func (x *TaskEventsReply) GetEvents() []*TaskEvent {
 	return nil
 }
 
+func (x *TaskEventsReply) GetGets() []*TaskGet {
+	if x != nil {
+		return x.Gets
+	}
+	return nil
+}
+
 func (x *TaskEventsReply) GetFirst() uint64 {
 	if x != nil {
 		return x.First
@@ -4780,6 +4804,10 @@ type TaskEvent struct {
 	EndedNs       int64                  `protobuf:"varint,11,opt,name=ended_ns,json=endedNs,proto3" json:"ended_ns,omitempty"`
 	End           TaskEnd                `protobuf:"varint,12,opt,name=end,proto3,enum=mobula.boundary.v1.TaskEnd" json:"end,omitempty"`
 	ErrorText     string                 `protobuf:"bytes,13,opt,name=error_text,json=errorText,proto3" json:"error_text,omitempty"` // one line
+	CodeName      string                 `protobuf:"bytes,14,opt,name=code_name,json=codeName,proto3" json:"code_name,omitempty"`    // the function's own name, where `name` was given by hand
+	CallerId      []byte                 `protobuf:"bytes,15,opt,name=caller_id,json=callerId,proto3" json:"caller_id,omitempty"`    // the process that called it, and the task that it ran
+	ParentId      []byte                 `protobuf:"bytes,16,opt,name=parent_id,json=parentId,proto3" json:"parent_id,omitempty"`
+	CalledNs      int64                  `protobuf:"varint,17,opt,name=called_ns,json=calledNs,proto3" json:"called_ns,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4905,6 +4933,111 @@ func (x *TaskEvent) GetErrorText() string {
 	return ""
 }
 
+func (x *TaskEvent) GetCodeName() string {
+	if x != nil {
+		return x.CodeName
+	}
+	return ""
+}
+
+func (x *TaskEvent) GetCallerId() []byte {
+	if x != nil {
+		return x.CallerId
+	}
+	return nil
+}
+
+func (x *TaskEvent) GetParentId() []byte {
+	if x != nil {
+		return x.ParentId
+	}
+	return nil
+}
+
+func (x *TaskEvent) GetCalledNs() int64 {
+	if x != nil {
+		return x.CalledNs
+	}
+	return 0
+}
+
+// A get that brought what a task returns.
+type TaskGet struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	TaskId        []byte                 `protobuf:"bytes,1,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
+	WorkerId      []byte                 `protobuf:"bytes,2,opt,name=worker_id,json=workerId,proto3" json:"worker_id,omitempty"`   // of the process that asked
+	InTaskId      []byte                 `protobuf:"bytes,3,opt,name=in_task_id,json=inTaskId,proto3" json:"in_task_id,omitempty"` // the task that asked; empty where none did
+	AskedNs       int64                  `protobuf:"varint,4,opt,name=asked_ns,json=askedNs,proto3" json:"asked_ns,omitempty"`
+	AnsweredNs    int64                  `protobuf:"varint,5,opt,name=answered_ns,json=answeredNs,proto3" json:"answered_ns,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TaskGet) Reset() {
+	*x = TaskGet{}
+	mi := &file_boundary_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TaskGet) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TaskGet) ProtoMessage() {}
+
+func (x *TaskGet) ProtoReflect() protoreflect.Message {
+	mi := &file_boundary_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TaskGet.ProtoReflect.Descriptor instead.
+func (*TaskGet) Descriptor() ([]byte, []int) {
+	return file_boundary_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *TaskGet) GetTaskId() []byte {
+	if x != nil {
+		return x.TaskId
+	}
+	return nil
+}
+
+func (x *TaskGet) GetWorkerId() []byte {
+	if x != nil {
+		return x.WorkerId
+	}
+	return nil
+}
+
+func (x *TaskGet) GetInTaskId() []byte {
+	if x != nil {
+		return x.InTaskId
+	}
+	return nil
+}
+
+func (x *TaskGet) GetAskedNs() int64 {
+	if x != nil {
+		return x.AskedNs
+	}
+	return 0
+}
+
+func (x *TaskGet) GetAnsweredNs() int64 {
+	if x != nil {
+		return x.AnsweredNs
+	}
+	return 0
+}
+
 type Abandon struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -4914,7 +5047,7 @@ type Abandon struct {
 
 func (x *Abandon) Reset() {
 	*x = Abandon{}
-	mi := &file_boundary_proto_msgTypes[53]
+	mi := &file_boundary_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4926,7 +5059,7 @@ func (x *Abandon) String() string {
 func (*Abandon) ProtoMessage() {}
 
 func (x *Abandon) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[53]
+	mi := &file_boundary_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4939,7 +5072,7 @@ func (x *Abandon) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Abandon.ProtoReflect.Descriptor instead.
 func (*Abandon) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{53}
+	return file_boundary_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *Abandon) GetId() uint64 {
@@ -4957,7 +5090,7 @@ type Sync struct {
 
 func (x *Sync) Reset() {
 	*x = Sync{}
-	mi := &file_boundary_proto_msgTypes[54]
+	mi := &file_boundary_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4969,7 +5102,7 @@ func (x *Sync) String() string {
 func (*Sync) ProtoMessage() {}
 
 func (x *Sync) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[54]
+	mi := &file_boundary_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4982,7 +5115,7 @@ func (x *Sync) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sync.ProtoReflect.Descriptor instead.
 func (*Sync) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{54}
+	return file_boundary_proto_rawDescGZIP(), []int{55}
 }
 
 // A task for this lane. Tasks of one lane run in the order they came, one at a time (an event-loop lane: all at
@@ -5004,7 +5137,7 @@ type RunTask struct {
 
 func (x *RunTask) Reset() {
 	*x = RunTask{}
-	mi := &file_boundary_proto_msgTypes[55]
+	mi := &file_boundary_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5016,7 +5149,7 @@ func (x *RunTask) String() string {
 func (*RunTask) ProtoMessage() {}
 
 func (x *RunTask) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[55]
+	mi := &file_boundary_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5029,7 +5162,7 @@ func (x *RunTask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunTask.ProtoReflect.Descriptor instead.
 func (*RunTask) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{55}
+	return file_boundary_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *RunTask) GetSpec() *TaskSpec {
@@ -5097,7 +5230,7 @@ type CancelRun struct {
 
 func (x *CancelRun) Reset() {
 	*x = CancelRun{}
-	mi := &file_boundary_proto_msgTypes[56]
+	mi := &file_boundary_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5109,7 +5242,7 @@ func (x *CancelRun) String() string {
 func (*CancelRun) ProtoMessage() {}
 
 func (x *CancelRun) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[56]
+	mi := &file_boundary_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5122,7 +5255,7 @@ func (x *CancelRun) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRun.ProtoReflect.Descriptor instead.
 func (*CancelRun) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{56}
+	return file_boundary_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *CancelRun) GetTaskId() []byte {
@@ -5143,7 +5276,7 @@ type OpenLane struct {
 
 func (x *OpenLane) Reset() {
 	*x = OpenLane{}
-	mi := &file_boundary_proto_msgTypes[57]
+	mi := &file_boundary_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5155,7 +5288,7 @@ func (x *OpenLane) String() string {
 func (*OpenLane) ProtoMessage() {}
 
 func (x *OpenLane) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[57]
+	mi := &file_boundary_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5168,7 +5301,7 @@ func (x *OpenLane) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenLane.ProtoReflect.Descriptor instead.
 func (*OpenLane) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{57}
+	return file_boundary_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *OpenLane) GetOpening() uint64 {
@@ -5196,7 +5329,7 @@ type Exit struct {
 
 func (x *Exit) Reset() {
 	*x = Exit{}
-	mi := &file_boundary_proto_msgTypes[58]
+	mi := &file_boundary_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5208,7 +5341,7 @@ func (x *Exit) String() string {
 func (*Exit) ProtoMessage() {}
 
 func (x *Exit) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[58]
+	mi := &file_boundary_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5221,7 +5354,7 @@ func (x *Exit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Exit.ProtoReflect.Descriptor instead.
 func (*Exit) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{58}
+	return file_boundary_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *Exit) GetNow() bool {
@@ -5261,7 +5394,7 @@ type TaskDone struct {
 
 func (x *TaskDone) Reset() {
 	*x = TaskDone{}
-	mi := &file_boundary_proto_msgTypes[59]
+	mi := &file_boundary_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5273,7 +5406,7 @@ func (x *TaskDone) String() string {
 func (*TaskDone) ProtoMessage() {}
 
 func (x *TaskDone) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[59]
+	mi := &file_boundary_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5286,7 +5419,7 @@ func (x *TaskDone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskDone.ProtoReflect.Descriptor instead.
 func (*TaskDone) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{59}
+	return file_boundary_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *TaskDone) GetTaskId() []byte {
@@ -5356,7 +5489,7 @@ type RunDropped struct {
 
 func (x *RunDropped) Reset() {
 	*x = RunDropped{}
-	mi := &file_boundary_proto_msgTypes[60]
+	mi := &file_boundary_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5368,7 +5501,7 @@ func (x *RunDropped) String() string {
 func (*RunDropped) ProtoMessage() {}
 
 func (x *RunDropped) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[60]
+	mi := &file_boundary_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5381,7 +5514,7 @@ func (x *RunDropped) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunDropped.ProtoReflect.Descriptor instead.
 func (*RunDropped) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{60}
+	return file_boundary_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *RunDropped) GetGeneration() uint64 {
@@ -5403,7 +5536,7 @@ type LogLine struct {
 
 func (x *LogLine) Reset() {
 	*x = LogLine{}
-	mi := &file_boundary_proto_msgTypes[61]
+	mi := &file_boundary_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5415,7 +5548,7 @@ func (x *LogLine) String() string {
 func (*LogLine) ProtoMessage() {}
 
 func (x *LogLine) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[61]
+	mi := &file_boundary_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5428,7 +5561,7 @@ func (x *LogLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogLine.ProtoReflect.Descriptor instead.
 func (*LogLine) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{61}
+	return file_boundary_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *LogLine) GetPid() uint32 {
@@ -5469,7 +5602,7 @@ type IsTaskCanceledRequest struct {
 
 func (x *IsTaskCanceledRequest) Reset() {
 	*x = IsTaskCanceledRequest{}
-	mi := &file_boundary_proto_msgTypes[62]
+	mi := &file_boundary_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5481,7 +5614,7 @@ func (x *IsTaskCanceledRequest) String() string {
 func (*IsTaskCanceledRequest) ProtoMessage() {}
 
 func (x *IsTaskCanceledRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[62]
+	mi := &file_boundary_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5494,7 +5627,7 @@ func (x *IsTaskCanceledRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IsTaskCanceledRequest.ProtoReflect.Descriptor instead.
 func (*IsTaskCanceledRequest) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{62}
+	return file_boundary_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *IsTaskCanceledRequest) GetWorkerId() []byte {
@@ -5520,7 +5653,7 @@ type IsTaskCanceledReply struct {
 
 func (x *IsTaskCanceledReply) Reset() {
 	*x = IsTaskCanceledReply{}
-	mi := &file_boundary_proto_msgTypes[63]
+	mi := &file_boundary_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5532,7 +5665,7 @@ func (x *IsTaskCanceledReply) String() string {
 func (*IsTaskCanceledReply) ProtoMessage() {}
 
 func (x *IsTaskCanceledReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[63]
+	mi := &file_boundary_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5545,7 +5678,7 @@ func (x *IsTaskCanceledReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IsTaskCanceledReply.ProtoReflect.Descriptor instead.
 func (*IsTaskCanceledReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{63}
+	return file_boundary_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *IsTaskCanceledReply) GetCanceled() bool {
@@ -5563,7 +5696,7 @@ type InspectRequest struct {
 
 func (x *InspectRequest) Reset() {
 	*x = InspectRequest{}
-	mi := &file_boundary_proto_msgTypes[64]
+	mi := &file_boundary_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5575,7 +5708,7 @@ func (x *InspectRequest) String() string {
 func (*InspectRequest) ProtoMessage() {}
 
 func (x *InspectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[64]
+	mi := &file_boundary_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5588,7 +5721,7 @@ func (x *InspectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectRequest.ProtoReflect.Descriptor instead.
 func (*InspectRequest) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{64}
+	return file_boundary_proto_rawDescGZIP(), []int{65}
 }
 
 type InspectReply struct {
@@ -5617,7 +5750,7 @@ type InspectReply struct {
 
 func (x *InspectReply) Reset() {
 	*x = InspectReply{}
-	mi := &file_boundary_proto_msgTypes[65]
+	mi := &file_boundary_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5629,7 +5762,7 @@ func (x *InspectReply) String() string {
 func (*InspectReply) ProtoMessage() {}
 
 func (x *InspectReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[65]
+	mi := &file_boundary_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5642,7 +5775,7 @@ func (x *InspectReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectReply.ProtoReflect.Descriptor instead.
 func (*InspectReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{65}
+	return file_boundary_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *InspectReply) GetProcesses() uint32 {
@@ -5781,7 +5914,7 @@ type StateRequest struct {
 
 func (x *StateRequest) Reset() {
 	*x = StateRequest{}
-	mi := &file_boundary_proto_msgTypes[66]
+	mi := &file_boundary_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5793,7 +5926,7 @@ func (x *StateRequest) String() string {
 func (*StateRequest) ProtoMessage() {}
 
 func (x *StateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[66]
+	mi := &file_boundary_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5806,7 +5939,7 @@ func (x *StateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StateRequest.ProtoReflect.Descriptor instead.
 func (*StateRequest) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{66}
+	return file_boundary_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *StateRequest) GetKind() StateKind {
@@ -5837,7 +5970,7 @@ type StateReply struct {
 
 func (x *StateReply) Reset() {
 	*x = StateReply{}
-	mi := &file_boundary_proto_msgTypes[67]
+	mi := &file_boundary_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5849,7 +5982,7 @@ func (x *StateReply) String() string {
 func (*StateReply) ProtoMessage() {}
 
 func (x *StateReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[67]
+	mi := &file_boundary_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5862,7 +5995,7 @@ func (x *StateReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StateReply.ProtoReflect.Descriptor instead.
 func (*StateReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{67}
+	return file_boundary_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *StateReply) GetTasks() []*TaskState {
@@ -5923,7 +6056,7 @@ type SessionState struct {
 
 func (x *SessionState) Reset() {
 	*x = SessionState{}
-	mi := &file_boundary_proto_msgTypes[68]
+	mi := &file_boundary_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5935,7 +6068,7 @@ func (x *SessionState) String() string {
 func (*SessionState) ProtoMessage() {}
 
 func (x *SessionState) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[68]
+	mi := &file_boundary_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5948,7 +6081,7 @@ func (x *SessionState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionState.ProtoReflect.Descriptor instead.
 func (*SessionState) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{68}
+	return file_boundary_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *SessionState) GetVersion() string {
@@ -6028,7 +6161,7 @@ type TaskState struct {
 
 func (x *TaskState) Reset() {
 	*x = TaskState{}
-	mi := &file_boundary_proto_msgTypes[69]
+	mi := &file_boundary_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6040,7 +6173,7 @@ func (x *TaskState) String() string {
 func (*TaskState) ProtoMessage() {}
 
 func (x *TaskState) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[69]
+	mi := &file_boundary_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6053,7 +6186,7 @@ func (x *TaskState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskState.ProtoReflect.Descriptor instead.
 func (*TaskState) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{69}
+	return file_boundary_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *TaskState) GetTaskId() []byte {
@@ -6166,7 +6299,7 @@ type ActorState struct {
 
 func (x *ActorState) Reset() {
 	*x = ActorState{}
-	mi := &file_boundary_proto_msgTypes[70]
+	mi := &file_boundary_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6178,7 +6311,7 @@ func (x *ActorState) String() string {
 func (*ActorState) ProtoMessage() {}
 
 func (x *ActorState) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[70]
+	mi := &file_boundary_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6191,7 +6324,7 @@ func (x *ActorState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorState.ProtoReflect.Descriptor instead.
 func (*ActorState) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{70}
+	return file_boundary_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *ActorState) GetActorId() []byte {
@@ -6289,7 +6422,7 @@ type ObjectState struct {
 
 func (x *ObjectState) Reset() {
 	*x = ObjectState{}
-	mi := &file_boundary_proto_msgTypes[71]
+	mi := &file_boundary_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6301,7 +6434,7 @@ func (x *ObjectState) String() string {
 func (*ObjectState) ProtoMessage() {}
 
 func (x *ObjectState) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[71]
+	mi := &file_boundary_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6314,7 +6447,7 @@ func (x *ObjectState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectState.ProtoReflect.Descriptor instead.
 func (*ObjectState) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{71}
+	return file_boundary_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *ObjectState) GetObjectId() []byte {
@@ -6402,7 +6535,7 @@ type WorkerState struct {
 
 func (x *WorkerState) Reset() {
 	*x = WorkerState{}
-	mi := &file_boundary_proto_msgTypes[72]
+	mi := &file_boundary_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6414,7 +6547,7 @@ func (x *WorkerState) String() string {
 func (*WorkerState) ProtoMessage() {}
 
 func (x *WorkerState) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[72]
+	mi := &file_boundary_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6427,7 +6560,7 @@ func (x *WorkerState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerState.ProtoReflect.Descriptor instead.
 func (*WorkerState) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{72}
+	return file_boundary_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *WorkerState) GetWorkerId() []byte {
@@ -6488,7 +6621,7 @@ type WhyRequest struct {
 
 func (x *WhyRequest) Reset() {
 	*x = WhyRequest{}
-	mi := &file_boundary_proto_msgTypes[73]
+	mi := &file_boundary_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6500,7 +6633,7 @@ func (x *WhyRequest) String() string {
 func (*WhyRequest) ProtoMessage() {}
 
 func (x *WhyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[73]
+	mi := &file_boundary_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6513,7 +6646,7 @@ func (x *WhyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyRequest.ProtoReflect.Descriptor instead.
 func (*WhyRequest) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{73}
+	return file_boundary_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *WhyRequest) GetTask() string {
@@ -6533,7 +6666,7 @@ type WhyReply struct {
 
 func (x *WhyReply) Reset() {
 	*x = WhyReply{}
-	mi := &file_boundary_proto_msgTypes[74]
+	mi := &file_boundary_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6545,7 +6678,7 @@ func (x *WhyReply) String() string {
 func (*WhyReply) ProtoMessage() {}
 
 func (x *WhyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[74]
+	mi := &file_boundary_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6558,7 +6691,7 @@ func (x *WhyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyReply.ProtoReflect.Descriptor instead.
 func (*WhyReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{74}
+	return file_boundary_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *WhyReply) GetLines() []*WhyLine {
@@ -6585,7 +6718,7 @@ type WhyLine struct {
 
 func (x *WhyLine) Reset() {
 	*x = WhyLine{}
-	mi := &file_boundary_proto_msgTypes[75]
+	mi := &file_boundary_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6597,7 +6730,7 @@ func (x *WhyLine) String() string {
 func (*WhyLine) ProtoMessage() {}
 
 func (x *WhyLine) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[75]
+	mi := &file_boundary_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6610,7 +6743,7 @@ func (x *WhyLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyLine.ProtoReflect.Descriptor instead.
 func (*WhyLine) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{75}
+	return file_boundary_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *WhyLine) GetDepth() uint32 {
@@ -6742,7 +6875,7 @@ const file_boundary_proto_rawDesc = "" +
 	"no_restart\x18\x02 \x01(\bR\tnoRestart\"6\n" +
 	"\bResource\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
-	"\x06amount\x18\x02 \x01(\x01R\x06amount\"\xa4\b\n" +
+	"\x06amount\x18\x02 \x01(\x01R\x06amount\"\xc1\b\n" +
 	"\bTaskSpec\x120\n" +
 	"\x04type\x18\x01 \x01(\x0e2\x1c.mobula.boundary.v1.TaskTypeR\x04type\x12\x17\n" +
 	"\atask_id\x18\x02 \x01(\fR\x06taskId\x12$\n" +
@@ -6767,6 +6900,7 @@ const file_boundary_proto_rawDesc = "" +
 	"\vruntime_env\x18\x11 \x01(\fR\n" +
 	"runtimeEnv\x12\x1b\n" +
 	"\tper_yield\x18B \x01(\rR\bperYield\x12\x1b\n" +
+	"\tcode_name\x18> \x01(\tR\bcodeName\x12\x1b\n" +
 	"\tno_events\x18< \x01(\bR\bnoEvents\x12;\n" +
 	"\tplacement\x18P \x01(\v2\x1d.mobula.boundary.v1.PlacementR\tplacement\x129\n" +
 	"\x06labels\x18Q \x03(\v2!.mobula.boundary.v1.LabelSelectorR\x06labels\x12\x12\n" +
@@ -6960,14 +7094,16 @@ const file_boundary_proto_rawDesc = "" +
 	"\battempts\x18\b \x01(\x04R\battempts\x12\x1e\n" +
 	"\n" +
 	"infeasible\x18\t \x01(\bR\n" +
-	"infeasible\" \n" +
+	"infeasible\"4\n" +
 	"\n" +
 	"TaskEvents\x12\x12\n" +
-	"\x04from\x18\x01 \x01(\x04R\x04from\"r\n" +
+	"\x04from\x18\x01 \x01(\x04R\x04from\x12\x12\n" +
+	"\x04gets\x18\x02 \x01(\bR\x04gets\"\xa3\x01\n" +
 	"\x0fTaskEventsReply\x125\n" +
-	"\x06events\x18\x01 \x03(\v2\x1d.mobula.boundary.v1.TaskEventR\x06events\x12\x14\n" +
+	"\x06events\x18\x01 \x03(\v2\x1d.mobula.boundary.v1.TaskEventR\x06events\x12/\n" +
+	"\x04gets\x18\x04 \x03(\v2\x1b.mobula.boundary.v1.TaskGetR\x04gets\x12\x14\n" +
 	"\x05first\x18\x02 \x01(\x04R\x05first\x12\x12\n" +
-	"\x04next\x18\x03 \x01(\x04R\x04next\"\x93\x03\n" +
+	"\x04next\x18\x03 \x01(\x04R\x04next\"\x87\x04\n" +
 	"\tTaskEvent\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\fR\x06taskId\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x120\n" +
@@ -6986,7 +7122,19 @@ const file_boundary_proto_rawDesc = "" +
 	"\bended_ns\x18\v \x01(\x03R\aendedNs\x12-\n" +
 	"\x03end\x18\f \x01(\x0e2\x1b.mobula.boundary.v1.TaskEndR\x03end\x12\x1d\n" +
 	"\n" +
-	"error_text\x18\r \x01(\tR\terrorText\"\x19\n" +
+	"error_text\x18\r \x01(\tR\terrorText\x12\x1b\n" +
+	"\tcode_name\x18\x0e \x01(\tR\bcodeName\x12\x1b\n" +
+	"\tcaller_id\x18\x0f \x01(\fR\bcallerId\x12\x1b\n" +
+	"\tparent_id\x18\x10 \x01(\fR\bparentId\x12\x1b\n" +
+	"\tcalled_ns\x18\x11 \x01(\x03R\bcalledNs\"\x99\x01\n" +
+	"\aTaskGet\x12\x17\n" +
+	"\atask_id\x18\x01 \x01(\fR\x06taskId\x12\x1b\n" +
+	"\tworker_id\x18\x02 \x01(\fR\bworkerId\x12\x1c\n" +
+	"\n" +
+	"in_task_id\x18\x03 \x01(\fR\binTaskId\x12\x19\n" +
+	"\basked_ns\x18\x04 \x01(\x03R\aaskedNs\x12\x1f\n" +
+	"\vanswered_ns\x18\x05 \x01(\x03R\n" +
+	"answeredNs\"\x19\n" +
 	"\aAbandon\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\"\x06\n" +
 	"\x04Sync\"\x8d\x02\n" +
@@ -7240,7 +7388,7 @@ func file_boundary_proto_rawDescGZIP() []byte {
 }
 
 var file_boundary_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
-var file_boundary_proto_msgTypes = make([]protoimpl.MessageInfo, 82)
+var file_boundary_proto_msgTypes = make([]protoimpl.MessageInfo, 83)
 var file_boundary_proto_goTypes = []any{
 	(Role)(0),                     // 0: mobula.boundary.v1.Role
 	(LaneKind)(0),                 // 1: mobula.boundary.v1.LaneKind
@@ -7305,48 +7453,49 @@ var file_boundary_proto_goTypes = []any{
 	(*TaskEvents)(nil),            // 60: mobula.boundary.v1.TaskEvents
 	(*TaskEventsReply)(nil),       // 61: mobula.boundary.v1.TaskEventsReply
 	(*TaskEvent)(nil),             // 62: mobula.boundary.v1.TaskEvent
-	(*Abandon)(nil),               // 63: mobula.boundary.v1.Abandon
-	(*Sync)(nil),                  // 64: mobula.boundary.v1.Sync
-	(*RunTask)(nil),               // 65: mobula.boundary.v1.RunTask
-	(*CancelRun)(nil),             // 66: mobula.boundary.v1.CancelRun
-	(*OpenLane)(nil),              // 67: mobula.boundary.v1.OpenLane
-	(*Exit)(nil),                  // 68: mobula.boundary.v1.Exit
-	(*TaskDone)(nil),              // 69: mobula.boundary.v1.TaskDone
-	(*RunDropped)(nil),            // 70: mobula.boundary.v1.RunDropped
-	(*LogLine)(nil),               // 71: mobula.boundary.v1.LogLine
-	(*IsTaskCanceledRequest)(nil), // 72: mobula.boundary.v1.IsTaskCanceledRequest
-	(*IsTaskCanceledReply)(nil),   // 73: mobula.boundary.v1.IsTaskCanceledReply
-	(*InspectRequest)(nil),        // 74: mobula.boundary.v1.InspectRequest
-	(*InspectReply)(nil),          // 75: mobula.boundary.v1.InspectReply
-	(*StateRequest)(nil),          // 76: mobula.boundary.v1.StateRequest
-	(*StateReply)(nil),            // 77: mobula.boundary.v1.StateReply
-	(*SessionState)(nil),          // 78: mobula.boundary.v1.SessionState
-	(*TaskState)(nil),             // 79: mobula.boundary.v1.TaskState
-	(*ActorState)(nil),            // 80: mobula.boundary.v1.ActorState
-	(*ObjectState)(nil),           // 81: mobula.boundary.v1.ObjectState
-	(*WorkerState)(nil),           // 82: mobula.boundary.v1.WorkerState
-	(*WhyRequest)(nil),            // 83: mobula.boundary.v1.WhyRequest
-	(*WhyReply)(nil),              // 84: mobula.boundary.v1.WhyReply
-	(*WhyLine)(nil),               // 85: mobula.boundary.v1.WhyLine
-	nil,                           // 86: mobula.boundary.v1.ClusterInfoReply.LabelsEntry
-	nil,                           // 87: mobula.boundary.v1.SessionState.TotalEntry
-	nil,                           // 88: mobula.boundary.v1.SessionState.AvailableEntry
-	nil,                           // 89: mobula.boundary.v1.TaskState.ResourcesEntry
-	nil,                           // 90: mobula.boundary.v1.ActorState.ResourcesEntry
-	nil,                           // 91: mobula.boundary.v1.WorkerState.ResourcesEntry
+	(*TaskGet)(nil),               // 63: mobula.boundary.v1.TaskGet
+	(*Abandon)(nil),               // 64: mobula.boundary.v1.Abandon
+	(*Sync)(nil),                  // 65: mobula.boundary.v1.Sync
+	(*RunTask)(nil),               // 66: mobula.boundary.v1.RunTask
+	(*CancelRun)(nil),             // 67: mobula.boundary.v1.CancelRun
+	(*OpenLane)(nil),              // 68: mobula.boundary.v1.OpenLane
+	(*Exit)(nil),                  // 69: mobula.boundary.v1.Exit
+	(*TaskDone)(nil),              // 70: mobula.boundary.v1.TaskDone
+	(*RunDropped)(nil),            // 71: mobula.boundary.v1.RunDropped
+	(*LogLine)(nil),               // 72: mobula.boundary.v1.LogLine
+	(*IsTaskCanceledRequest)(nil), // 73: mobula.boundary.v1.IsTaskCanceledRequest
+	(*IsTaskCanceledReply)(nil),   // 74: mobula.boundary.v1.IsTaskCanceledReply
+	(*InspectRequest)(nil),        // 75: mobula.boundary.v1.InspectRequest
+	(*InspectReply)(nil),          // 76: mobula.boundary.v1.InspectReply
+	(*StateRequest)(nil),          // 77: mobula.boundary.v1.StateRequest
+	(*StateReply)(nil),            // 78: mobula.boundary.v1.StateReply
+	(*SessionState)(nil),          // 79: mobula.boundary.v1.SessionState
+	(*TaskState)(nil),             // 80: mobula.boundary.v1.TaskState
+	(*ActorState)(nil),            // 81: mobula.boundary.v1.ActorState
+	(*ObjectState)(nil),           // 82: mobula.boundary.v1.ObjectState
+	(*WorkerState)(nil),           // 83: mobula.boundary.v1.WorkerState
+	(*WhyRequest)(nil),            // 84: mobula.boundary.v1.WhyRequest
+	(*WhyReply)(nil),              // 85: mobula.boundary.v1.WhyReply
+	(*WhyLine)(nil),               // 86: mobula.boundary.v1.WhyLine
+	nil,                           // 87: mobula.boundary.v1.ClusterInfoReply.LabelsEntry
+	nil,                           // 88: mobula.boundary.v1.SessionState.TotalEntry
+	nil,                           // 89: mobula.boundary.v1.SessionState.AvailableEntry
+	nil,                           // 90: mobula.boundary.v1.TaskState.ResourcesEntry
+	nil,                           // 91: mobula.boundary.v1.ActorState.ResourcesEntry
+	nil,                           // 92: mobula.boundary.v1.WorkerState.ResourcesEntry
 }
 var file_boundary_proto_depIdxs = []int32{
 	12,  // 0: mobula.boundary.v1.FromShim.attach:type_name -> mobula.boundary.v1.Attach
 	17,  // 1: mobula.boundary.v1.FromShim.mutations:type_name -> mobula.boundary.v1.Mutation
 	35,  // 2: mobula.boundary.v1.FromShim.request:type_name -> mobula.boundary.v1.Request
-	70,  // 3: mobula.boundary.v1.FromShim.dropped:type_name -> mobula.boundary.v1.RunDropped
+	71,  // 3: mobula.boundary.v1.FromShim.dropped:type_name -> mobula.boundary.v1.RunDropped
 	13,  // 4: mobula.boundary.v1.ToShim.attached:type_name -> mobula.boundary.v1.Attached
 	36,  // 5: mobula.boundary.v1.ToShim.reply:type_name -> mobula.boundary.v1.Reply
-	65,  // 6: mobula.boundary.v1.ToShim.run:type_name -> mobula.boundary.v1.RunTask
-	66,  // 7: mobula.boundary.v1.ToShim.cancel:type_name -> mobula.boundary.v1.CancelRun
-	67,  // 8: mobula.boundary.v1.ToShim.open_lane:type_name -> mobula.boundary.v1.OpenLane
-	68,  // 9: mobula.boundary.v1.ToShim.exit:type_name -> mobula.boundary.v1.Exit
-	71,  // 10: mobula.boundary.v1.ToShim.logs:type_name -> mobula.boundary.v1.LogLine
+	66,  // 6: mobula.boundary.v1.ToShim.run:type_name -> mobula.boundary.v1.RunTask
+	67,  // 7: mobula.boundary.v1.ToShim.cancel:type_name -> mobula.boundary.v1.CancelRun
+	68,  // 8: mobula.boundary.v1.ToShim.open_lane:type_name -> mobula.boundary.v1.OpenLane
+	69,  // 9: mobula.boundary.v1.ToShim.exit:type_name -> mobula.boundary.v1.Exit
+	72,  // 10: mobula.boundary.v1.ToShim.logs:type_name -> mobula.boundary.v1.LogLine
 	0,   // 11: mobula.boundary.v1.Attach.role:type_name -> mobula.boundary.v1.Role
 	1,   // 12: mobula.boundary.v1.Attach.kind:type_name -> mobula.boundary.v1.LaneKind
 	15,  // 13: mobula.boundary.v1.Value.block:type_name -> mobula.boundary.v1.Block
@@ -7358,7 +7507,7 @@ var file_boundary_proto_depIdxs = []int32{
 	26,  // 19: mobula.boundary.v1.Mutation.export:type_name -> mobula.boundary.v1.Export
 	27,  // 20: mobula.boundary.v1.Mutation.kill_actor:type_name -> mobula.boundary.v1.KillActor
 	23,  // 21: mobula.boundary.v1.Mutation.actor_handles:type_name -> mobula.boundary.v1.ActorHandles
-	69,  // 22: mobula.boundary.v1.Mutation.done:type_name -> mobula.boundary.v1.TaskDone
+	70,  // 22: mobula.boundary.v1.Mutation.done:type_name -> mobula.boundary.v1.TaskDone
 	19,  // 23: mobula.boundary.v1.Mutation.item:type_name -> mobula.boundary.v1.GeneratorItem
 	20,  // 24: mobula.boundary.v1.Mutation.consumed:type_name -> mobula.boundary.v1.StreamConsumed
 	22,  // 25: mobula.boundary.v1.Mutation.await_group:type_name -> mobula.boundary.v1.AwaitGroup
@@ -7382,9 +7531,9 @@ var file_boundary_proto_depIdxs = []int32{
 	46,  // 43: mobula.boundary.v1.Request.lookup_actor:type_name -> mobula.boundary.v1.LookupActor
 	50,  // 44: mobula.boundary.v1.Request.kv_get:type_name -> mobula.boundary.v1.KvGet
 	52,  // 45: mobula.boundary.v1.Request.cluster_info:type_name -> mobula.boundary.v1.ClusterInfo
-	63,  // 46: mobula.boundary.v1.Request.abandon:type_name -> mobula.boundary.v1.Abandon
+	64,  // 46: mobula.boundary.v1.Request.abandon:type_name -> mobula.boundary.v1.Abandon
 	48,  // 47: mobula.boundary.v1.Request.list_named_actors:type_name -> mobula.boundary.v1.ListNamedActors
-	64,  // 48: mobula.boundary.v1.Request.sync:type_name -> mobula.boundary.v1.Sync
+	65,  // 48: mobula.boundary.v1.Request.sync:type_name -> mobula.boundary.v1.Sync
 	41,  // 49: mobula.boundary.v1.Request.next_items:type_name -> mobula.boundary.v1.NextItems
 	43,  // 50: mobula.boundary.v1.Request.demand:type_name -> mobula.boundary.v1.Demand
 	60,  // 51: mobula.boundary.v1.Request.task_events:type_name -> mobula.boundary.v1.TaskEvents
@@ -7409,7 +7558,7 @@ var file_boundary_proto_depIdxs = []int32{
 	28,  // 70: mobula.boundary.v1.ClusterInfoReply.available:type_name -> mobula.boundary.v1.Resource
 	28,  // 71: mobula.boundary.v1.ClusterInfoReply.groups_total:type_name -> mobula.boundary.v1.Resource
 	28,  // 72: mobula.boundary.v1.ClusterInfoReply.groups_available:type_name -> mobula.boundary.v1.Resource
-	86,  // 73: mobula.boundary.v1.ClusterInfoReply.labels:type_name -> mobula.boundary.v1.ClusterInfoReply.LabelsEntry
+	87,  // 73: mobula.boundary.v1.ClusterInfoReply.labels:type_name -> mobula.boundary.v1.ClusterInfoReply.LabelsEntry
 	28,  // 74: mobula.boundary.v1.GroupBundle.resources:type_name -> mobula.boundary.v1.Resource
 	31,  // 75: mobula.boundary.v1.GroupBundle.labels:type_name -> mobula.boundary.v1.LabelSelector
 	4,   // 76: mobula.boundary.v1.CreateGroup.strategy:type_name -> mobula.boundary.v1.PlacementStrategy
@@ -7419,44 +7568,45 @@ var file_boundary_proto_depIdxs = []int32{
 	54,  // 80: mobula.boundary.v1.GroupInfo.bundles:type_name -> mobula.boundary.v1.GroupBundle
 	5,   // 81: mobula.boundary.v1.GroupInfo.state:type_name -> mobula.boundary.v1.GroupState
 	62,  // 82: mobula.boundary.v1.TaskEventsReply.events:type_name -> mobula.boundary.v1.TaskEvent
-	2,   // 83: mobula.boundary.v1.TaskEvent.type:type_name -> mobula.boundary.v1.TaskType
-	6,   // 84: mobula.boundary.v1.TaskEvent.end:type_name -> mobula.boundary.v1.TaskEnd
-	29,  // 85: mobula.boundary.v1.RunTask.spec:type_name -> mobula.boundary.v1.TaskSpec
-	14,  // 86: mobula.boundary.v1.RunTask.function:type_name -> mobula.boundary.v1.Value
-	7,   // 87: mobula.boundary.v1.TaskDone.outcome:type_name -> mobula.boundary.v1.Outcome
-	14,  // 88: mobula.boundary.v1.TaskDone.returns:type_name -> mobula.boundary.v1.Value
-	14,  // 89: mobula.boundary.v1.TaskDone.error:type_name -> mobula.boundary.v1.Value
-	8,   // 90: mobula.boundary.v1.StateRequest.kind:type_name -> mobula.boundary.v1.StateKind
-	79,  // 91: mobula.boundary.v1.StateReply.tasks:type_name -> mobula.boundary.v1.TaskState
-	80,  // 92: mobula.boundary.v1.StateReply.actors:type_name -> mobula.boundary.v1.ActorState
-	81,  // 93: mobula.boundary.v1.StateReply.objects:type_name -> mobula.boundary.v1.ObjectState
-	82,  // 94: mobula.boundary.v1.StateReply.workers:type_name -> mobula.boundary.v1.WorkerState
-	78,  // 95: mobula.boundary.v1.StateReply.session:type_name -> mobula.boundary.v1.SessionState
-	87,  // 96: mobula.boundary.v1.SessionState.total:type_name -> mobula.boundary.v1.SessionState.TotalEntry
-	88,  // 97: mobula.boundary.v1.SessionState.available:type_name -> mobula.boundary.v1.SessionState.AvailableEntry
-	75,  // 98: mobula.boundary.v1.SessionState.counts:type_name -> mobula.boundary.v1.InspectReply
-	9,   // 99: mobula.boundary.v1.TaskState.stage:type_name -> mobula.boundary.v1.TaskStage
-	89,  // 100: mobula.boundary.v1.TaskState.resources:type_name -> mobula.boundary.v1.TaskState.ResourcesEntry
-	90,  // 101: mobula.boundary.v1.ActorState.resources:type_name -> mobula.boundary.v1.ActorState.ResourcesEntry
-	91,  // 102: mobula.boundary.v1.WorkerState.resources:type_name -> mobula.boundary.v1.WorkerState.ResourcesEntry
-	85,  // 103: mobula.boundary.v1.WhyReply.lines:type_name -> mobula.boundary.v1.WhyLine
-	10,  // 104: mobula.boundary.v1.Boundary.Lane:input_type -> mobula.boundary.v1.FromShim
-	72,  // 105: mobula.boundary.v1.Boundary.IsTaskCanceled:input_type -> mobula.boundary.v1.IsTaskCanceledRequest
-	74,  // 106: mobula.boundary.v1.Boundary.Inspect:input_type -> mobula.boundary.v1.InspectRequest
-	76,  // 107: mobula.boundary.v1.Boundary.State:input_type -> mobula.boundary.v1.StateRequest
-	83,  // 108: mobula.boundary.v1.Boundary.Why:input_type -> mobula.boundary.v1.WhyRequest
-	60,  // 109: mobula.boundary.v1.Boundary.Events:input_type -> mobula.boundary.v1.TaskEvents
-	11,  // 110: mobula.boundary.v1.Boundary.Lane:output_type -> mobula.boundary.v1.ToShim
-	73,  // 111: mobula.boundary.v1.Boundary.IsTaskCanceled:output_type -> mobula.boundary.v1.IsTaskCanceledReply
-	75,  // 112: mobula.boundary.v1.Boundary.Inspect:output_type -> mobula.boundary.v1.InspectReply
-	77,  // 113: mobula.boundary.v1.Boundary.State:output_type -> mobula.boundary.v1.StateReply
-	84,  // 114: mobula.boundary.v1.Boundary.Why:output_type -> mobula.boundary.v1.WhyReply
-	61,  // 115: mobula.boundary.v1.Boundary.Events:output_type -> mobula.boundary.v1.TaskEventsReply
-	110, // [110:116] is the sub-list for method output_type
-	104, // [104:110] is the sub-list for method input_type
-	104, // [104:104] is the sub-list for extension type_name
-	104, // [104:104] is the sub-list for extension extendee
-	0,   // [0:104] is the sub-list for field type_name
+	63,  // 83: mobula.boundary.v1.TaskEventsReply.gets:type_name -> mobula.boundary.v1.TaskGet
+	2,   // 84: mobula.boundary.v1.TaskEvent.type:type_name -> mobula.boundary.v1.TaskType
+	6,   // 85: mobula.boundary.v1.TaskEvent.end:type_name -> mobula.boundary.v1.TaskEnd
+	29,  // 86: mobula.boundary.v1.RunTask.spec:type_name -> mobula.boundary.v1.TaskSpec
+	14,  // 87: mobula.boundary.v1.RunTask.function:type_name -> mobula.boundary.v1.Value
+	7,   // 88: mobula.boundary.v1.TaskDone.outcome:type_name -> mobula.boundary.v1.Outcome
+	14,  // 89: mobula.boundary.v1.TaskDone.returns:type_name -> mobula.boundary.v1.Value
+	14,  // 90: mobula.boundary.v1.TaskDone.error:type_name -> mobula.boundary.v1.Value
+	8,   // 91: mobula.boundary.v1.StateRequest.kind:type_name -> mobula.boundary.v1.StateKind
+	80,  // 92: mobula.boundary.v1.StateReply.tasks:type_name -> mobula.boundary.v1.TaskState
+	81,  // 93: mobula.boundary.v1.StateReply.actors:type_name -> mobula.boundary.v1.ActorState
+	82,  // 94: mobula.boundary.v1.StateReply.objects:type_name -> mobula.boundary.v1.ObjectState
+	83,  // 95: mobula.boundary.v1.StateReply.workers:type_name -> mobula.boundary.v1.WorkerState
+	79,  // 96: mobula.boundary.v1.StateReply.session:type_name -> mobula.boundary.v1.SessionState
+	88,  // 97: mobula.boundary.v1.SessionState.total:type_name -> mobula.boundary.v1.SessionState.TotalEntry
+	89,  // 98: mobula.boundary.v1.SessionState.available:type_name -> mobula.boundary.v1.SessionState.AvailableEntry
+	76,  // 99: mobula.boundary.v1.SessionState.counts:type_name -> mobula.boundary.v1.InspectReply
+	9,   // 100: mobula.boundary.v1.TaskState.stage:type_name -> mobula.boundary.v1.TaskStage
+	90,  // 101: mobula.boundary.v1.TaskState.resources:type_name -> mobula.boundary.v1.TaskState.ResourcesEntry
+	91,  // 102: mobula.boundary.v1.ActorState.resources:type_name -> mobula.boundary.v1.ActorState.ResourcesEntry
+	92,  // 103: mobula.boundary.v1.WorkerState.resources:type_name -> mobula.boundary.v1.WorkerState.ResourcesEntry
+	86,  // 104: mobula.boundary.v1.WhyReply.lines:type_name -> mobula.boundary.v1.WhyLine
+	10,  // 105: mobula.boundary.v1.Boundary.Lane:input_type -> mobula.boundary.v1.FromShim
+	73,  // 106: mobula.boundary.v1.Boundary.IsTaskCanceled:input_type -> mobula.boundary.v1.IsTaskCanceledRequest
+	75,  // 107: mobula.boundary.v1.Boundary.Inspect:input_type -> mobula.boundary.v1.InspectRequest
+	77,  // 108: mobula.boundary.v1.Boundary.State:input_type -> mobula.boundary.v1.StateRequest
+	84,  // 109: mobula.boundary.v1.Boundary.Why:input_type -> mobula.boundary.v1.WhyRequest
+	60,  // 110: mobula.boundary.v1.Boundary.Events:input_type -> mobula.boundary.v1.TaskEvents
+	11,  // 111: mobula.boundary.v1.Boundary.Lane:output_type -> mobula.boundary.v1.ToShim
+	74,  // 112: mobula.boundary.v1.Boundary.IsTaskCanceled:output_type -> mobula.boundary.v1.IsTaskCanceledReply
+	76,  // 113: mobula.boundary.v1.Boundary.Inspect:output_type -> mobula.boundary.v1.InspectReply
+	78,  // 114: mobula.boundary.v1.Boundary.State:output_type -> mobula.boundary.v1.StateReply
+	85,  // 115: mobula.boundary.v1.Boundary.Why:output_type -> mobula.boundary.v1.WhyReply
+	61,  // 116: mobula.boundary.v1.Boundary.Events:output_type -> mobula.boundary.v1.TaskEventsReply
+	111, // [111:117] is the sub-list for method output_type
+	105, // [105:111] is the sub-list for method input_type
+	105, // [105:105] is the sub-list for extension type_name
+	105, // [105:105] is the sub-list for extension extendee
+	0,   // [0:105] is the sub-list for field type_name
 }
 
 func init() { file_boundary_proto_init() }
@@ -7517,7 +7667,7 @@ func file_boundary_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_boundary_proto_rawDesc), len(file_boundary_proto_rawDesc)),
 			NumEnums:      10,
-			NumMessages:   82,
+			NumMessages:   83,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -245,6 +245,7 @@ def _template(handle: ActorHandle[Any], name: str, options: dict[str, Any]) -> t
     spec = pb.TaskSpec(
         type=pb.ACTOR_TASK,
         name=options.get("name") or f"{description.class_name}.{name}",
+        code_name=f"{description.class_name}.{name}" if options.get("name") else "",
         method=name,
         **returns.fields(),
         max_retries=retries(options, keyword="max_task_retries", default=default),

@@ -30,7 +30,7 @@ def attempts(process: Process) -> Iterator[pb.TaskEvent]:
 
     at = 0
     while True:
-        page = process.request(pb.Request(task_events=pb.TaskEvents(**{"from": at}))).task_events
+        page = process.request(pb.Request(task_events=pb.TaskEvents(**{"from": at}, gets=False))).task_events
         if page.first > at:
             _log.warning("%d older events are not remembered any more", page.first - at)
         yield from page.events

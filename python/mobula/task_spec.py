@@ -64,6 +64,7 @@ def task_template(options: Mapping[str, Any], *, name: str, function_id: bytes, 
     return pb.TaskSpec(
         type=pb.NORMAL_TASK,
         name=options.get("name") or name,
+        code_name=name if options.get("name") else "",
         function_id=function_id,
         **returns.fields(),
         resources=resource_list(resources(options, default_cpus=1)),

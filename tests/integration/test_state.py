@@ -203,7 +203,9 @@ def test_the_command_line_lists_and_shows(tmp_path: Path) -> None:
     folder = json.loads(mobula_says("status", "--json"))["session"]
     file = tmp_path / "trace.json"
     mobula_says("timeline", "-o", str(file))
-    assert [event["ph"] for event in json.loads(file.read_text())] == ["X"]
+    drawn = [(one["ph"], one["name"]) for one in json.loads(file.read_text())["traceEvents"] if one["ph"] != "M"]
+    run_call_get = [("X", "after"), ("X", "after.remote()"), ("X", "get(after)")]
+    assert drawn == [*run_call_get, ("s", "call"), ("t", "call"), ("f", "call")]
     assert "no session of this user has the driver 1; running are" in mobula_says("status", session=1, code=1)
     assert folder.startswith(os.environ["XDG_RUNTIME_DIR"])
     mobula.shutdown()

@@ -35,11 +35,20 @@ class Watch:
 
     def attempts(self) -> Iterator[pb.TaskEvent]:
         """Every attempt of a task that has ended and that the core remembers, in the order in which they ended."""
+        for page in self._pages(gets=False):
+            yield from page.events
+
+    def gets(self) -> Iterator[pb.TaskGet]:
+        """Every get of what a task returns that the core remembers, in the order in which they were answered."""
+        for page in self._pages(gets=True):
+            yield from page.gets
+
+    def _pages(self, gets: bool) -> Iterator[pb.TaskEventsReply]:
         at = 0
         while True:
-            request = pb.TaskEvents(**{"from": at})
+            request = pb.TaskEvents(**{"from": at}, gets=gets)
             page = pb.TaskEventsReply.FromString(self._ask("Events", request.SerializeToString()))
-            yield from page.events
+            yield page
             if page.next == page.first:
                 return
             at = page.next

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from mobula import events
+from mobula import trace
 from mobula.cli.options import of_session
 from mobula.util.state.listing import watch
 
@@ -15,12 +15,17 @@ from mobula.util.state.listing import watch
 @click.option("-o", "--output", default="timeline.json", show_default=True, help="The file to write.")
 @of_session
 def command(output: str, address: str | None) -> None:
-    """Write what has run in a session as one file that opens in Perfetto (ui.perfetto.dev) and chrome://tracing."""
+    """Write what has run in a session as one file that opens in Perfetto (ui.perfetto.dev) and chrome://tracing.
+
+    Arrows lead from each call over its runs to the get of what it returned.
+    """
     core = watch(address)
-    trace = [events.complete(event, event.method or event.name) for event in core.attempts()]
+    attempts = list(core.attempts())
+    written = trace.perfetto(attempts, list(core.gets()), core.folder)
     try:
         with open(output, "w", encoding="utf-8") as file:
-            json.dump(trace, file)
+            json.dump(written, file)
     except OSError as error:
         raise click.FileError(output, error.strerror or str(error)) from None
-    click.echo(f"{len(trace)} events in {output}", err=True)
+    arrows = sum(event["ph"] == "s" for event in written["traceEvents"])
+    click.echo(f"{len(attempts)} runs of tasks, {arrows} arrows in {output}: open it in ui.perfetto.dev", err=True)

@@ -370,7 +370,7 @@ class Resource(_message.Message):
     def __init__(self, name: _Optional[str] = ..., amount: _Optional[float] = ...) -> None: ...
 
 class TaskSpec(_message.Message):
-    __slots__ = ("type", "task_id", "parent_task_id", "name", "function_id", "method", "args", "num_returns", "resources", "max_retries", "retry_exceptions", "retry_allowlist", "actor_id", "concurrency_group", "actor", "depth", "runtime_env", "per_yield", "no_events", "placement", "labels", "node", "node_soft", "max_calls", "streaming", "dynamic", "backpressure", "actor_backpressure", "told")
+    __slots__ = ("type", "task_id", "parent_task_id", "name", "function_id", "method", "args", "num_returns", "resources", "max_retries", "retry_exceptions", "retry_allowlist", "actor_id", "concurrency_group", "actor", "depth", "runtime_env", "per_yield", "code_name", "no_events", "placement", "labels", "node", "node_soft", "max_calls", "streaming", "dynamic", "backpressure", "actor_backpressure", "told")
     TYPE_FIELD_NUMBER: _ClassVar[int]
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     PARENT_TASK_ID_FIELD_NUMBER: _ClassVar[int]
@@ -389,6 +389,7 @@ class TaskSpec(_message.Message):
     DEPTH_FIELD_NUMBER: _ClassVar[int]
     RUNTIME_ENV_FIELD_NUMBER: _ClassVar[int]
     PER_YIELD_FIELD_NUMBER: _ClassVar[int]
+    CODE_NAME_FIELD_NUMBER: _ClassVar[int]
     NO_EVENTS_FIELD_NUMBER: _ClassVar[int]
     PLACEMENT_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
@@ -418,6 +419,7 @@ class TaskSpec(_message.Message):
     depth: int
     runtime_env: bytes
     per_yield: int
+    code_name: str
     no_events: bool
     placement: Placement
     labels: _containers.RepeatedCompositeFieldContainer[LabelSelector]
@@ -429,7 +431,7 @@ class TaskSpec(_message.Message):
     backpressure: int
     actor_backpressure: int
     told: bool
-    def __init__(self, type: _Optional[_Union[TaskType, str]] = ..., task_id: _Optional[bytes] = ..., parent_task_id: _Optional[bytes] = ..., name: _Optional[str] = ..., function_id: _Optional[bytes] = ..., method: _Optional[str] = ..., args: _Optional[_Iterable[_Union[Arg, _Mapping]]] = ..., num_returns: _Optional[int] = ..., resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., max_retries: _Optional[int] = ..., retry_exceptions: bool = ..., retry_allowlist: _Optional[bytes] = ..., actor_id: _Optional[bytes] = ..., concurrency_group: _Optional[str] = ..., actor: _Optional[_Union[ActorCreation, _Mapping]] = ..., depth: _Optional[int] = ..., runtime_env: _Optional[bytes] = ..., per_yield: _Optional[int] = ..., no_events: bool = ..., placement: _Optional[_Union[Placement, _Mapping]] = ..., labels: _Optional[_Iterable[_Union[LabelSelector, _Mapping]]] = ..., node: _Optional[bytes] = ..., node_soft: bool = ..., max_calls: _Optional[int] = ..., streaming: bool = ..., dynamic: bool = ..., backpressure: _Optional[int] = ..., actor_backpressure: _Optional[int] = ..., told: bool = ...) -> None: ...
+    def __init__(self, type: _Optional[_Union[TaskType, str]] = ..., task_id: _Optional[bytes] = ..., parent_task_id: _Optional[bytes] = ..., name: _Optional[str] = ..., function_id: _Optional[bytes] = ..., method: _Optional[str] = ..., args: _Optional[_Iterable[_Union[Arg, _Mapping]]] = ..., num_returns: _Optional[int] = ..., resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., max_retries: _Optional[int] = ..., retry_exceptions: bool = ..., retry_allowlist: _Optional[bytes] = ..., actor_id: _Optional[bytes] = ..., concurrency_group: _Optional[str] = ..., actor: _Optional[_Union[ActorCreation, _Mapping]] = ..., depth: _Optional[int] = ..., runtime_env: _Optional[bytes] = ..., per_yield: _Optional[int] = ..., code_name: _Optional[str] = ..., no_events: bool = ..., placement: _Optional[_Union[Placement, _Mapping]] = ..., labels: _Optional[_Iterable[_Union[LabelSelector, _Mapping]]] = ..., node: _Optional[bytes] = ..., node_soft: bool = ..., max_calls: _Optional[int] = ..., streaming: bool = ..., dynamic: bool = ..., backpressure: _Optional[int] = ..., actor_backpressure: _Optional[int] = ..., told: bool = ...) -> None: ...
 
 class Placement(_message.Message):
     __slots__ = ("group_id", "bundle", "capture")
@@ -804,22 +806,26 @@ class GroupInfo(_message.Message):
     def __init__(self, group_id: _Optional[bytes] = ..., name: _Optional[str] = ..., strategy: _Optional[_Union[PlacementStrategy, str]] = ..., bundles: _Optional[_Iterable[_Union[GroupBundle, _Mapping]]] = ..., state: _Optional[_Union[GroupState, str]] = ..., placed: bool = ..., made_us: _Optional[int] = ..., attempts: _Optional[int] = ..., infeasible: bool = ...) -> None: ...
 
 class TaskEvents(_message.Message):
-    __slots__ = ()
+    __slots__ = ("gets",)
     FROM_FIELD_NUMBER: _ClassVar[int]
-    def __init__(self, **kwargs) -> None: ...
+    GETS_FIELD_NUMBER: _ClassVar[int]
+    gets: bool
+    def __init__(self, gets: bool = ..., **kwargs) -> None: ...
 
 class TaskEventsReply(_message.Message):
-    __slots__ = ("events", "first", "next")
+    __slots__ = ("events", "gets", "first", "next")
     EVENTS_FIELD_NUMBER: _ClassVar[int]
+    GETS_FIELD_NUMBER: _ClassVar[int]
     FIRST_FIELD_NUMBER: _ClassVar[int]
     NEXT_FIELD_NUMBER: _ClassVar[int]
     events: _containers.RepeatedCompositeFieldContainer[TaskEvent]
+    gets: _containers.RepeatedCompositeFieldContainer[TaskGet]
     first: int
     next: int
-    def __init__(self, events: _Optional[_Iterable[_Union[TaskEvent, _Mapping]]] = ..., first: _Optional[int] = ..., next: _Optional[int] = ...) -> None: ...
+    def __init__(self, events: _Optional[_Iterable[_Union[TaskEvent, _Mapping]]] = ..., gets: _Optional[_Iterable[_Union[TaskGet, _Mapping]]] = ..., first: _Optional[int] = ..., next: _Optional[int] = ...) -> None: ...
 
 class TaskEvent(_message.Message):
-    __slots__ = ("task_id", "attempt", "type", "name", "method", "function_id", "actor_name", "worker_id", "pid", "started_ns", "ended_ns", "end", "error_text")
+    __slots__ = ("task_id", "attempt", "type", "name", "method", "function_id", "actor_name", "worker_id", "pid", "started_ns", "ended_ns", "end", "error_text", "code_name", "caller_id", "parent_id", "called_ns")
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
@@ -833,6 +839,10 @@ class TaskEvent(_message.Message):
     ENDED_NS_FIELD_NUMBER: _ClassVar[int]
     END_FIELD_NUMBER: _ClassVar[int]
     ERROR_TEXT_FIELD_NUMBER: _ClassVar[int]
+    CODE_NAME_FIELD_NUMBER: _ClassVar[int]
+    CALLER_ID_FIELD_NUMBER: _ClassVar[int]
+    PARENT_ID_FIELD_NUMBER: _ClassVar[int]
+    CALLED_NS_FIELD_NUMBER: _ClassVar[int]
     task_id: bytes
     attempt: int
     type: TaskType
@@ -846,7 +856,25 @@ class TaskEvent(_message.Message):
     ended_ns: int
     end: TaskEnd
     error_text: str
-    def __init__(self, task_id: _Optional[bytes] = ..., attempt: _Optional[int] = ..., type: _Optional[_Union[TaskType, str]] = ..., name: _Optional[str] = ..., method: _Optional[str] = ..., function_id: _Optional[bytes] = ..., actor_name: _Optional[str] = ..., worker_id: _Optional[bytes] = ..., pid: _Optional[int] = ..., started_ns: _Optional[int] = ..., ended_ns: _Optional[int] = ..., end: _Optional[_Union[TaskEnd, str]] = ..., error_text: _Optional[str] = ...) -> None: ...
+    code_name: str
+    caller_id: bytes
+    parent_id: bytes
+    called_ns: int
+    def __init__(self, task_id: _Optional[bytes] = ..., attempt: _Optional[int] = ..., type: _Optional[_Union[TaskType, str]] = ..., name: _Optional[str] = ..., method: _Optional[str] = ..., function_id: _Optional[bytes] = ..., actor_name: _Optional[str] = ..., worker_id: _Optional[bytes] = ..., pid: _Optional[int] = ..., started_ns: _Optional[int] = ..., ended_ns: _Optional[int] = ..., end: _Optional[_Union[TaskEnd, str]] = ..., error_text: _Optional[str] = ..., code_name: _Optional[str] = ..., caller_id: _Optional[bytes] = ..., parent_id: _Optional[bytes] = ..., called_ns: _Optional[int] = ...) -> None: ...
+
+class TaskGet(_message.Message):
+    __slots__ = ("task_id", "worker_id", "in_task_id", "asked_ns", "answered_ns")
+    TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    WORKER_ID_FIELD_NUMBER: _ClassVar[int]
+    IN_TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    ASKED_NS_FIELD_NUMBER: _ClassVar[int]
+    ANSWERED_NS_FIELD_NUMBER: _ClassVar[int]
+    task_id: bytes
+    worker_id: bytes
+    in_task_id: bytes
+    asked_ns: int
+    answered_ns: int
+    def __init__(self, task_id: _Optional[bytes] = ..., worker_id: _Optional[bytes] = ..., in_task_id: _Optional[bytes] = ..., asked_ns: _Optional[int] = ..., answered_ns: _Optional[int] = ...) -> None: ...
 
 class Abandon(_message.Message):
     __slots__ = ("id",)
