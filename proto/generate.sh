@@ -15,13 +15,14 @@ fi
 GOBIN="$tools/bin" CGO_ENABLED=0 go install google.golang.org/protobuf/cmd/protoc-gen-go google.golang.org/grpc/cmd/protoc-gen-go-grpc
 export PATH="$tools/bin:$PATH"
 gen() { "$tools/proto/bin/python" -m grpc_tools.protoc -Iproto "$@"; }
-mkdir -p "$out/proto/boundary" "$out/proto/rayvalue" "$out/python/mobula/_core/pb"
+mkdir -p "$out/proto/boundary" "$out/proto/rayvalue" "$out/proto/ray" "$out/python/mobula/_core/pb"
 gen --go_out="$out/proto/boundary" --go_opt=paths=source_relative \
     --go-grpc_out="$out/proto/boundary" --go-grpc_opt=paths=source_relative proto/boundary.proto
 gen --go_out="$out/proto/rayvalue" --go_opt=paths=source_relative proto/rayvalue.proto
+gen --go_out="$out/proto" --go_opt=paths=source_relative --go-grpc_out="$out/proto" --go-grpc_opt=paths=source_relative proto/ray/*.proto
 gen --python_out="$out/python/mobula/_core/pb" --pyi_out="$out/python/mobula/_core/pb" proto/boundary.proto proto/rayvalue.proto
 if [ -n "$check" ]; then
-  for d in proto/boundary proto/rayvalue python/mobula/_core/pb; do
+  for d in proto/boundary proto/rayvalue proto/ray python/mobula/_core/pb; do
     for f in "$out/$d"/*; do
       cmp -s "$f" "$d/$(basename "$f")" || { echo "stale: $d/$(basename "$f"): run 'make proto'" >&2; exit 1; }
     done

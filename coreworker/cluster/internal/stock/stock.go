@@ -14,6 +14,7 @@ package stock
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
@@ -191,6 +192,26 @@ func (c *Cluster) stop() error {
 		return fmt.Errorf("the stock cluster left its folder %s", c.Folder)
 	}
 	return nil
+}
+
+// Output is what a Python program prints on its stdout that runs where ray is installed, with no cluster. Its failure fails
+// the test.
+func Output(t testing.TB, program string) []byte {
+	t.Helper()
+	root, err := repository()
+	if err != nil {
+		t.Fatal(err)
+	}
+	python, err := interpreter(root)
+	skipOrFail(t, err)
+	run := exec.CommandContext(t.Context(), python, "-c", program)
+	var stderr bytes.Buffer
+	run.Stderr = &stderr
+	out, err := run.Output()
+	if err != nil {
+		t.Fatalf("a program that runs where ray is installed: %v\n%s", err, stderr.Bytes())
+	}
+	return out
 }
 
 func interpreter(root string) (string, error) {
