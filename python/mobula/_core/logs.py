@@ -6,10 +6,12 @@ colour a process when it is 1; every line gets the prefix. Which lines are shown
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Iterable
 
+from mobula._core import bars
 from mobula._core.dedup import Deduplicator, Line, Rules, Shown
 from mobula._core.pb import boundary_pb2 as pb
 
@@ -56,7 +58,7 @@ class Printer:
             lines: list[Line] = []
             for message in messages:
                 if message.is_error == is_error:
-                    lines += split(message)
+                    lines += _without_bars(split(message)) if bars.TOKEN.encode() in message.text else split(message)
             _write(is_error, stream.take(lines))
 
     def tick(self) -> None:
@@ -68,14 +70,31 @@ class Printer:
         """Shows all that was held back."""
         for is_error, stream in self._streams.items():
             _write(is_error, stream.flush())
+        shown = bars.existing()
+        if shown is not None:
+            shown.close_others()
+
+
+def _without_bars(lines: list[Line]) -> list[Line]:
+    """Draws the progress bars that some lines are about, and gives the others."""
+    others = []
+    for line in lines:
+        state = bars.parse(line.text)
+        if state is None:
+            others.append(line)
+        else:
+            bars.instance().show(state)
+    return others
 
 
 def _write(is_error: bool, shown: list[Shown]) -> None:
     target = sys.stderr if is_error else sys.stdout
     if not shown or target is None:
         return
+    drawn = bars.existing()
     try:
-        target.write("".join([render(one) for one in shown]))
-        target.flush()
+        with drawn.aside() if drawn is not None else contextlib.nullcontext():
+            target.write("".join([render(one) for one in shown]))
+            target.flush()
     except (OSError, ValueError):
         pass  # the driver has closed its output; there is nobody to tell
