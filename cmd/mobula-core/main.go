@@ -52,6 +52,7 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 func run(args []string, stdout, stderr io.Writer) int {
 	unix.Umask(0o077) // before anything is made: socket and files are never another's, not for a moment
+	withoutCoreDumps()
 	fail := func(code int, err error) int {
 		fmt.Fprintf(stderr, "mobula-core: %v\n", err)
 		return code

@@ -22,6 +22,9 @@ var doneBy = map[string]string{
 // defaultSetupTimeout is Ray's.
 const defaultSetupTimeout = 600 * time.Second
 
+// maxSetupTimeout is for ever, yet a time from now on is still one that can be told.
+const maxSetupTimeout = 100 * 365 * 24 * time.Hour
+
 // setup is what must be done before a worker with an environment can be started.
 type setup struct {
 	timeout time.Duration // 0: none
@@ -80,6 +83,8 @@ func setupTimeout(raw json.RawMessage) (time.Duration, error) {
 		return defaultSetupTimeout, nil
 	case *config.Seconds < 0:
 		return 0, nil
+	case *config.Seconds > maxSetupTimeout.Seconds():
+		return maxSetupTimeout, nil // a Duration of more seconds than it can hold would be negative
 	}
 	return time.Duration(*config.Seconds * float64(time.Second)), nil
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -117,9 +116,7 @@ def test_a_setup_holds_no_processor_and_shutdown_does_not_wait_for_it(start: Cal
     while not (tmp_path / "begun").exists():
         assert mobula.get(variable.remote("NONE"), timeout=60) is None
     assert mobula.wait([ref], timeout=0) == ([], [ref])
-    began = time.monotonic()
-    mobula.shutdown()
-    assert time.monotonic() - began < 10
+    mobula.shutdown()  # the setup would go on for ten minutes
 
 
 def test_a_session_with_another_interpreter(start: Callable[..., None]) -> None:
