@@ -30,14 +30,14 @@ type Pool struct {
 
 	mu       sync.Mutex
 	closed   bool
-	failure  error // the zygote was given up
-	execOnly bool  // the zygote may not fork: it has threads
+	execOnly bool // the zygote may not fork: it has threads
 	zygote   *zygote
 	waiting  []*birth                // not handed to the zygote yet
 	sent     map[ids.WorkerID]*birth // handed to it
 	workers  map[ids.WorkerID]*Worker
 	prepared map[string]prepared // environments that are set up
 
+	wish      chan struct{} // one token: births have come to wait since the last that were failed
 	stop      chan struct{} // closed by Close
 	closeOnce sync.Once
 	finished  chan struct{}
@@ -68,7 +68,7 @@ func Start(cfg Config) (*Pool, error) {
 	p := &Pool{
 		cfg: cfg, launcher: newLauncher(), outlet: newOutlet(), oom: newOOMWatch(),
 		sent: map[ids.WorkerID]*birth{}, workers: map[ids.WorkerID]*Worker{},
-		prepared: map[string]prepared{}, stop: make(chan struct{}),
+		prepared: map[string]prepared{}, wish: make(chan struct{}, 1), stop: make(chan struct{}),
 		finished: make(chan struct{}),
 	}
 	if cfg.OnOutput != nil {
@@ -129,11 +129,13 @@ func (p *Pool) Spawn(id ids.WorkerID, opts SpawnOptions, onStart func(*Worker), 
 	case opts.mustExec() || p.execOnly:
 		p.execute(b)
 		return
-	case p.failure != nil:
-		err = p.failure
 	default:
 		p.waiting = append(p.waiting, b)
 		p.feed()
+		select {
+		case p.wish <- struct{}{}:
+		default:
+		}
 		return
 	}
 	p.running.Go(func() { p.fail(b, err) })

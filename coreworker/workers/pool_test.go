@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -92,7 +93,7 @@ func (s *session) spawn(opts SpawnOptions) *life {
 	return l
 }
 
-const patience = 20 * time.Second
+const patience = 60 * time.Second
 
 func wait[T any](t *testing.T, c <-chan T, what string) T {
 	t.Helper()
@@ -278,6 +279,22 @@ func TestZygoteKilled(t *testing.T) {
 	}
 }
 
+func TestZygotesKilledYoungAreNoFailuresToStart(t *testing.T) {
+	s := newSession(t, "sleep")
+	for killed := 0; killed < maxZygoteFailures+2; {
+		s.Pool.mu.Lock()
+		z := s.zygote
+		s.zygote = nil // so that the next one seen here is another
+		s.Pool.mu.Unlock()
+		if z != nil {
+			_ = z.fd.Signal(unix.SIGKILL)
+			killed++
+		}
+		runtime.Gosched()
+	}
+	wait(t, s.spawn(SpawnOptions{}).started, "start after many deaths")
+}
+
 func TestThreadInZygoteMeansExec(t *testing.T) {
 	s := newSession(t, "report", func(c *Config) {
 		c.Env = append(c.Env, "FAKE_THREAD=1")
@@ -305,6 +322,27 @@ func TestZygoteThatCannotStart(t *testing.T) {
 	}
 }
 
+func TestZygoteThatCanStartAgain(t *testing.T) {
+	folder := t.TempDir()
+	mended, interpreter := filepath.Join(folder, "mended"), filepath.Join(folder, "python")
+	text := fmt.Sprintf("#!/bin/sh\n[ -e '%s' ] || exit 3\nexec python3 \"$@\"\n", mended)
+	if err := os.WriteFile(interpreter, []byte(text), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s := newSession(t, "report", func(c *Config) { c.Python = interpreter })
+	for range 2 {
+		if d := wait(t, s.spawn(SpawnOptions{}).died, "death"); d.Err == nil || !strings.Contains(d.Err.Error(), "code 3") {
+			t.Errorf("death: %v", d)
+		}
+	}
+	if err := os.WriteFile(mended, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if d := wait(t, s.spawn(SpawnOptions{}).died, "death"); d.Err != nil || d.ExitCode != 7 {
+		t.Errorf("what was wrong is mended, but: %v", d)
+	}
+}
+
 func TestEndlessPrinterIsBoundedAndBlocksNobody(t *testing.T) {
 	release := make(chan struct{})
 	var once sync.Once
@@ -319,9 +357,11 @@ func TestEndlessPrinterIsBoundedAndBlocksNobody(t *testing.T) {
 		}
 	})
 	defer once.Do(func() { close(release) })
-	l := s.spawn(SpawnOptions{})
+	printed := filepath.Join(t.TempDir(), "printed")
+	l := s.spawn(SpawnOptions{Env: []string{"PRINTED=" + printed}})
 	w := wait(t, l.started, "start")
-	time.Sleep(300 * time.Millisecond) // it prints some tens of megabytes while nobody takes them
+	// Nobody takes it, and the printer is not held up all the same.
+	s.await("twice as much as is kept", func() bool { _, err := os.Stat(printed); return err == nil })
 	w.Kill()
 	d := wait(t, l.died, "death")
 	if len(d.StderrTail) != 20 {

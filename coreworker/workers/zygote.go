@@ -18,11 +18,9 @@ import (
 )
 
 const (
-	forkWindow        = 8 // requests in the zygote's socket at a time; the rest waits here
-	maxZygoteFailures = 3 // in a row, before the pool gives up
-	maxBirthTries     = 3 // zygotes that may die over one birth before it is executed instead
-	zygotePatience    = 500 * time.Millisecond
-	provenAfter       = time.Second // a ready zygote that lived this long, or forked, did not fail to start
+	forkWindow     = 8 // requests in the zygote's socket at a time; the rest waits here
+	maxBirthTries  = 3 // zygotes that may die over one birth before it is executed instead
+	zygotePatience = 500 * time.Millisecond
 )
 
 // zygote is one life of the forking process.
@@ -34,6 +32,7 @@ type zygote struct {
 	ready  time.Time // zero until it said so
 	births int       // requests without an answer
 	served int
+	slain  bool // killed from outside, by a signal that is never its own doing
 }
 
 // request and answer are the packets on the control socket. A request carries the descriptors ticket, stdin, stdout,
@@ -51,38 +50,6 @@ type answer struct {
 	Failed  string `json:"failed"`  // worker id: this fork failed, and Why
 	PID     int    `json:"pid"`
 	Why     string `json:"why"`
-}
-
-// keepZygote has a zygote running until the pool closes or too many died at birth.
-func (p *Pool) keepZygote() {
-	defer p.running.Done()
-	for failures := 0; ; {
-		z, err := p.startZygote()
-		if err == nil {
-			err = p.serve(z)
-			if z.served > 0 || (!z.ready.IsZero() && time.Since(z.ready) > provenAfter) {
-				failures = 0
-			}
-		}
-		failures++
-		p.mu.Lock()
-		if p.closed {
-			p.mu.Unlock()
-			return
-		}
-		if failures >= maxZygoteFailures {
-			p.failure = err
-			lost := p.waiting
-			p.waiting = nil
-			p.mu.Unlock()
-			for _, b := range lost {
-				p.running.Go(func() { p.fail(b, err) })
-			}
-			return
-		}
-		p.mu.Unlock()
-		p.cfg.Logf("workers: a new zygote is started: %v", err)
-	}
 }
 
 func (p *Pool) startZygote() (*zygote, error) {
@@ -152,12 +119,14 @@ func (p *Pool) serve(z *zygote) error {
 		}
 	}()
 	why := p.readAnswers(z)
+	asked := false
 	close(served)
 	z.conn.Close()
 	<-closer
 	select {
 	case <-ended:
 	case <-time.After(zygotePatience):
+		asked = true
 		_ = z.fd.Signal(unix.SIGKILL)
 		<-ended
 	}
@@ -165,6 +134,7 @@ func (p *Pool) serve(z *zygote) error {
 	status, err := theReaper.collect(z.pid, z.fd)
 	z.fd.Close()
 	z.output.stop()
+	z.slain = status.Signal == unix.SIGKILL && !asked && why == nil
 	p.orphaned(z)
 	death := Death{PID: z.pid, ExitCode: status.ExitCode, Signal: status.Signal, CoreDump: status.CoreDump, Err: err}
 	return zygoteError(why, death, z.output.stderrTail())

@@ -88,9 +88,13 @@ def sleep(config):
 
 
 def print_for_ever(config):
-    text = "x" * 100 + "\n"
+    """Says so after twice what the core keeps of one process, and goes on."""
+    text = ("x" * 100 + "\n") * 100
+    for _ in range(2 * (8 << 20) // len(text)):
+        sys.stderr.write(text)
+    open(os.environ["PRINTED"], "w").close()
     while True:
-        sys.stderr.write(text * 100)
+        sys.stderr.write(text)
 
 
 def ignore_term(config):
