@@ -62,7 +62,8 @@ type Core struct {
 	timers  map[*timer]struct{}
 	streams map[ids.TaskID]*stream
 	missing map[ids.TaskID][]missingItem
-	gates   map[ids.ActorID]*gate // of actors that limit all their streams together
+	tells   map[ids.TaskID]func(objects.Value) // whom to send the outcome to that nobody has asked for
+	gates   map[ids.ActorID]*gate              // of actors that limit all their streams together
 	events  *events.Log[events.Attempt]
 	taken   *events.Log[events.Taken]
 	closed  bool
@@ -74,6 +75,7 @@ func New(cfg Config) *Core {
 		procs: map[ids.WorkerID]*Process{}, tasks: task.NewManager(), lineage: task.NewLineage(lineageBytes), refs: refs.New(), store: objects.NewStore(),
 		arena: objects.NewArena(cfg.ArenaBytes, cfg.Reserve), kv: embedded.NewKV(),
 		callers: map[ids.ActorID]map[*submit.Actor]*Process{}, timers: map[*timer]struct{}{}, streams: map[ids.TaskID]*stream{}, gates: map[ids.ActorID]*gate{}, missing: map[ids.TaskID][]missingItem{},
+		tells:  map[ids.TaskID]func(objects.Value){},
 		events: events.NewLog[events.Attempt](keptAttempts), taken: events.NewLog[events.Taken](keptAttempts)}
 	c.labels = sched.Labels{}
 	maps.Copy(c.labels, cfg.Labels)

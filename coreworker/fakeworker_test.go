@@ -26,6 +26,9 @@ type fakeWorker struct {
 	leaving bool // it was told to go, or went by itself
 	dead    bool
 	async   bool // its actor lives in event loops
+
+	late []func() // its messages that are under way, in order; its death loses them
+	last func()   // its newest result, to be sent again
 }
 
 type fakeLane struct {
@@ -190,8 +193,8 @@ func (l *fakeLane) mayBegin(r *execute.Run) {
 	})
 }
 
-// end ends the run.
-func (r *fakeRun) end(reply peer.Reply) {
+// end ends the run. With late, the news of it stays under way.
+func (r *fakeRun) end(reply peer.Reply, late bool) {
 	l := r.lane
 	l.running = slices.DeleteFunc(l.running, func(o *fakeRun) bool { return o == r })
 	l.k.w.forgetWaits(r)
@@ -203,7 +206,26 @@ func (r *fakeRun) end(reply peer.Reply) {
 	if reply.End == task.LeftActor {
 		l.k.leaving = true
 	}
-	l.k.w.core.Do(func() { l.k.proc.Finished(r.Spec.ID, r.Attempt, reply) })
+	id, attempt := r.Spec.ID, r.Attempt
+	send := func() { l.k.w.core.Do(func() { l.k.proc.Finished(id, attempt, reply) }) }
+	if late {
+		l.k.late = append(l.k.late, send)
+		return
+	}
+	l.k.arrive()
+	send()
+	if !slices.ContainsFunc(reply.Returns, func(v objects.Value) bool { return v.Block != nil }) {
+		l.k.last = send // a block is handed over once
+	}
+}
+
+// arrive delivers what is under way. Messages of one process keep their order, so whatever it sends next brings them.
+func (k *fakeWorker) arrive() {
+	for len(k.late) > 0 {
+		send := k.late[0]
+		k.late = k.late[1:]
+		send()
+	}
 }
 
 // large writes a value to the arena.
@@ -229,6 +251,7 @@ func (w *world) forgetWaits(r *fakeRun) {
 
 func (k *fakeWorker) die(o Obituary) {
 	k.dead = true
+	k.late, k.last = nil, nil
 	for name, wait := range k.w.waits {
 		if wait.run != nil && wait.run.lane.k == k {
 			delete(k.w.waits, name)

@@ -15,7 +15,8 @@ import (
 )
 
 // TestSimulation lets everything happen in any order: tasks, actors, calls, cancels of all kinds, gets, deaths of
-// processes and of lanes, handles that go. What it does are lines of a script, so the invariants of the scripts hold
+// processes and of lanes, handles that go, results that are long under way, come twice, or are lost with their process. What
+// it does are lines of a script, so the invariants of the scripts hold
 // after each; at the end everything is brought to rest and nothing may be left. A failing seed prints its script: put it
 // into testdata, make it shorter, keep it.
 //
@@ -185,6 +186,8 @@ func (s *sim) step() {
 		s.begin()
 	case p < 66:
 		s.end()
+	case p < 69:
+		s.post()
 	case p < 76:
 		if name, ok := one(s, append(slices.Clone(s.tasks), s.acts...)); ok {
 			s.do("cancel %s%s%s", name, s.opt(30, "force"), s.opt(40, "recursive"))
@@ -358,7 +361,16 @@ func (s *sim) end() {
 	case r.Spec.Type == task.ActorMethod:
 		how = " left"
 	}
-	s.do("end %s%s", s.name(r), how)
+	s.do("end %s%s%s", s.name(r), how, s.opt(25, "late"))
+}
+
+// post lets a result that is under way arrive, or one that has arrived come once more.
+func (s *sim) post() {
+	if k, ok := one(s, s.alive(func(k *fakeWorker) bool { return len(k.late) > 0 })); ok && s.chance(80) {
+		s.do("arrive %s", k.name)
+	} else if k, ok := one(s, s.alive(func(k *fakeWorker) bool { return k.last != nil })); ok {
+		s.do("again %s", k.name)
+	}
 }
 
 func (s *sim) block() {
@@ -457,6 +469,9 @@ func (s *sim) finish() {
 func (s *sim) drive() {
 	for calm := 0; calm < 3; {
 		before := len(s.lines)
+		for _, k := range s.alive(func(k *fakeWorker) bool { return len(k.late) > 0 }) {
+			s.do("arrive %s", k.name)
+		}
 		for _, k := range s.alive(func(k *fakeWorker) bool { return true }) {
 			running := slices.ContainsFunc(k.lanes, func(l *fakeLane) bool { return len(l.running) > 0 })
 			if k.killed || k.leaving && !running {

@@ -188,6 +188,9 @@ func (c *Core) Settle(e *task.Entry, v task.Verdict, r peer.Reply) {
 		return // its outcome is the actor's state; its arguments are held until it is dead
 	}
 	defer c.endStream(e.Spec.ID)
+	if len(c.tells) > 0 {
+		defer c.told(c.procs[e.Owner], e.Spec.ID)
+	}
 	var failure objects.Value
 	switch v {
 	case task.Complete:

@@ -25,7 +25,7 @@ var verbs = logged(map[string]verb{
 	"pgroup": verbGroup, "ungroup": verbUngroup, "ready": verbReady, "groups": verbGroups,
 	"release": verbRelease, "lookup": verbLookup, "settled": verbSettled, "ask": verbAsk,
 	"yield": verbYield, "next": verbNext, "demand": verbDemand, "taken": verbTaken, "forget": verbForget, "lose": verbLose,
-	"setup": verbSetup, "why": verbWhy,
+	"setup": verbSetup, "why": verbWhy, "arrive": verbArrive, "again": verbAgain,
 })
 
 type verb func(*world, *golden.Call) error
@@ -250,15 +250,36 @@ func verbEnd(w *world, c *golden.Call) error {
 	if c.Flag("left") {
 		reply.End = task.LeftActor
 	}
-	large := c.Flag("large")
+	large, late := c.Flag("large"), c.Flag("late")
 	if r == nil {
 		return errors.New("it does not run")
 	}
 	if large {
 		w.core.Do(func() { reply.Returns = append(reply.Returns, r.lane.large()) })
 	}
-	r.end(reply)
+	r.end(reply, late)
 	return nil
+}
+
+// arrive W: what its process has sent and is under way.
+func verbArrive(w *world, c *golden.Call) error {
+	k, err := w.worker(c.Word())
+	if err == nil {
+		k.arrive()
+	}
+	return err
+}
+
+// again W: its process sends its newest result once more.
+func verbAgain(w *world, c *golden.Call) error {
+	k, err := w.worker(c.Word())
+	if err == nil && k.last == nil {
+		err = errors.New("it has sent no result")
+	}
+	if err == nil {
+		k.last()
+	}
+	return err
 }
 
 // cancel T [force] [recursive]

@@ -128,6 +128,7 @@ func (w *world) submitter(parent string) (*Process, error) {
 		return w.driver, nil
 	}
 	if r := w.running(parent); r != nil {
+		r.lane.k.arrive()
 		return r.lane.k.proc, nil
 	}
 	return nil, fmt.Errorf("%s does not run", parent)

@@ -25,12 +25,18 @@ func (l *lane) decode(m *pb.FromShim) (steps, error) {
 		}
 		out.mutations = make([]func(), len(m.Mutations))
 		for i, mutation := range m.Mutations {
-			fn, err := l.decodeMutation(mutation)
+			decode := l.decodeMutation
+			if m.Ahead && i == len(m.Mutations)-1 {
+				decode = l.decodeTelling
+			}
+			fn, err := decode(mutation)
 			if err != nil {
 				return out, err
 			}
 			out.mutations[i] = fn
 		}
+	} else if m.Ahead {
+		return out, fmt.Errorf("an outcome is to be sent ahead of no submission")
 	}
 	var then []func()
 	if m.Request != nil {

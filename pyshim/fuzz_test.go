@@ -88,6 +88,8 @@ func seeds(job ids.JobID) []*pb.FromShim {
 		return &pb.FromShim{After: after, Request: q}
 	}
 	plain := spec(1)
+	wanted := spec(12)
+	wanted.NumReturns = 1
 	plain.Resources = plain.Resources[:1]
 	group := make([]byte, ids.GroupLen)
 	group[0] = 1
@@ -121,6 +123,7 @@ func seeds(job ids.JobID) []*pb.FromShim {
 			&pb.Mutation{Kind: &pb.Mutation_Submit{Submit: placed}}),
 		request(0, &pb.Request{Id: 8, Kind: &pb.Request_FindGroups{FindGroups: &pb.FindGroups{Name: "n"}}}),
 		request(0, &pb.Request{Id: 9, Kind: &pb.Request_RemoveGroup{RemoveGroup: &pb.RemoveGroup{GroupId: group}}}),
+		{FirstMutation: 3, Mutations: []*pb.Mutation{{Kind: &pb.Mutation_Submit{Submit: wanted}}}, Ahead: true},
 	}
 }
 
@@ -246,4 +249,10 @@ func TestTooManyReturns(t *testing.T) {
 	if _, err := decodeSpec(s); err == nil {
 		t.Error("accepted")
 	}
+}
+
+// counts is how much of everything there is.
+func (b *bench) counts() (c coreworker.Counts) {
+	b.core.Do(func() { c = b.core.Counts() })
+	return c
 }

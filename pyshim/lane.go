@@ -175,7 +175,7 @@ func (l *lane) send(m *pb.ToShim) {
 
 // mergeable says whether m brings nothing but tasks and the message queued before it as well.
 func mergeable(last, m *pb.ToShim) bool {
-	return len(m.Run) > 0 && len(last.Run) > 0 && len(last.Run) < 64 && last.Reply == nil && m.Reply == nil &&
+	return len(m.Run) > 0 && len(last.Run) > 0 && len(last.Run) < 64 && last.Reply == nil && m.Reply == nil && last.Ahead == nil &&
 		last.Attached == nil && len(last.Cancel) == 0 && last.OpenLane == nil && last.Exit == nil && len(last.Logs) == 0
 }
 

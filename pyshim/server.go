@@ -176,10 +176,18 @@ func (s *Server) IsTaskCanceled(_ context.Context, q *pb.IsTaskCanceledRequest) 
 	return &pb.IsTaskCanceledReply{Canceled: canceled}, nil
 }
 
-// Inspect counts what is alive.
-func (s *Server) Inspect(context.Context, *pb.InspectRequest) (*pb.InspectReply, error) {
+// Inspect counts what is alive, and checks what must always hold if it is asked to.
+func (s *Server) Inspect(_ context.Context, r *pb.InspectRequest) (*pb.InspectReply, error) {
 	var c coreworker.Counts
-	s.core.Do(func() { c = s.core.Counts() })
+	var broken string
+	s.core.Do(func() {
+		c = s.core.Counts()
+		if r.GetValidate() {
+			if err := s.core.Validate(); err != nil {
+				broken = err.Error()
+			}
+		}
+	})
 	s.mu.Lock()
 	lanes := len(s.lanes)
 	s.mu.Unlock()
@@ -194,6 +202,7 @@ func (s *Server) Inspect(context.Context, *pb.InspectRequest) (*pb.InspectReply,
 		BlocksWithoutRef: uint64(c.BlocksWithoutRef), Pins: uint64(c.Pins), ArenaUsed: c.ArenaUsed,
 		Actors: uint64(c.Actors), Parked: uint32(c.Parked), Leases: uint64(c.Leases),
 		Goroutines: uint32(runtime.NumGoroutine()), Fds: uint32(len(fds)), Lanes: uint32(lanes),
+		TasksSubmitted: c.TasksSubmitted, TaskOutcomes: c.TaskOutcomes, Broken: broken,
 	}, nil
 }
 

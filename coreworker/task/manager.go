@@ -48,6 +48,7 @@ type Manager struct {
 	// By parent. A task may outlive its parent, so families are kept apart from entries.
 	families map[ids.TaskID]map[ids.TaskID]struct{}
 	born     uint64
+	twice    uint64 // outcomes of tasks that had one already
 }
 
 // NewManager returns an empty table.
@@ -75,10 +76,11 @@ func (m *Manager) Add(spec *Spec, owner ids.WorkerID) (*Entry, bool) {
 // Get returns the entry of a task without an outcome, or nil.
 func (m *Manager) Get(id ids.TaskID) *Entry { return m.entries[id] }
 
-// Finish removes a task whose outcome is fixed.
+// Finish removes a task whose outcome is fixed. A second outcome changes nothing but Totals.
 func (m *Manager) Finish(id ids.TaskID) {
 	e := m.entries[id]
 	if e == nil {
+		m.twice++
 		return
 	}
 	delete(m.entries, id)
@@ -109,6 +111,12 @@ func (m *Manager) Each(fn func(*Entry)) {
 
 // Len is the number of tasks without an outcome.
 func (m *Manager) Len() int { return len(m.entries) }
+
+// Totals is how many tasks were ever submitted, and how many outcomes they were given: what is submitted, minus what has
+// no outcome yet, unless a task was given two.
+func (m *Manager) Totals() (submitted, outcomes uint64) {
+	return m.born, m.born - uint64(len(m.entries)) + m.twice
+}
 
 // Validate checks that the family table and the entries agree.
 func (m *Manager) Validate() error {

@@ -26,6 +26,9 @@ func TestManagerKnowsEachTaskOnce(t *testing.T) {
 	if m.Len() != 0 || m.Get(first.Spec.ID) != nil {
 		t.Error("a finished task is still there")
 	}
+	if submitted, outcomes := m.Totals(); submitted != 1 || outcomes != 2 {
+		t.Errorf("%d submitted, %d outcomes; the second one has to be seen", submitted, outcomes)
+	}
 	if err := m.Validate(); err != nil {
 		t.Error(err)
 	}

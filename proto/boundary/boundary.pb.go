@@ -12,7 +12,8 @@
 //              Attached.applied and sends again what lies above it.
 //   After.     Requests carry `after`: they are looked at only when mutation `after` was applied.
 //   Answers.   The core sends nothing on a lane but answers, tasks it was granted a window for (RunTask), and
-//              short notes (CancelRun, OpenLane, Exit, an ack in `applied`). Logs go to the notice lane only.
+//              short notes (CancelRun, OpenLane, Exit, an ack in `applied`), and the outcomes it was asked to send ahead.
+//              Logs go to the notice lane only.
 //   Ids.       Ray's layouts: job 4, actor 16, task 24, object 28, worker/node/function 28 bytes. Lists of ids are
 //              concatenated into one bytes field. The shim makes task, actor and put ids itself.
 //   Told.      A cancel comes to the core on another connection than what the canceled task does: either may overtake
@@ -588,6 +589,7 @@ type FromShim struct {
 	After         uint64                 `protobuf:"varint,4,opt,name=after,proto3" json:"after,omitempty"` // for `request`
 	Request       *Request               `protobuf:"bytes,5,opt,name=request,proto3" json:"request,omitempty"`
 	Dropped       *RunDropped            `protobuf:"bytes,7,opt,name=dropped,proto3" json:"dropped,omitempty"` // executor lanes
+	Ahead         bool                   `protobuf:"varint,8,opt,name=ahead,proto3" json:"ahead,omitempty"`    // the last mutation submits a task with one return: its outcome is to be sent here, unasked
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -664,6 +666,13 @@ func (x *FromShim) GetDropped() *RunDropped {
 	return nil
 }
 
+func (x *FromShim) GetAhead() bool {
+	if x != nil {
+		return x.Ahead
+	}
+	return false
+}
+
 type ToShim struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Attached      *Attached              `protobuf:"bytes,1,opt,name=attached,proto3" json:"attached,omitempty"`
@@ -674,6 +683,7 @@ type ToShim struct {
 	OpenLane      *OpenLane              `protobuf:"bytes,6,opt,name=open_lane,json=openLane,proto3" json:"open_lane,omitempty"` // the worker's first executor lane
 	Exit          *Exit                  `protobuf:"bytes,7,opt,name=exit,proto3" json:"exit,omitempty"`                         // the process should leave: when its running task ends, or at once; or this thread
 	Logs          []*LogLine             `protobuf:"bytes,8,rep,name=logs,proto3" json:"logs,omitempty"`                         // the driver's notice lane
+	Ahead         *Ahead                 `protobuf:"bytes,9,opt,name=ahead,proto3" json:"ahead,omitempty"`                       // lanes that sent FromShim.ahead
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -764,6 +774,66 @@ func (x *ToShim) GetLogs() []*LogLine {
 	return nil
 }
 
+func (x *ToShim) GetAhead() *Ahead {
+	if x != nil {
+		return x.Ahead
+	}
+	return nil
+}
+
+// The outcome of a task, for who submitted it and will want it: no Get has to come first.
+type Ahead struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ObjectId      []byte                 `protobuf:"bytes,1,opt,name=object_id,json=objectId,proto3" json:"object_id,omitempty"`
+	Value         *Value                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"` // none: it is large, or gone; a Get tells
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Ahead) Reset() {
+	*x = Ahead{}
+	mi := &file_boundary_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Ahead) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Ahead) ProtoMessage() {}
+
+func (x *Ahead) ProtoReflect() protoreflect.Message {
+	mi := &file_boundary_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Ahead.ProtoReflect.Descriptor instead.
+func (*Ahead) Descriptor() ([]byte, []int) {
+	return file_boundary_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Ahead) GetObjectId() []byte {
+	if x != nil {
+		return x.ObjectId
+	}
+	return nil
+}
+
+func (x *Ahead) GetValue() *Value {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
 type Attach struct {
 	state            protoimpl.MessageState `protogen:"open.v1"`
 	Protocol         uint32                 `protobuf:"varint,1,opt,name=protocol,proto3" json:"protocol,omitempty"` // 1
@@ -782,7 +852,7 @@ type Attach struct {
 
 func (x *Attach) Reset() {
 	*x = Attach{}
-	mi := &file_boundary_proto_msgTypes[2]
+	mi := &file_boundary_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -794,7 +864,7 @@ func (x *Attach) String() string {
 func (*Attach) ProtoMessage() {}
 
 func (x *Attach) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[2]
+	mi := &file_boundary_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -807,7 +877,7 @@ func (x *Attach) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attach.ProtoReflect.Descriptor instead.
 func (*Attach) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{2}
+	return file_boundary_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Attach) GetProtocol() uint32 {
@@ -893,7 +963,7 @@ type Attached struct {
 
 func (x *Attached) Reset() {
 	*x = Attached{}
-	mi := &file_boundary_proto_msgTypes[3]
+	mi := &file_boundary_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -905,7 +975,7 @@ func (x *Attached) String() string {
 func (*Attached) ProtoMessage() {}
 
 func (x *Attached) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[3]
+	mi := &file_boundary_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -918,7 +988,7 @@ func (x *Attached) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attached.ProtoReflect.Descriptor instead.
 func (*Attached) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{3}
+	return file_boundary_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Attached) GetApplied() uint64 {
@@ -968,7 +1038,7 @@ type Value struct {
 
 func (x *Value) Reset() {
 	*x = Value{}
-	mi := &file_boundary_proto_msgTypes[4]
+	mi := &file_boundary_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -980,7 +1050,7 @@ func (x *Value) String() string {
 func (*Value) ProtoMessage() {}
 
 func (x *Value) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[4]
+	mi := &file_boundary_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -993,7 +1063,7 @@ func (x *Value) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Value.ProtoReflect.Descriptor instead.
 func (*Value) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{4}
+	return file_boundary_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Value) GetData() []byte {
@@ -1037,7 +1107,7 @@ type Block struct {
 
 func (x *Block) Reset() {
 	*x = Block{}
-	mi := &file_boundary_proto_msgTypes[5]
+	mi := &file_boundary_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1049,7 +1119,7 @@ func (x *Block) String() string {
 func (*Block) ProtoMessage() {}
 
 func (x *Block) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[5]
+	mi := &file_boundary_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1062,7 +1132,7 @@ func (x *Block) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Block.ProtoReflect.Descriptor instead.
 func (*Block) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{5}
+	return file_boundary_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Block) GetId() uint64 {
@@ -1099,7 +1169,7 @@ type Arg struct {
 
 func (x *Arg) Reset() {
 	*x = Arg{}
-	mi := &file_boundary_proto_msgTypes[6]
+	mi := &file_boundary_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1111,7 +1181,7 @@ func (x *Arg) String() string {
 func (*Arg) ProtoMessage() {}
 
 func (x *Arg) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[6]
+	mi := &file_boundary_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1124,7 +1194,7 @@ func (x *Arg) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Arg.ProtoReflect.Descriptor instead.
 func (*Arg) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{6}
+	return file_boundary_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Arg) GetValue() *Value {
@@ -1181,7 +1251,7 @@ type Mutation struct {
 
 func (x *Mutation) Reset() {
 	*x = Mutation{}
-	mi := &file_boundary_proto_msgTypes[7]
+	mi := &file_boundary_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1193,7 +1263,7 @@ func (x *Mutation) String() string {
 func (*Mutation) ProtoMessage() {}
 
 func (x *Mutation) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[7]
+	mi := &file_boundary_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1206,7 +1276,7 @@ func (x *Mutation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mutation.ProtoReflect.Descriptor instead.
 func (*Mutation) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{7}
+	return file_boundary_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Mutation) GetKind() isMutation_Kind {
@@ -1457,7 +1527,7 @@ type Put struct {
 
 func (x *Put) Reset() {
 	*x = Put{}
-	mi := &file_boundary_proto_msgTypes[8]
+	mi := &file_boundary_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1469,7 +1539,7 @@ func (x *Put) String() string {
 func (*Put) ProtoMessage() {}
 
 func (x *Put) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[8]
+	mi := &file_boundary_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1482,7 +1552,7 @@ func (x *Put) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Put.ProtoReflect.Descriptor instead.
 func (*Put) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{8}
+	return file_boundary_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Put) GetObjectId() []byte {
@@ -1512,7 +1582,7 @@ type GeneratorItem struct {
 
 func (x *GeneratorItem) Reset() {
 	*x = GeneratorItem{}
-	mi := &file_boundary_proto_msgTypes[9]
+	mi := &file_boundary_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1524,7 +1594,7 @@ func (x *GeneratorItem) String() string {
 func (*GeneratorItem) ProtoMessage() {}
 
 func (x *GeneratorItem) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[9]
+	mi := &file_boundary_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1537,7 +1607,7 @@ func (x *GeneratorItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GeneratorItem.ProtoReflect.Descriptor instead.
 func (*GeneratorItem) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{9}
+	return file_boundary_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GeneratorItem) GetTaskId() []byte {
@@ -1572,7 +1642,7 @@ type StreamConsumed struct {
 
 func (x *StreamConsumed) Reset() {
 	*x = StreamConsumed{}
-	mi := &file_boundary_proto_msgTypes[10]
+	mi := &file_boundary_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1584,7 +1654,7 @@ func (x *StreamConsumed) String() string {
 func (*StreamConsumed) ProtoMessage() {}
 
 func (x *StreamConsumed) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[10]
+	mi := &file_boundary_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1597,7 +1667,7 @@ func (x *StreamConsumed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamConsumed.ProtoReflect.Descriptor instead.
 func (*StreamConsumed) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{10}
+	return file_boundary_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *StreamConsumed) GetObjectId() []byte {
@@ -1626,7 +1696,7 @@ type Refs struct {
 
 func (x *Refs) Reset() {
 	*x = Refs{}
-	mi := &file_boundary_proto_msgTypes[11]
+	mi := &file_boundary_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1638,7 +1708,7 @@ func (x *Refs) String() string {
 func (*Refs) ProtoMessage() {}
 
 func (x *Refs) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[11]
+	mi := &file_boundary_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1651,7 +1721,7 @@ func (x *Refs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refs.ProtoReflect.Descriptor instead.
 func (*Refs) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{11}
+	return file_boundary_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Refs) GetAdded() []byte {
@@ -1688,7 +1758,7 @@ type AwaitGroup struct {
 
 func (x *AwaitGroup) Reset() {
 	*x = AwaitGroup{}
-	mi := &file_boundary_proto_msgTypes[12]
+	mi := &file_boundary_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1700,7 +1770,7 @@ func (x *AwaitGroup) String() string {
 func (*AwaitGroup) ProtoMessage() {}
 
 func (x *AwaitGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[12]
+	mi := &file_boundary_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1713,7 +1783,7 @@ func (x *AwaitGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AwaitGroup.ProtoReflect.Descriptor instead.
 func (*AwaitGroup) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{12}
+	return file_boundary_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *AwaitGroup) GetGroupId() []byte {
@@ -1748,7 +1818,7 @@ type ActorHandles struct {
 
 func (x *ActorHandles) Reset() {
 	*x = ActorHandles{}
-	mi := &file_boundary_proto_msgTypes[13]
+	mi := &file_boundary_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1760,7 +1830,7 @@ func (x *ActorHandles) String() string {
 func (*ActorHandles) ProtoMessage() {}
 
 func (x *ActorHandles) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[13]
+	mi := &file_boundary_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1773,7 +1843,7 @@ func (x *ActorHandles) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorHandles.ProtoReflect.Descriptor instead.
 func (*ActorHandles) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{13}
+	return file_boundary_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ActorHandles) GetAdded() []byte {
@@ -1810,7 +1880,7 @@ type GiveUp struct {
 
 func (x *GiveUp) Reset() {
 	*x = GiveUp{}
-	mi := &file_boundary_proto_msgTypes[14]
+	mi := &file_boundary_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1822,7 +1892,7 @@ func (x *GiveUp) String() string {
 func (*GiveUp) ProtoMessage() {}
 
 func (x *GiveUp) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[14]
+	mi := &file_boundary_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1835,7 +1905,7 @@ func (x *GiveUp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GiveUp.ProtoReflect.Descriptor instead.
 func (*GiveUp) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{14}
+	return file_boundary_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GiveUp) GetLane() uint64 {
@@ -1863,7 +1933,7 @@ type Cancel struct {
 
 func (x *Cancel) Reset() {
 	*x = Cancel{}
-	mi := &file_boundary_proto_msgTypes[15]
+	mi := &file_boundary_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1875,7 +1945,7 @@ func (x *Cancel) String() string {
 func (*Cancel) ProtoMessage() {}
 
 func (x *Cancel) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[15]
+	mi := &file_boundary_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1888,7 +1958,7 @@ func (x *Cancel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cancel.ProtoReflect.Descriptor instead.
 func (*Cancel) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{15}
+	return file_boundary_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Cancel) GetObjectId() []byte {
@@ -1924,7 +1994,7 @@ type Export struct {
 
 func (x *Export) Reset() {
 	*x = Export{}
-	mi := &file_boundary_proto_msgTypes[16]
+	mi := &file_boundary_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1936,7 +2006,7 @@ func (x *Export) String() string {
 func (*Export) ProtoMessage() {}
 
 func (x *Export) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[16]
+	mi := &file_boundary_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1949,7 +2019,7 @@ func (x *Export) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Export.ProtoReflect.Descriptor instead.
 func (*Export) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{16}
+	return file_boundary_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Export) GetNamespace() string {
@@ -1983,7 +2053,7 @@ type KillActor struct {
 
 func (x *KillActor) Reset() {
 	*x = KillActor{}
-	mi := &file_boundary_proto_msgTypes[17]
+	mi := &file_boundary_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1995,7 +2065,7 @@ func (x *KillActor) String() string {
 func (*KillActor) ProtoMessage() {}
 
 func (x *KillActor) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[17]
+	mi := &file_boundary_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2008,7 +2078,7 @@ func (x *KillActor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillActor.ProtoReflect.Descriptor instead.
 func (*KillActor) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{17}
+	return file_boundary_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *KillActor) GetActorId() []byte {
@@ -2035,7 +2105,7 @@ type Resource struct {
 
 func (x *Resource) Reset() {
 	*x = Resource{}
-	mi := &file_boundary_proto_msgTypes[18]
+	mi := &file_boundary_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2047,7 +2117,7 @@ func (x *Resource) String() string {
 func (*Resource) ProtoMessage() {}
 
 func (x *Resource) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[18]
+	mi := &file_boundary_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2060,7 +2130,7 @@ func (x *Resource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resource.ProtoReflect.Descriptor instead.
 func (*Resource) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{18}
+	return file_boundary_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Resource) GetName() string {
@@ -2118,7 +2188,7 @@ type TaskSpec struct {
 
 func (x *TaskSpec) Reset() {
 	*x = TaskSpec{}
-	mi := &file_boundary_proto_msgTypes[19]
+	mi := &file_boundary_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2130,7 +2200,7 @@ func (x *TaskSpec) String() string {
 func (*TaskSpec) ProtoMessage() {}
 
 func (x *TaskSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[19]
+	mi := &file_boundary_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2143,7 +2213,7 @@ func (x *TaskSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskSpec.ProtoReflect.Descriptor instead.
 func (*TaskSpec) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{19}
+	return file_boundary_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *TaskSpec) GetType() TaskType {
@@ -2368,7 +2438,7 @@ type Placement struct {
 
 func (x *Placement) Reset() {
 	*x = Placement{}
-	mi := &file_boundary_proto_msgTypes[20]
+	mi := &file_boundary_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2380,7 +2450,7 @@ func (x *Placement) String() string {
 func (*Placement) ProtoMessage() {}
 
 func (x *Placement) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[20]
+	mi := &file_boundary_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2393,7 +2463,7 @@ func (x *Placement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Placement.ProtoReflect.Descriptor instead.
 func (*Placement) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{20}
+	return file_boundary_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Placement) GetGroupId() []byte {
@@ -2427,7 +2497,7 @@ type LabelSelector struct {
 
 func (x *LabelSelector) Reset() {
 	*x = LabelSelector{}
-	mi := &file_boundary_proto_msgTypes[21]
+	mi := &file_boundary_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2439,7 +2509,7 @@ func (x *LabelSelector) String() string {
 func (*LabelSelector) ProtoMessage() {}
 
 func (x *LabelSelector) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[21]
+	mi := &file_boundary_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2452,7 +2522,7 @@ func (x *LabelSelector) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LabelSelector.ProtoReflect.Descriptor instead.
 func (*LabelSelector) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{21}
+	return file_boundary_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *LabelSelector) GetMatches() []*LabelMatch {
@@ -2474,7 +2544,7 @@ type LabelMatch struct {
 
 func (x *LabelMatch) Reset() {
 	*x = LabelMatch{}
-	mi := &file_boundary_proto_msgTypes[22]
+	mi := &file_boundary_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2486,7 +2556,7 @@ func (x *LabelMatch) String() string {
 func (*LabelMatch) ProtoMessage() {}
 
 func (x *LabelMatch) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[22]
+	mi := &file_boundary_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2499,7 +2569,7 @@ func (x *LabelMatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LabelMatch.ProtoReflect.Descriptor instead.
 func (*LabelMatch) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{22}
+	return file_boundary_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *LabelMatch) GetKey() string {
@@ -2533,7 +2603,7 @@ type ConcurrencyGroup struct {
 
 func (x *ConcurrencyGroup) Reset() {
 	*x = ConcurrencyGroup{}
-	mi := &file_boundary_proto_msgTypes[23]
+	mi := &file_boundary_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2545,7 +2615,7 @@ func (x *ConcurrencyGroup) String() string {
 func (*ConcurrencyGroup) ProtoMessage() {}
 
 func (x *ConcurrencyGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[23]
+	mi := &file_boundary_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2558,7 +2628,7 @@ func (x *ConcurrencyGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConcurrencyGroup.ProtoReflect.Descriptor instead.
 func (*ConcurrencyGroup) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{23}
+	return file_boundary_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ConcurrencyGroup) GetName() string {
@@ -2595,7 +2665,7 @@ type ActorCreation struct {
 
 func (x *ActorCreation) Reset() {
 	*x = ActorCreation{}
-	mi := &file_boundary_proto_msgTypes[24]
+	mi := &file_boundary_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2607,7 +2677,7 @@ func (x *ActorCreation) String() string {
 func (*ActorCreation) ProtoMessage() {}
 
 func (x *ActorCreation) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[24]
+	mi := &file_boundary_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2620,7 +2690,7 @@ func (x *ActorCreation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorCreation.ProtoReflect.Descriptor instead.
 func (*ActorCreation) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{24}
+	return file_boundary_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ActorCreation) GetMaxRestarts() int32 {
@@ -2735,7 +2805,7 @@ type Request struct {
 
 func (x *Request) Reset() {
 	*x = Request{}
-	mi := &file_boundary_proto_msgTypes[25]
+	mi := &file_boundary_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2747,7 +2817,7 @@ func (x *Request) String() string {
 func (*Request) ProtoMessage() {}
 
 func (x *Request) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[25]
+	mi := &file_boundary_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2760,7 +2830,7 @@ func (x *Request) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Request.ProtoReflect.Descriptor instead.
 func (*Request) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{25}
+	return file_boundary_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Request) GetId() uint64 {
@@ -3045,7 +3115,7 @@ type Reply struct {
 
 func (x *Reply) Reset() {
 	*x = Reply{}
-	mi := &file_boundary_proto_msgTypes[26]
+	mi := &file_boundary_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3057,7 +3127,7 @@ func (x *Reply) String() string {
 func (*Reply) ProtoMessage() {}
 
 func (x *Reply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[26]
+	mi := &file_boundary_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3070,7 +3140,7 @@ func (x *Reply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reply.ProtoReflect.Descriptor instead.
 func (*Reply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{26}
+	return file_boundary_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Reply) GetId() uint64 {
@@ -3268,7 +3338,7 @@ type Get struct {
 
 func (x *Get) Reset() {
 	*x = Get{}
-	mi := &file_boundary_proto_msgTypes[27]
+	mi := &file_boundary_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3280,7 +3350,7 @@ func (x *Get) String() string {
 func (*Get) ProtoMessage() {}
 
 func (x *Get) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[27]
+	mi := &file_boundary_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3293,7 +3363,7 @@ func (x *Get) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Get.ProtoReflect.Descriptor instead.
 func (*Get) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{27}
+	return file_boundary_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Get) GetObjectIds() []byte {
@@ -3336,7 +3406,7 @@ type GetReply struct {
 
 func (x *GetReply) Reset() {
 	*x = GetReply{}
-	mi := &file_boundary_proto_msgTypes[28]
+	mi := &file_boundary_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3348,7 +3418,7 @@ func (x *GetReply) String() string {
 func (*GetReply) ProtoMessage() {}
 
 func (x *GetReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[28]
+	mi := &file_boundary_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3361,7 +3431,7 @@ func (x *GetReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReply.ProtoReflect.Descriptor instead.
 func (*GetReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{28}
+	return file_boundary_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *GetReply) GetValues() []*Value {
@@ -3405,7 +3475,7 @@ type Wait struct {
 
 func (x *Wait) Reset() {
 	*x = Wait{}
-	mi := &file_boundary_proto_msgTypes[29]
+	mi := &file_boundary_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3417,7 +3487,7 @@ func (x *Wait) String() string {
 func (*Wait) ProtoMessage() {}
 
 func (x *Wait) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[29]
+	mi := &file_boundary_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3430,7 +3500,7 @@ func (x *Wait) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Wait.ProtoReflect.Descriptor instead.
 func (*Wait) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{29}
+	return file_boundary_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Wait) GetObjectIds() []byte {
@@ -3477,7 +3547,7 @@ type WaitReply struct {
 
 func (x *WaitReply) Reset() {
 	*x = WaitReply{}
-	mi := &file_boundary_proto_msgTypes[30]
+	mi := &file_boundary_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3489,7 +3559,7 @@ func (x *WaitReply) String() string {
 func (*WaitReply) ProtoMessage() {}
 
 func (x *WaitReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[30]
+	mi := &file_boundary_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3502,7 +3572,7 @@ func (x *WaitReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitReply.ProtoReflect.Descriptor instead.
 func (*WaitReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{30}
+	return file_boundary_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *WaitReply) GetReady() []byte {
@@ -3526,7 +3596,7 @@ type NextItems struct {
 
 func (x *NextItems) Reset() {
 	*x = NextItems{}
-	mi := &file_boundary_proto_msgTypes[31]
+	mi := &file_boundary_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3538,7 +3608,7 @@ func (x *NextItems) String() string {
 func (*NextItems) ProtoMessage() {}
 
 func (x *NextItems) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[31]
+	mi := &file_boundary_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3551,7 +3621,7 @@ func (x *NextItems) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NextItems.ProtoReflect.Descriptor instead.
 func (*NextItems) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{31}
+	return file_boundary_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *NextItems) GetObjectId() []byte {
@@ -3602,7 +3672,7 @@ type ItemsReply struct {
 
 func (x *ItemsReply) Reset() {
 	*x = ItemsReply{}
-	mi := &file_boundary_proto_msgTypes[32]
+	mi := &file_boundary_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3614,7 +3684,7 @@ func (x *ItemsReply) String() string {
 func (*ItemsReply) ProtoMessage() {}
 
 func (x *ItemsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[32]
+	mi := &file_boundary_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3627,7 +3697,7 @@ func (x *ItemsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ItemsReply.ProtoReflect.Descriptor instead.
 func (*ItemsReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{32}
+	return file_boundary_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ItemsReply) GetValues() []*Value {
@@ -3670,7 +3740,7 @@ type Demand struct {
 
 func (x *Demand) Reset() {
 	*x = Demand{}
-	mi := &file_boundary_proto_msgTypes[33]
+	mi := &file_boundary_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3682,7 +3752,7 @@ func (x *Demand) String() string {
 func (*Demand) ProtoMessage() {}
 
 func (x *Demand) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[33]
+	mi := &file_boundary_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3695,7 +3765,7 @@ func (x *Demand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Demand.ProtoReflect.Descriptor instead.
 func (*Demand) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{33}
+	return file_boundary_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Demand) GetObjectId() []byte {
@@ -3728,7 +3798,7 @@ type Allocate struct {
 
 func (x *Allocate) Reset() {
 	*x = Allocate{}
-	mi := &file_boundary_proto_msgTypes[34]
+	mi := &file_boundary_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3740,7 +3810,7 @@ func (x *Allocate) String() string {
 func (*Allocate) ProtoMessage() {}
 
 func (x *Allocate) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[34]
+	mi := &file_boundary_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3753,7 +3823,7 @@ func (x *Allocate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Allocate.ProtoReflect.Descriptor instead.
 func (*Allocate) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{34}
+	return file_boundary_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Allocate) GetSize() uint64 {
@@ -3773,7 +3843,7 @@ type RegisterActor struct {
 
 func (x *RegisterActor) Reset() {
 	*x = RegisterActor{}
-	mi := &file_boundary_proto_msgTypes[35]
+	mi := &file_boundary_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3785,7 +3855,7 @@ func (x *RegisterActor) String() string {
 func (*RegisterActor) ProtoMessage() {}
 
 func (x *RegisterActor) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[35]
+	mi := &file_boundary_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3798,7 +3868,7 @@ func (x *RegisterActor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterActor.ProtoReflect.Descriptor instead.
 func (*RegisterActor) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{35}
+	return file_boundary_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *RegisterActor) GetSpec() *TaskSpec {
@@ -3825,7 +3895,7 @@ type LookupActor struct {
 
 func (x *LookupActor) Reset() {
 	*x = LookupActor{}
-	mi := &file_boundary_proto_msgTypes[36]
+	mi := &file_boundary_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3837,7 +3907,7 @@ func (x *LookupActor) String() string {
 func (*LookupActor) ProtoMessage() {}
 
 func (x *LookupActor) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[36]
+	mi := &file_boundary_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3850,7 +3920,7 @@ func (x *LookupActor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupActor.ProtoReflect.Descriptor instead.
 func (*LookupActor) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{36}
+	return file_boundary_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *LookupActor) GetName() string {
@@ -3878,7 +3948,7 @@ type ActorInfo struct {
 
 func (x *ActorInfo) Reset() {
 	*x = ActorInfo{}
-	mi := &file_boundary_proto_msgTypes[37]
+	mi := &file_boundary_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3890,7 +3960,7 @@ func (x *ActorInfo) String() string {
 func (*ActorInfo) ProtoMessage() {}
 
 func (x *ActorInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[37]
+	mi := &file_boundary_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3903,7 +3973,7 @@ func (x *ActorInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorInfo.ProtoReflect.Descriptor instead.
 func (*ActorInfo) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{37}
+	return file_boundary_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ActorInfo) GetActorId() []byte {
@@ -3937,7 +4007,7 @@ type ListNamedActors struct {
 
 func (x *ListNamedActors) Reset() {
 	*x = ListNamedActors{}
-	mi := &file_boundary_proto_msgTypes[38]
+	mi := &file_boundary_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3949,7 +4019,7 @@ func (x *ListNamedActors) String() string {
 func (*ListNamedActors) ProtoMessage() {}
 
 func (x *ListNamedActors) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[38]
+	mi := &file_boundary_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3962,7 +4032,7 @@ func (x *ListNamedActors) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNamedActors.ProtoReflect.Descriptor instead.
 func (*ListNamedActors) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{38}
+	return file_boundary_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ListNamedActors) GetAllNamespaces() bool {
@@ -3989,7 +4059,7 @@ type NamedActors struct {
 
 func (x *NamedActors) Reset() {
 	*x = NamedActors{}
-	mi := &file_boundary_proto_msgTypes[39]
+	mi := &file_boundary_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4001,7 +4071,7 @@ func (x *NamedActors) String() string {
 func (*NamedActors) ProtoMessage() {}
 
 func (x *NamedActors) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[39]
+	mi := &file_boundary_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4014,7 +4084,7 @@ func (x *NamedActors) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamedActors.ProtoReflect.Descriptor instead.
 func (*NamedActors) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{39}
+	return file_boundary_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *NamedActors) GetNames() []string {
@@ -4041,7 +4111,7 @@ type KvGet struct {
 
 func (x *KvGet) Reset() {
 	*x = KvGet{}
-	mi := &file_boundary_proto_msgTypes[40]
+	mi := &file_boundary_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4053,7 +4123,7 @@ func (x *KvGet) String() string {
 func (*KvGet) ProtoMessage() {}
 
 func (x *KvGet) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[40]
+	mi := &file_boundary_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4066,7 +4136,7 @@ func (x *KvGet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KvGet.ProtoReflect.Descriptor instead.
 func (*KvGet) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{40}
+	return file_boundary_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *KvGet) GetNamespace() string {
@@ -4093,7 +4163,7 @@ type KvValue struct {
 
 func (x *KvValue) Reset() {
 	*x = KvValue{}
-	mi := &file_boundary_proto_msgTypes[41]
+	mi := &file_boundary_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4105,7 +4175,7 @@ func (x *KvValue) String() string {
 func (*KvValue) ProtoMessage() {}
 
 func (x *KvValue) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[41]
+	mi := &file_boundary_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4118,7 +4188,7 @@ func (x *KvValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KvValue.ProtoReflect.Descriptor instead.
 func (*KvValue) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{41}
+	return file_boundary_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *KvValue) GetFound() bool {
@@ -4143,7 +4213,7 @@ type ClusterInfo struct {
 
 func (x *ClusterInfo) Reset() {
 	*x = ClusterInfo{}
-	mi := &file_boundary_proto_msgTypes[42]
+	mi := &file_boundary_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4155,7 +4225,7 @@ func (x *ClusterInfo) String() string {
 func (*ClusterInfo) ProtoMessage() {}
 
 func (x *ClusterInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[42]
+	mi := &file_boundary_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4168,7 +4238,7 @@ func (x *ClusterInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClusterInfo.ProtoReflect.Descriptor instead.
 func (*ClusterInfo) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{42}
+	return file_boundary_proto_rawDescGZIP(), []int{43}
 }
 
 type ClusterInfoReply struct {
@@ -4188,7 +4258,7 @@ type ClusterInfoReply struct {
 
 func (x *ClusterInfoReply) Reset() {
 	*x = ClusterInfoReply{}
-	mi := &file_boundary_proto_msgTypes[43]
+	mi := &file_boundary_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4200,7 +4270,7 @@ func (x *ClusterInfoReply) String() string {
 func (*ClusterInfoReply) ProtoMessage() {}
 
 func (x *ClusterInfoReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[43]
+	mi := &file_boundary_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4213,7 +4283,7 @@ func (x *ClusterInfoReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClusterInfoReply.ProtoReflect.Descriptor instead.
 func (*ClusterInfoReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{43}
+	return file_boundary_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ClusterInfoReply) GetTotal() []*Resource {
@@ -4282,7 +4352,7 @@ type GroupBundle struct {
 
 func (x *GroupBundle) Reset() {
 	*x = GroupBundle{}
-	mi := &file_boundary_proto_msgTypes[44]
+	mi := &file_boundary_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4294,7 +4364,7 @@ func (x *GroupBundle) String() string {
 func (*GroupBundle) ProtoMessage() {}
 
 func (x *GroupBundle) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[44]
+	mi := &file_boundary_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4307,7 +4377,7 @@ func (x *GroupBundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupBundle.ProtoReflect.Descriptor instead.
 func (*GroupBundle) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{44}
+	return file_boundary_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *GroupBundle) GetResources() []*Resource {
@@ -4339,7 +4409,7 @@ type CreateGroup struct {
 
 func (x *CreateGroup) Reset() {
 	*x = CreateGroup{}
-	mi := &file_boundary_proto_msgTypes[45]
+	mi := &file_boundary_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4351,7 +4421,7 @@ func (x *CreateGroup) String() string {
 func (*CreateGroup) ProtoMessage() {}
 
 func (x *CreateGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[45]
+	mi := &file_boundary_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4364,7 +4434,7 @@ func (x *CreateGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateGroup.ProtoReflect.Descriptor instead.
 func (*CreateGroup) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{45}
+	return file_boundary_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *CreateGroup) GetGroupId() []byte {
@@ -4419,7 +4489,7 @@ type RemoveGroup struct {
 
 func (x *RemoveGroup) Reset() {
 	*x = RemoveGroup{}
-	mi := &file_boundary_proto_msgTypes[46]
+	mi := &file_boundary_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4431,7 +4501,7 @@ func (x *RemoveGroup) String() string {
 func (*RemoveGroup) ProtoMessage() {}
 
 func (x *RemoveGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[46]
+	mi := &file_boundary_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4444,7 +4514,7 @@ func (x *RemoveGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveGroup.ProtoReflect.Descriptor instead.
 func (*RemoveGroup) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{46}
+	return file_boundary_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *RemoveGroup) GetGroupId() []byte {
@@ -4466,7 +4536,7 @@ type FindGroups struct {
 
 func (x *FindGroups) Reset() {
 	*x = FindGroups{}
-	mi := &file_boundary_proto_msgTypes[47]
+	mi := &file_boundary_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4478,7 +4548,7 @@ func (x *FindGroups) String() string {
 func (*FindGroups) ProtoMessage() {}
 
 func (x *FindGroups) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[47]
+	mi := &file_boundary_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4491,7 +4561,7 @@ func (x *FindGroups) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindGroups.ProtoReflect.Descriptor instead.
 func (*FindGroups) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{47}
+	return file_boundary_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *FindGroups) GetGroupId() []byte {
@@ -4524,7 +4594,7 @@ type Groups struct {
 
 func (x *Groups) Reset() {
 	*x = Groups{}
-	mi := &file_boundary_proto_msgTypes[48]
+	mi := &file_boundary_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4536,7 +4606,7 @@ func (x *Groups) String() string {
 func (*Groups) ProtoMessage() {}
 
 func (x *Groups) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[48]
+	mi := &file_boundary_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4549,7 +4619,7 @@ func (x *Groups) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Groups.ProtoReflect.Descriptor instead.
 func (*Groups) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{48}
+	return file_boundary_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Groups) GetGroups() []*GroupInfo {
@@ -4576,7 +4646,7 @@ type GroupInfo struct {
 
 func (x *GroupInfo) Reset() {
 	*x = GroupInfo{}
-	mi := &file_boundary_proto_msgTypes[49]
+	mi := &file_boundary_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4588,7 +4658,7 @@ func (x *GroupInfo) String() string {
 func (*GroupInfo) ProtoMessage() {}
 
 func (x *GroupInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[49]
+	mi := &file_boundary_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4601,7 +4671,7 @@ func (x *GroupInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupInfo.ProtoReflect.Descriptor instead.
 func (*GroupInfo) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{49}
+	return file_boundary_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *GroupInfo) GetGroupId() []byte {
@@ -4678,7 +4748,7 @@ type TaskEvents struct {
 
 func (x *TaskEvents) Reset() {
 	*x = TaskEvents{}
-	mi := &file_boundary_proto_msgTypes[50]
+	mi := &file_boundary_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4690,7 +4760,7 @@ func (x *TaskEvents) String() string {
 func (*TaskEvents) ProtoMessage() {}
 
 func (x *TaskEvents) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[50]
+	mi := &file_boundary_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4703,7 +4773,7 @@ func (x *TaskEvents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskEvents.ProtoReflect.Descriptor instead.
 func (*TaskEvents) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{50}
+	return file_boundary_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *TaskEvents) GetFrom() uint64 {
@@ -4732,7 +4802,7 @@ type TaskEventsReply struct {
 
 func (x *TaskEventsReply) Reset() {
 	*x = TaskEventsReply{}
-	mi := &file_boundary_proto_msgTypes[51]
+	mi := &file_boundary_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4744,7 +4814,7 @@ func (x *TaskEventsReply) String() string {
 func (*TaskEventsReply) ProtoMessage() {}
 
 func (x *TaskEventsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[51]
+	mi := &file_boundary_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4757,7 +4827,7 @@ func (x *TaskEventsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskEventsReply.ProtoReflect.Descriptor instead.
 func (*TaskEventsReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{51}
+	return file_boundary_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *TaskEventsReply) GetEvents() []*TaskEvent {
@@ -4814,7 +4884,7 @@ type TaskEvent struct {
 
 func (x *TaskEvent) Reset() {
 	*x = TaskEvent{}
-	mi := &file_boundary_proto_msgTypes[52]
+	mi := &file_boundary_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4826,7 +4896,7 @@ func (x *TaskEvent) String() string {
 func (*TaskEvent) ProtoMessage() {}
 
 func (x *TaskEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[52]
+	mi := &file_boundary_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4839,7 +4909,7 @@ func (x *TaskEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskEvent.ProtoReflect.Descriptor instead.
 func (*TaskEvent) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{52}
+	return file_boundary_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *TaskEvent) GetTaskId() []byte {
@@ -4975,7 +5045,7 @@ type TaskGet struct {
 
 func (x *TaskGet) Reset() {
 	*x = TaskGet{}
-	mi := &file_boundary_proto_msgTypes[53]
+	mi := &file_boundary_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4987,7 +5057,7 @@ func (x *TaskGet) String() string {
 func (*TaskGet) ProtoMessage() {}
 
 func (x *TaskGet) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[53]
+	mi := &file_boundary_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5000,7 +5070,7 @@ func (x *TaskGet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskGet.ProtoReflect.Descriptor instead.
 func (*TaskGet) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{53}
+	return file_boundary_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *TaskGet) GetTaskId() []byte {
@@ -5047,7 +5117,7 @@ type Abandon struct {
 
 func (x *Abandon) Reset() {
 	*x = Abandon{}
-	mi := &file_boundary_proto_msgTypes[54]
+	mi := &file_boundary_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5059,7 +5129,7 @@ func (x *Abandon) String() string {
 func (*Abandon) ProtoMessage() {}
 
 func (x *Abandon) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[54]
+	mi := &file_boundary_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5072,7 +5142,7 @@ func (x *Abandon) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Abandon.ProtoReflect.Descriptor instead.
 func (*Abandon) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{54}
+	return file_boundary_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Abandon) GetId() uint64 {
@@ -5090,7 +5160,7 @@ type Sync struct {
 
 func (x *Sync) Reset() {
 	*x = Sync{}
-	mi := &file_boundary_proto_msgTypes[55]
+	mi := &file_boundary_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5102,7 +5172,7 @@ func (x *Sync) String() string {
 func (*Sync) ProtoMessage() {}
 
 func (x *Sync) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[55]
+	mi := &file_boundary_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5115,7 +5185,7 @@ func (x *Sync) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sync.ProtoReflect.Descriptor instead.
 func (*Sync) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{55}
+	return file_boundary_proto_rawDescGZIP(), []int{56}
 }
 
 // A task for this lane. Tasks of one lane run in the order they came, one at a time (an event-loop lane: all at
@@ -5137,7 +5207,7 @@ type RunTask struct {
 
 func (x *RunTask) Reset() {
 	*x = RunTask{}
-	mi := &file_boundary_proto_msgTypes[56]
+	mi := &file_boundary_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5149,7 +5219,7 @@ func (x *RunTask) String() string {
 func (*RunTask) ProtoMessage() {}
 
 func (x *RunTask) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[56]
+	mi := &file_boundary_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5162,7 +5232,7 @@ func (x *RunTask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunTask.ProtoReflect.Descriptor instead.
 func (*RunTask) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{56}
+	return file_boundary_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *RunTask) GetSpec() *TaskSpec {
@@ -5230,7 +5300,7 @@ type CancelRun struct {
 
 func (x *CancelRun) Reset() {
 	*x = CancelRun{}
-	mi := &file_boundary_proto_msgTypes[57]
+	mi := &file_boundary_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5242,7 +5312,7 @@ func (x *CancelRun) String() string {
 func (*CancelRun) ProtoMessage() {}
 
 func (x *CancelRun) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[57]
+	mi := &file_boundary_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5255,7 +5325,7 @@ func (x *CancelRun) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRun.ProtoReflect.Descriptor instead.
 func (*CancelRun) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{57}
+	return file_boundary_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *CancelRun) GetTaskId() []byte {
@@ -5276,7 +5346,7 @@ type OpenLane struct {
 
 func (x *OpenLane) Reset() {
 	*x = OpenLane{}
-	mi := &file_boundary_proto_msgTypes[58]
+	mi := &file_boundary_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5288,7 +5358,7 @@ func (x *OpenLane) String() string {
 func (*OpenLane) ProtoMessage() {}
 
 func (x *OpenLane) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[58]
+	mi := &file_boundary_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5301,7 +5371,7 @@ func (x *OpenLane) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenLane.ProtoReflect.Descriptor instead.
 func (*OpenLane) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{58}
+	return file_boundary_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *OpenLane) GetOpening() uint64 {
@@ -5329,7 +5399,7 @@ type Exit struct {
 
 func (x *Exit) Reset() {
 	*x = Exit{}
-	mi := &file_boundary_proto_msgTypes[59]
+	mi := &file_boundary_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5341,7 +5411,7 @@ func (x *Exit) String() string {
 func (*Exit) ProtoMessage() {}
 
 func (x *Exit) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[59]
+	mi := &file_boundary_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5354,7 +5424,7 @@ func (x *Exit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Exit.ProtoReflect.Descriptor instead.
 func (*Exit) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{59}
+	return file_boundary_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *Exit) GetNow() bool {
@@ -5394,7 +5464,7 @@ type TaskDone struct {
 
 func (x *TaskDone) Reset() {
 	*x = TaskDone{}
-	mi := &file_boundary_proto_msgTypes[60]
+	mi := &file_boundary_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5406,7 +5476,7 @@ func (x *TaskDone) String() string {
 func (*TaskDone) ProtoMessage() {}
 
 func (x *TaskDone) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[60]
+	mi := &file_boundary_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5419,7 +5489,7 @@ func (x *TaskDone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskDone.ProtoReflect.Descriptor instead.
 func (*TaskDone) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{60}
+	return file_boundary_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *TaskDone) GetTaskId() []byte {
@@ -5489,7 +5559,7 @@ type RunDropped struct {
 
 func (x *RunDropped) Reset() {
 	*x = RunDropped{}
-	mi := &file_boundary_proto_msgTypes[61]
+	mi := &file_boundary_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5501,7 +5571,7 @@ func (x *RunDropped) String() string {
 func (*RunDropped) ProtoMessage() {}
 
 func (x *RunDropped) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[61]
+	mi := &file_boundary_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5514,7 +5584,7 @@ func (x *RunDropped) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunDropped.ProtoReflect.Descriptor instead.
 func (*RunDropped) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{61}
+	return file_boundary_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *RunDropped) GetGeneration() uint64 {
@@ -5536,7 +5606,7 @@ type LogLine struct {
 
 func (x *LogLine) Reset() {
 	*x = LogLine{}
-	mi := &file_boundary_proto_msgTypes[62]
+	mi := &file_boundary_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5548,7 +5618,7 @@ func (x *LogLine) String() string {
 func (*LogLine) ProtoMessage() {}
 
 func (x *LogLine) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[62]
+	mi := &file_boundary_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5561,7 +5631,7 @@ func (x *LogLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogLine.ProtoReflect.Descriptor instead.
 func (*LogLine) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{62}
+	return file_boundary_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *LogLine) GetPid() uint32 {
@@ -5602,7 +5672,7 @@ type IsTaskCanceledRequest struct {
 
 func (x *IsTaskCanceledRequest) Reset() {
 	*x = IsTaskCanceledRequest{}
-	mi := &file_boundary_proto_msgTypes[63]
+	mi := &file_boundary_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5614,7 +5684,7 @@ func (x *IsTaskCanceledRequest) String() string {
 func (*IsTaskCanceledRequest) ProtoMessage() {}
 
 func (x *IsTaskCanceledRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[63]
+	mi := &file_boundary_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5627,7 +5697,7 @@ func (x *IsTaskCanceledRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IsTaskCanceledRequest.ProtoReflect.Descriptor instead.
 func (*IsTaskCanceledRequest) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{63}
+	return file_boundary_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *IsTaskCanceledRequest) GetWorkerId() []byte {
@@ -5653,7 +5723,7 @@ type IsTaskCanceledReply struct {
 
 func (x *IsTaskCanceledReply) Reset() {
 	*x = IsTaskCanceledReply{}
-	mi := &file_boundary_proto_msgTypes[64]
+	mi := &file_boundary_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5665,7 +5735,7 @@ func (x *IsTaskCanceledReply) String() string {
 func (*IsTaskCanceledReply) ProtoMessage() {}
 
 func (x *IsTaskCanceledReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[64]
+	mi := &file_boundary_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5678,7 +5748,7 @@ func (x *IsTaskCanceledReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IsTaskCanceledReply.ProtoReflect.Descriptor instead.
 func (*IsTaskCanceledReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{64}
+	return file_boundary_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *IsTaskCanceledReply) GetCanceled() bool {
@@ -5690,13 +5760,14 @@ func (x *IsTaskCanceledReply) GetCanceled() bool {
 
 type InspectRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Validate      bool                   `protobuf:"varint,1,opt,name=validate,proto3" json:"validate,omitempty"` // check the invariants of every room too: takes as long as there is much
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *InspectRequest) Reset() {
 	*x = InspectRequest{}
-	mi := &file_boundary_proto_msgTypes[65]
+	mi := &file_boundary_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5708,7 +5779,7 @@ func (x *InspectRequest) String() string {
 func (*InspectRequest) ProtoMessage() {}
 
 func (x *InspectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[65]
+	mi := &file_boundary_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5721,7 +5792,14 @@ func (x *InspectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectRequest.ProtoReflect.Descriptor instead.
 func (*InspectRequest) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{65}
+	return file_boundary_proto_rawDescGZIP(), []int{66}
+}
+
+func (x *InspectRequest) GetValidate() bool {
+	if x != nil {
+		return x.Validate
+	}
+	return false
 }
 
 type InspectReply struct {
@@ -5744,13 +5822,16 @@ type InspectReply struct {
 	Lanes            uint32                 `protobuf:"varint,16,opt,name=lanes,proto3" json:"lanes,omitempty"`
 	Parked           uint32                 `protobuf:"varint,17,opt,name=parked,proto3" json:"parked,omitempty"` // requests that wait
 	Leases           uint64                 `protobuf:"varint,18,opt,name=leases,proto3" json:"leases,omitempty"`
+	TasksSubmitted   uint64                 `protobuf:"varint,19,opt,name=tasks_submitted,json=tasksSubmitted,proto3" json:"tasks_submitted,omitempty"` // ever
+	TaskOutcomes     uint64                 `protobuf:"varint,20,opt,name=task_outcomes,json=taskOutcomes,proto3" json:"task_outcomes,omitempty"`       // ever: one a task, so tasks_submitted - tasks_pending
+	Broken           string                 `protobuf:"bytes,21,opt,name=broken,proto3" json:"broken,omitempty"`                                        // what Validate found; empty when nothing, or when it was not asked for
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
 
 func (x *InspectReply) Reset() {
 	*x = InspectReply{}
-	mi := &file_boundary_proto_msgTypes[66]
+	mi := &file_boundary_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5762,7 +5843,7 @@ func (x *InspectReply) String() string {
 func (*InspectReply) ProtoMessage() {}
 
 func (x *InspectReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[66]
+	mi := &file_boundary_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5775,7 +5856,7 @@ func (x *InspectReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectReply.ProtoReflect.Descriptor instead.
 func (*InspectReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{66}
+	return file_boundary_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *InspectReply) GetProcesses() uint32 {
@@ -5904,6 +5985,27 @@ func (x *InspectReply) GetLeases() uint64 {
 	return 0
 }
 
+func (x *InspectReply) GetTasksSubmitted() uint64 {
+	if x != nil {
+		return x.TasksSubmitted
+	}
+	return 0
+}
+
+func (x *InspectReply) GetTaskOutcomes() uint64 {
+	if x != nil {
+		return x.TaskOutcomes
+	}
+	return 0
+}
+
+func (x *InspectReply) GetBroken() string {
+	if x != nil {
+		return x.Broken
+	}
+	return ""
+}
+
 type StateRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Kind          StateKind              `protobuf:"varint,1,opt,name=kind,proto3,enum=mobula.boundary.v1.StateKind" json:"kind,omitempty"`
@@ -5914,7 +6016,7 @@ type StateRequest struct {
 
 func (x *StateRequest) Reset() {
 	*x = StateRequest{}
-	mi := &file_boundary_proto_msgTypes[67]
+	mi := &file_boundary_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5926,7 +6028,7 @@ func (x *StateRequest) String() string {
 func (*StateRequest) ProtoMessage() {}
 
 func (x *StateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[67]
+	mi := &file_boundary_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5939,7 +6041,7 @@ func (x *StateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StateRequest.ProtoReflect.Descriptor instead.
 func (*StateRequest) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{67}
+	return file_boundary_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *StateRequest) GetKind() StateKind {
@@ -5970,7 +6072,7 @@ type StateReply struct {
 
 func (x *StateReply) Reset() {
 	*x = StateReply{}
-	mi := &file_boundary_proto_msgTypes[68]
+	mi := &file_boundary_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5982,7 +6084,7 @@ func (x *StateReply) String() string {
 func (*StateReply) ProtoMessage() {}
 
 func (x *StateReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[68]
+	mi := &file_boundary_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5995,7 +6097,7 @@ func (x *StateReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StateReply.ProtoReflect.Descriptor instead.
 func (*StateReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{68}
+	return file_boundary_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *StateReply) GetTasks() []*TaskState {
@@ -6056,7 +6158,7 @@ type SessionState struct {
 
 func (x *SessionState) Reset() {
 	*x = SessionState{}
-	mi := &file_boundary_proto_msgTypes[69]
+	mi := &file_boundary_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6068,7 +6170,7 @@ func (x *SessionState) String() string {
 func (*SessionState) ProtoMessage() {}
 
 func (x *SessionState) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[69]
+	mi := &file_boundary_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6081,7 +6183,7 @@ func (x *SessionState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionState.ProtoReflect.Descriptor instead.
 func (*SessionState) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{69}
+	return file_boundary_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *SessionState) GetVersion() string {
@@ -6161,7 +6263,7 @@ type TaskState struct {
 
 func (x *TaskState) Reset() {
 	*x = TaskState{}
-	mi := &file_boundary_proto_msgTypes[70]
+	mi := &file_boundary_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6173,7 +6275,7 @@ func (x *TaskState) String() string {
 func (*TaskState) ProtoMessage() {}
 
 func (x *TaskState) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[70]
+	mi := &file_boundary_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6186,7 +6288,7 @@ func (x *TaskState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskState.ProtoReflect.Descriptor instead.
 func (*TaskState) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{70}
+	return file_boundary_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *TaskState) GetTaskId() []byte {
@@ -6299,7 +6401,7 @@ type ActorState struct {
 
 func (x *ActorState) Reset() {
 	*x = ActorState{}
-	mi := &file_boundary_proto_msgTypes[71]
+	mi := &file_boundary_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6311,7 +6413,7 @@ func (x *ActorState) String() string {
 func (*ActorState) ProtoMessage() {}
 
 func (x *ActorState) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[71]
+	mi := &file_boundary_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6324,7 +6426,7 @@ func (x *ActorState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorState.ProtoReflect.Descriptor instead.
 func (*ActorState) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{71}
+	return file_boundary_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *ActorState) GetActorId() []byte {
@@ -6422,7 +6524,7 @@ type ObjectState struct {
 
 func (x *ObjectState) Reset() {
 	*x = ObjectState{}
-	mi := &file_boundary_proto_msgTypes[72]
+	mi := &file_boundary_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6434,7 +6536,7 @@ func (x *ObjectState) String() string {
 func (*ObjectState) ProtoMessage() {}
 
 func (x *ObjectState) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[72]
+	mi := &file_boundary_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6447,7 +6549,7 @@ func (x *ObjectState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectState.ProtoReflect.Descriptor instead.
 func (*ObjectState) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{72}
+	return file_boundary_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *ObjectState) GetObjectId() []byte {
@@ -6535,7 +6637,7 @@ type WorkerState struct {
 
 func (x *WorkerState) Reset() {
 	*x = WorkerState{}
-	mi := &file_boundary_proto_msgTypes[73]
+	mi := &file_boundary_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6547,7 +6649,7 @@ func (x *WorkerState) String() string {
 func (*WorkerState) ProtoMessage() {}
 
 func (x *WorkerState) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[73]
+	mi := &file_boundary_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6560,7 +6662,7 @@ func (x *WorkerState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerState.ProtoReflect.Descriptor instead.
 func (*WorkerState) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{73}
+	return file_boundary_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *WorkerState) GetWorkerId() []byte {
@@ -6621,7 +6723,7 @@ type WhyRequest struct {
 
 func (x *WhyRequest) Reset() {
 	*x = WhyRequest{}
-	mi := &file_boundary_proto_msgTypes[74]
+	mi := &file_boundary_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6633,7 +6735,7 @@ func (x *WhyRequest) String() string {
 func (*WhyRequest) ProtoMessage() {}
 
 func (x *WhyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[74]
+	mi := &file_boundary_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6646,7 +6748,7 @@ func (x *WhyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyRequest.ProtoReflect.Descriptor instead.
 func (*WhyRequest) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{74}
+	return file_boundary_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *WhyRequest) GetTask() string {
@@ -6666,7 +6768,7 @@ type WhyReply struct {
 
 func (x *WhyReply) Reset() {
 	*x = WhyReply{}
-	mi := &file_boundary_proto_msgTypes[75]
+	mi := &file_boundary_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6678,7 +6780,7 @@ func (x *WhyReply) String() string {
 func (*WhyReply) ProtoMessage() {}
 
 func (x *WhyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[75]
+	mi := &file_boundary_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6691,7 +6793,7 @@ func (x *WhyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyReply.ProtoReflect.Descriptor instead.
 func (*WhyReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{75}
+	return file_boundary_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *WhyReply) GetLines() []*WhyLine {
@@ -6718,7 +6820,7 @@ type WhyLine struct {
 
 func (x *WhyLine) Reset() {
 	*x = WhyLine{}
-	mi := &file_boundary_proto_msgTypes[76]
+	mi := &file_boundary_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6730,7 +6832,7 @@ func (x *WhyLine) String() string {
 func (*WhyLine) ProtoMessage() {}
 
 func (x *WhyLine) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[76]
+	mi := &file_boundary_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6743,7 +6845,7 @@ func (x *WhyLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyLine.ProtoReflect.Descriptor instead.
 func (*WhyLine) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{76}
+	return file_boundary_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *WhyLine) GetDepth() uint32 {
@@ -6764,14 +6866,15 @@ var File_boundary_proto protoreflect.FileDescriptor
 
 const file_boundary_proto_rawDesc = "" +
 	"\n" +
-	"\x0eboundary.proto\x12\x12mobula.boundary.v1\"\xae\x02\n" +
+	"\x0eboundary.proto\x12\x12mobula.boundary.v1\"\xc4\x02\n" +
 	"\bFromShim\x122\n" +
 	"\x06attach\x18\x01 \x01(\v2\x1a.mobula.boundary.v1.AttachR\x06attach\x12%\n" +
 	"\x0efirst_mutation\x18\x02 \x01(\x04R\rfirstMutation\x12:\n" +
 	"\tmutations\x18\x03 \x03(\v2\x1c.mobula.boundary.v1.MutationR\tmutations\x12\x14\n" +
 	"\x05after\x18\x04 \x01(\x04R\x05after\x125\n" +
 	"\arequest\x18\x05 \x01(\v2\x1b.mobula.boundary.v1.RequestR\arequest\x128\n" +
-	"\adropped\x18\a \x01(\v2\x1e.mobula.boundary.v1.RunDroppedR\adroppedJ\x04\b\x06\x10\a\"\x8d\x03\n" +
+	"\adropped\x18\a \x01(\v2\x1e.mobula.boundary.v1.RunDroppedR\adropped\x12\x14\n" +
+	"\x05ahead\x18\b \x01(\bR\x05aheadJ\x04\b\x06\x10\a\"\xbe\x03\n" +
 	"\x06ToShim\x128\n" +
 	"\battached\x18\x01 \x01(\v2\x1c.mobula.boundary.v1.AttachedR\battached\x12\x18\n" +
 	"\aapplied\x18\x02 \x01(\x04R\aapplied\x12/\n" +
@@ -6780,7 +6883,11 @@ const file_boundary_proto_rawDesc = "" +
 	"\x06cancel\x18\x05 \x03(\v2\x1d.mobula.boundary.v1.CancelRunR\x06cancel\x129\n" +
 	"\topen_lane\x18\x06 \x01(\v2\x1c.mobula.boundary.v1.OpenLaneR\bopenLane\x12,\n" +
 	"\x04exit\x18\a \x01(\v2\x18.mobula.boundary.v1.ExitR\x04exit\x12/\n" +
-	"\x04logs\x18\b \x03(\v2\x1b.mobula.boundary.v1.LogLineR\x04logs\"\xc7\x02\n" +
+	"\x04logs\x18\b \x03(\v2\x1b.mobula.boundary.v1.LogLineR\x04logs\x12/\n" +
+	"\x05ahead\x18\t \x01(\v2\x19.mobula.boundary.v1.AheadR\x05ahead\"U\n" +
+	"\x05Ahead\x12\x1b\n" +
+	"\tobject_id\x18\x01 \x01(\fR\bobjectId\x12/\n" +
+	"\x05value\x18\x02 \x01(\v2\x19.mobula.boundary.v1.ValueR\x05value\"\xc7\x02\n" +
 	"\x06Attach\x12\x1a\n" +
 	"\bprotocol\x18\x01 \x01(\rR\bprotocol\x12,\n" +
 	"\x04role\x18\x02 \x01(\x0e2\x18.mobula.boundary.v1.RoleR\x04role\x12\x1b\n" +
@@ -7183,8 +7290,9 @@ const file_boundary_proto_rawDesc = "" +
 	"\tworker_id\x18\x01 \x01(\fR\bworkerId\x12\x17\n" +
 	"\atask_id\x18\x02 \x01(\fR\x06taskId\"1\n" +
 	"\x13IsTaskCanceledReply\x12\x1a\n" +
-	"\bcanceled\x18\x01 \x01(\bR\bcanceled\"\x10\n" +
-	"\x0eInspectRequest\"\x95\x04\n" +
+	"\bcanceled\x18\x01 \x01(\bR\bcanceled\",\n" +
+	"\x0eInspectRequest\x12\x1a\n" +
+	"\bvalidate\x18\x01 \x01(\bR\bvalidate\"\xfb\x04\n" +
 	"\fInspectReply\x12\x1c\n" +
 	"\tprocesses\x18\x01 \x01(\rR\tprocesses\x12\x18\n" +
 	"\aworkers\x18\x02 \x01(\rR\aworkers\x12!\n" +
@@ -7207,7 +7315,10 @@ const file_boundary_proto_rawDesc = "" +
 	"\x03fds\x18\x0f \x01(\rR\x03fds\x12\x14\n" +
 	"\x05lanes\x18\x10 \x01(\rR\x05lanes\x12\x16\n" +
 	"\x06parked\x18\x11 \x01(\rR\x06parked\x12\x16\n" +
-	"\x06leases\x18\x12 \x01(\x04R\x06leases\"U\n" +
+	"\x06leases\x18\x12 \x01(\x04R\x06leases\x12'\n" +
+	"\x0ftasks_submitted\x18\x13 \x01(\x04R\x0etasksSubmitted\x12#\n" +
+	"\rtask_outcomes\x18\x14 \x01(\x04R\ftaskOutcomes\x12\x16\n" +
+	"\x06broken\x18\x15 \x01(\tR\x06broken\"U\n" +
 	"\fStateRequest\x121\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1d.mobula.boundary.v1.StateKindR\x04kind\x12\x12\n" +
 	"\x04most\x18\x02 \x01(\rR\x04most\"\xc1\x02\n" +
@@ -7388,7 +7499,7 @@ func file_boundary_proto_rawDescGZIP() []byte {
 }
 
 var file_boundary_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
-var file_boundary_proto_msgTypes = make([]protoimpl.MessageInfo, 83)
+var file_boundary_proto_msgTypes = make([]protoimpl.MessageInfo, 84)
 var file_boundary_proto_goTypes = []any{
 	(Role)(0),                     // 0: mobula.boundary.v1.Role
 	(LaneKind)(0),                 // 1: mobula.boundary.v1.LaneKind
@@ -7402,211 +7513,214 @@ var file_boundary_proto_goTypes = []any{
 	(TaskStage)(0),                // 9: mobula.boundary.v1.TaskStage
 	(*FromShim)(nil),              // 10: mobula.boundary.v1.FromShim
 	(*ToShim)(nil),                // 11: mobula.boundary.v1.ToShim
-	(*Attach)(nil),                // 12: mobula.boundary.v1.Attach
-	(*Attached)(nil),              // 13: mobula.boundary.v1.Attached
-	(*Value)(nil),                 // 14: mobula.boundary.v1.Value
-	(*Block)(nil),                 // 15: mobula.boundary.v1.Block
-	(*Arg)(nil),                   // 16: mobula.boundary.v1.Arg
-	(*Mutation)(nil),              // 17: mobula.boundary.v1.Mutation
-	(*Put)(nil),                   // 18: mobula.boundary.v1.Put
-	(*GeneratorItem)(nil),         // 19: mobula.boundary.v1.GeneratorItem
-	(*StreamConsumed)(nil),        // 20: mobula.boundary.v1.StreamConsumed
-	(*Refs)(nil),                  // 21: mobula.boundary.v1.Refs
-	(*AwaitGroup)(nil),            // 22: mobula.boundary.v1.AwaitGroup
-	(*ActorHandles)(nil),          // 23: mobula.boundary.v1.ActorHandles
-	(*GiveUp)(nil),                // 24: mobula.boundary.v1.GiveUp
-	(*Cancel)(nil),                // 25: mobula.boundary.v1.Cancel
-	(*Export)(nil),                // 26: mobula.boundary.v1.Export
-	(*KillActor)(nil),             // 27: mobula.boundary.v1.KillActor
-	(*Resource)(nil),              // 28: mobula.boundary.v1.Resource
-	(*TaskSpec)(nil),              // 29: mobula.boundary.v1.TaskSpec
-	(*Placement)(nil),             // 30: mobula.boundary.v1.Placement
-	(*LabelSelector)(nil),         // 31: mobula.boundary.v1.LabelSelector
-	(*LabelMatch)(nil),            // 32: mobula.boundary.v1.LabelMatch
-	(*ConcurrencyGroup)(nil),      // 33: mobula.boundary.v1.ConcurrencyGroup
-	(*ActorCreation)(nil),         // 34: mobula.boundary.v1.ActorCreation
-	(*Request)(nil),               // 35: mobula.boundary.v1.Request
-	(*Reply)(nil),                 // 36: mobula.boundary.v1.Reply
-	(*Get)(nil),                   // 37: mobula.boundary.v1.Get
-	(*GetReply)(nil),              // 38: mobula.boundary.v1.GetReply
-	(*Wait)(nil),                  // 39: mobula.boundary.v1.Wait
-	(*WaitReply)(nil),             // 40: mobula.boundary.v1.WaitReply
-	(*NextItems)(nil),             // 41: mobula.boundary.v1.NextItems
-	(*ItemsReply)(nil),            // 42: mobula.boundary.v1.ItemsReply
-	(*Demand)(nil),                // 43: mobula.boundary.v1.Demand
-	(*Allocate)(nil),              // 44: mobula.boundary.v1.Allocate
-	(*RegisterActor)(nil),         // 45: mobula.boundary.v1.RegisterActor
-	(*LookupActor)(nil),           // 46: mobula.boundary.v1.LookupActor
-	(*ActorInfo)(nil),             // 47: mobula.boundary.v1.ActorInfo
-	(*ListNamedActors)(nil),       // 48: mobula.boundary.v1.ListNamedActors
-	(*NamedActors)(nil),           // 49: mobula.boundary.v1.NamedActors
-	(*KvGet)(nil),                 // 50: mobula.boundary.v1.KvGet
-	(*KvValue)(nil),               // 51: mobula.boundary.v1.KvValue
-	(*ClusterInfo)(nil),           // 52: mobula.boundary.v1.ClusterInfo
-	(*ClusterInfoReply)(nil),      // 53: mobula.boundary.v1.ClusterInfoReply
-	(*GroupBundle)(nil),           // 54: mobula.boundary.v1.GroupBundle
-	(*CreateGroup)(nil),           // 55: mobula.boundary.v1.CreateGroup
-	(*RemoveGroup)(nil),           // 56: mobula.boundary.v1.RemoveGroup
-	(*FindGroups)(nil),            // 57: mobula.boundary.v1.FindGroups
-	(*Groups)(nil),                // 58: mobula.boundary.v1.Groups
-	(*GroupInfo)(nil),             // 59: mobula.boundary.v1.GroupInfo
-	(*TaskEvents)(nil),            // 60: mobula.boundary.v1.TaskEvents
-	(*TaskEventsReply)(nil),       // 61: mobula.boundary.v1.TaskEventsReply
-	(*TaskEvent)(nil),             // 62: mobula.boundary.v1.TaskEvent
-	(*TaskGet)(nil),               // 63: mobula.boundary.v1.TaskGet
-	(*Abandon)(nil),               // 64: mobula.boundary.v1.Abandon
-	(*Sync)(nil),                  // 65: mobula.boundary.v1.Sync
-	(*RunTask)(nil),               // 66: mobula.boundary.v1.RunTask
-	(*CancelRun)(nil),             // 67: mobula.boundary.v1.CancelRun
-	(*OpenLane)(nil),              // 68: mobula.boundary.v1.OpenLane
-	(*Exit)(nil),                  // 69: mobula.boundary.v1.Exit
-	(*TaskDone)(nil),              // 70: mobula.boundary.v1.TaskDone
-	(*RunDropped)(nil),            // 71: mobula.boundary.v1.RunDropped
-	(*LogLine)(nil),               // 72: mobula.boundary.v1.LogLine
-	(*IsTaskCanceledRequest)(nil), // 73: mobula.boundary.v1.IsTaskCanceledRequest
-	(*IsTaskCanceledReply)(nil),   // 74: mobula.boundary.v1.IsTaskCanceledReply
-	(*InspectRequest)(nil),        // 75: mobula.boundary.v1.InspectRequest
-	(*InspectReply)(nil),          // 76: mobula.boundary.v1.InspectReply
-	(*StateRequest)(nil),          // 77: mobula.boundary.v1.StateRequest
-	(*StateReply)(nil),            // 78: mobula.boundary.v1.StateReply
-	(*SessionState)(nil),          // 79: mobula.boundary.v1.SessionState
-	(*TaskState)(nil),             // 80: mobula.boundary.v1.TaskState
-	(*ActorState)(nil),            // 81: mobula.boundary.v1.ActorState
-	(*ObjectState)(nil),           // 82: mobula.boundary.v1.ObjectState
-	(*WorkerState)(nil),           // 83: mobula.boundary.v1.WorkerState
-	(*WhyRequest)(nil),            // 84: mobula.boundary.v1.WhyRequest
-	(*WhyReply)(nil),              // 85: mobula.boundary.v1.WhyReply
-	(*WhyLine)(nil),               // 86: mobula.boundary.v1.WhyLine
-	nil,                           // 87: mobula.boundary.v1.ClusterInfoReply.LabelsEntry
-	nil,                           // 88: mobula.boundary.v1.SessionState.TotalEntry
-	nil,                           // 89: mobula.boundary.v1.SessionState.AvailableEntry
-	nil,                           // 90: mobula.boundary.v1.TaskState.ResourcesEntry
-	nil,                           // 91: mobula.boundary.v1.ActorState.ResourcesEntry
-	nil,                           // 92: mobula.boundary.v1.WorkerState.ResourcesEntry
+	(*Ahead)(nil),                 // 12: mobula.boundary.v1.Ahead
+	(*Attach)(nil),                // 13: mobula.boundary.v1.Attach
+	(*Attached)(nil),              // 14: mobula.boundary.v1.Attached
+	(*Value)(nil),                 // 15: mobula.boundary.v1.Value
+	(*Block)(nil),                 // 16: mobula.boundary.v1.Block
+	(*Arg)(nil),                   // 17: mobula.boundary.v1.Arg
+	(*Mutation)(nil),              // 18: mobula.boundary.v1.Mutation
+	(*Put)(nil),                   // 19: mobula.boundary.v1.Put
+	(*GeneratorItem)(nil),         // 20: mobula.boundary.v1.GeneratorItem
+	(*StreamConsumed)(nil),        // 21: mobula.boundary.v1.StreamConsumed
+	(*Refs)(nil),                  // 22: mobula.boundary.v1.Refs
+	(*AwaitGroup)(nil),            // 23: mobula.boundary.v1.AwaitGroup
+	(*ActorHandles)(nil),          // 24: mobula.boundary.v1.ActorHandles
+	(*GiveUp)(nil),                // 25: mobula.boundary.v1.GiveUp
+	(*Cancel)(nil),                // 26: mobula.boundary.v1.Cancel
+	(*Export)(nil),                // 27: mobula.boundary.v1.Export
+	(*KillActor)(nil),             // 28: mobula.boundary.v1.KillActor
+	(*Resource)(nil),              // 29: mobula.boundary.v1.Resource
+	(*TaskSpec)(nil),              // 30: mobula.boundary.v1.TaskSpec
+	(*Placement)(nil),             // 31: mobula.boundary.v1.Placement
+	(*LabelSelector)(nil),         // 32: mobula.boundary.v1.LabelSelector
+	(*LabelMatch)(nil),            // 33: mobula.boundary.v1.LabelMatch
+	(*ConcurrencyGroup)(nil),      // 34: mobula.boundary.v1.ConcurrencyGroup
+	(*ActorCreation)(nil),         // 35: mobula.boundary.v1.ActorCreation
+	(*Request)(nil),               // 36: mobula.boundary.v1.Request
+	(*Reply)(nil),                 // 37: mobula.boundary.v1.Reply
+	(*Get)(nil),                   // 38: mobula.boundary.v1.Get
+	(*GetReply)(nil),              // 39: mobula.boundary.v1.GetReply
+	(*Wait)(nil),                  // 40: mobula.boundary.v1.Wait
+	(*WaitReply)(nil),             // 41: mobula.boundary.v1.WaitReply
+	(*NextItems)(nil),             // 42: mobula.boundary.v1.NextItems
+	(*ItemsReply)(nil),            // 43: mobula.boundary.v1.ItemsReply
+	(*Demand)(nil),                // 44: mobula.boundary.v1.Demand
+	(*Allocate)(nil),              // 45: mobula.boundary.v1.Allocate
+	(*RegisterActor)(nil),         // 46: mobula.boundary.v1.RegisterActor
+	(*LookupActor)(nil),           // 47: mobula.boundary.v1.LookupActor
+	(*ActorInfo)(nil),             // 48: mobula.boundary.v1.ActorInfo
+	(*ListNamedActors)(nil),       // 49: mobula.boundary.v1.ListNamedActors
+	(*NamedActors)(nil),           // 50: mobula.boundary.v1.NamedActors
+	(*KvGet)(nil),                 // 51: mobula.boundary.v1.KvGet
+	(*KvValue)(nil),               // 52: mobula.boundary.v1.KvValue
+	(*ClusterInfo)(nil),           // 53: mobula.boundary.v1.ClusterInfo
+	(*ClusterInfoReply)(nil),      // 54: mobula.boundary.v1.ClusterInfoReply
+	(*GroupBundle)(nil),           // 55: mobula.boundary.v1.GroupBundle
+	(*CreateGroup)(nil),           // 56: mobula.boundary.v1.CreateGroup
+	(*RemoveGroup)(nil),           // 57: mobula.boundary.v1.RemoveGroup
+	(*FindGroups)(nil),            // 58: mobula.boundary.v1.FindGroups
+	(*Groups)(nil),                // 59: mobula.boundary.v1.Groups
+	(*GroupInfo)(nil),             // 60: mobula.boundary.v1.GroupInfo
+	(*TaskEvents)(nil),            // 61: mobula.boundary.v1.TaskEvents
+	(*TaskEventsReply)(nil),       // 62: mobula.boundary.v1.TaskEventsReply
+	(*TaskEvent)(nil),             // 63: mobula.boundary.v1.TaskEvent
+	(*TaskGet)(nil),               // 64: mobula.boundary.v1.TaskGet
+	(*Abandon)(nil),               // 65: mobula.boundary.v1.Abandon
+	(*Sync)(nil),                  // 66: mobula.boundary.v1.Sync
+	(*RunTask)(nil),               // 67: mobula.boundary.v1.RunTask
+	(*CancelRun)(nil),             // 68: mobula.boundary.v1.CancelRun
+	(*OpenLane)(nil),              // 69: mobula.boundary.v1.OpenLane
+	(*Exit)(nil),                  // 70: mobula.boundary.v1.Exit
+	(*TaskDone)(nil),              // 71: mobula.boundary.v1.TaskDone
+	(*RunDropped)(nil),            // 72: mobula.boundary.v1.RunDropped
+	(*LogLine)(nil),               // 73: mobula.boundary.v1.LogLine
+	(*IsTaskCanceledRequest)(nil), // 74: mobula.boundary.v1.IsTaskCanceledRequest
+	(*IsTaskCanceledReply)(nil),   // 75: mobula.boundary.v1.IsTaskCanceledReply
+	(*InspectRequest)(nil),        // 76: mobula.boundary.v1.InspectRequest
+	(*InspectReply)(nil),          // 77: mobula.boundary.v1.InspectReply
+	(*StateRequest)(nil),          // 78: mobula.boundary.v1.StateRequest
+	(*StateReply)(nil),            // 79: mobula.boundary.v1.StateReply
+	(*SessionState)(nil),          // 80: mobula.boundary.v1.SessionState
+	(*TaskState)(nil),             // 81: mobula.boundary.v1.TaskState
+	(*ActorState)(nil),            // 82: mobula.boundary.v1.ActorState
+	(*ObjectState)(nil),           // 83: mobula.boundary.v1.ObjectState
+	(*WorkerState)(nil),           // 84: mobula.boundary.v1.WorkerState
+	(*WhyRequest)(nil),            // 85: mobula.boundary.v1.WhyRequest
+	(*WhyReply)(nil),              // 86: mobula.boundary.v1.WhyReply
+	(*WhyLine)(nil),               // 87: mobula.boundary.v1.WhyLine
+	nil,                           // 88: mobula.boundary.v1.ClusterInfoReply.LabelsEntry
+	nil,                           // 89: mobula.boundary.v1.SessionState.TotalEntry
+	nil,                           // 90: mobula.boundary.v1.SessionState.AvailableEntry
+	nil,                           // 91: mobula.boundary.v1.TaskState.ResourcesEntry
+	nil,                           // 92: mobula.boundary.v1.ActorState.ResourcesEntry
+	nil,                           // 93: mobula.boundary.v1.WorkerState.ResourcesEntry
 }
 var file_boundary_proto_depIdxs = []int32{
-	12,  // 0: mobula.boundary.v1.FromShim.attach:type_name -> mobula.boundary.v1.Attach
-	17,  // 1: mobula.boundary.v1.FromShim.mutations:type_name -> mobula.boundary.v1.Mutation
-	35,  // 2: mobula.boundary.v1.FromShim.request:type_name -> mobula.boundary.v1.Request
-	71,  // 3: mobula.boundary.v1.FromShim.dropped:type_name -> mobula.boundary.v1.RunDropped
-	13,  // 4: mobula.boundary.v1.ToShim.attached:type_name -> mobula.boundary.v1.Attached
-	36,  // 5: mobula.boundary.v1.ToShim.reply:type_name -> mobula.boundary.v1.Reply
-	66,  // 6: mobula.boundary.v1.ToShim.run:type_name -> mobula.boundary.v1.RunTask
-	67,  // 7: mobula.boundary.v1.ToShim.cancel:type_name -> mobula.boundary.v1.CancelRun
-	68,  // 8: mobula.boundary.v1.ToShim.open_lane:type_name -> mobula.boundary.v1.OpenLane
-	69,  // 9: mobula.boundary.v1.ToShim.exit:type_name -> mobula.boundary.v1.Exit
-	72,  // 10: mobula.boundary.v1.ToShim.logs:type_name -> mobula.boundary.v1.LogLine
-	0,   // 11: mobula.boundary.v1.Attach.role:type_name -> mobula.boundary.v1.Role
-	1,   // 12: mobula.boundary.v1.Attach.kind:type_name -> mobula.boundary.v1.LaneKind
-	15,  // 13: mobula.boundary.v1.Value.block:type_name -> mobula.boundary.v1.Block
-	14,  // 14: mobula.boundary.v1.Arg.value:type_name -> mobula.boundary.v1.Value
-	29,  // 15: mobula.boundary.v1.Mutation.submit:type_name -> mobula.boundary.v1.TaskSpec
-	18,  // 16: mobula.boundary.v1.Mutation.put:type_name -> mobula.boundary.v1.Put
-	21,  // 17: mobula.boundary.v1.Mutation.refs:type_name -> mobula.boundary.v1.Refs
-	25,  // 18: mobula.boundary.v1.Mutation.cancel:type_name -> mobula.boundary.v1.Cancel
-	26,  // 19: mobula.boundary.v1.Mutation.export:type_name -> mobula.boundary.v1.Export
-	27,  // 20: mobula.boundary.v1.Mutation.kill_actor:type_name -> mobula.boundary.v1.KillActor
-	23,  // 21: mobula.boundary.v1.Mutation.actor_handles:type_name -> mobula.boundary.v1.ActorHandles
-	70,  // 22: mobula.boundary.v1.Mutation.done:type_name -> mobula.boundary.v1.TaskDone
-	19,  // 23: mobula.boundary.v1.Mutation.item:type_name -> mobula.boundary.v1.GeneratorItem
-	20,  // 24: mobula.boundary.v1.Mutation.consumed:type_name -> mobula.boundary.v1.StreamConsumed
-	22,  // 25: mobula.boundary.v1.Mutation.await_group:type_name -> mobula.boundary.v1.AwaitGroup
-	24,  // 26: mobula.boundary.v1.Mutation.give_up:type_name -> mobula.boundary.v1.GiveUp
-	14,  // 27: mobula.boundary.v1.Put.value:type_name -> mobula.boundary.v1.Value
-	14,  // 28: mobula.boundary.v1.GeneratorItem.value:type_name -> mobula.boundary.v1.Value
-	14,  // 29: mobula.boundary.v1.AwaitGroup.value:type_name -> mobula.boundary.v1.Value
-	2,   // 30: mobula.boundary.v1.TaskSpec.type:type_name -> mobula.boundary.v1.TaskType
-	16,  // 31: mobula.boundary.v1.TaskSpec.args:type_name -> mobula.boundary.v1.Arg
-	28,  // 32: mobula.boundary.v1.TaskSpec.resources:type_name -> mobula.boundary.v1.Resource
-	34,  // 33: mobula.boundary.v1.TaskSpec.actor:type_name -> mobula.boundary.v1.ActorCreation
-	30,  // 34: mobula.boundary.v1.TaskSpec.placement:type_name -> mobula.boundary.v1.Placement
-	31,  // 35: mobula.boundary.v1.TaskSpec.labels:type_name -> mobula.boundary.v1.LabelSelector
-	32,  // 36: mobula.boundary.v1.LabelSelector.matches:type_name -> mobula.boundary.v1.LabelMatch
-	33,  // 37: mobula.boundary.v1.ActorCreation.groups:type_name -> mobula.boundary.v1.ConcurrencyGroup
-	28,  // 38: mobula.boundary.v1.ActorCreation.placement_resources:type_name -> mobula.boundary.v1.Resource
-	37,  // 39: mobula.boundary.v1.Request.get:type_name -> mobula.boundary.v1.Get
-	39,  // 40: mobula.boundary.v1.Request.wait:type_name -> mobula.boundary.v1.Wait
-	44,  // 41: mobula.boundary.v1.Request.allocate:type_name -> mobula.boundary.v1.Allocate
-	45,  // 42: mobula.boundary.v1.Request.register_actor:type_name -> mobula.boundary.v1.RegisterActor
-	46,  // 43: mobula.boundary.v1.Request.lookup_actor:type_name -> mobula.boundary.v1.LookupActor
-	50,  // 44: mobula.boundary.v1.Request.kv_get:type_name -> mobula.boundary.v1.KvGet
-	52,  // 45: mobula.boundary.v1.Request.cluster_info:type_name -> mobula.boundary.v1.ClusterInfo
-	64,  // 46: mobula.boundary.v1.Request.abandon:type_name -> mobula.boundary.v1.Abandon
-	48,  // 47: mobula.boundary.v1.Request.list_named_actors:type_name -> mobula.boundary.v1.ListNamedActors
-	65,  // 48: mobula.boundary.v1.Request.sync:type_name -> mobula.boundary.v1.Sync
-	41,  // 49: mobula.boundary.v1.Request.next_items:type_name -> mobula.boundary.v1.NextItems
-	43,  // 50: mobula.boundary.v1.Request.demand:type_name -> mobula.boundary.v1.Demand
-	60,  // 51: mobula.boundary.v1.Request.task_events:type_name -> mobula.boundary.v1.TaskEvents
-	55,  // 52: mobula.boundary.v1.Request.create_group:type_name -> mobula.boundary.v1.CreateGroup
-	56,  // 53: mobula.boundary.v1.Request.remove_group:type_name -> mobula.boundary.v1.RemoveGroup
-	57,  // 54: mobula.boundary.v1.Request.find_groups:type_name -> mobula.boundary.v1.FindGroups
-	3,   // 55: mobula.boundary.v1.Reply.error_kind:type_name -> mobula.boundary.v1.ErrorKind
-	38,  // 56: mobula.boundary.v1.Reply.get:type_name -> mobula.boundary.v1.GetReply
-	40,  // 57: mobula.boundary.v1.Reply.wait:type_name -> mobula.boundary.v1.WaitReply
-	15,  // 58: mobula.boundary.v1.Reply.allocate:type_name -> mobula.boundary.v1.Block
-	47,  // 59: mobula.boundary.v1.Reply.actor:type_name -> mobula.boundary.v1.ActorInfo
-	51,  // 60: mobula.boundary.v1.Reply.kv:type_name -> mobula.boundary.v1.KvValue
-	53,  // 61: mobula.boundary.v1.Reply.cluster_info:type_name -> mobula.boundary.v1.ClusterInfoReply
-	49,  // 62: mobula.boundary.v1.Reply.named_actors:type_name -> mobula.boundary.v1.NamedActors
-	42,  // 63: mobula.boundary.v1.Reply.items:type_name -> mobula.boundary.v1.ItemsReply
-	61,  // 64: mobula.boundary.v1.Reply.task_events:type_name -> mobula.boundary.v1.TaskEventsReply
-	58,  // 65: mobula.boundary.v1.Reply.groups:type_name -> mobula.boundary.v1.Groups
-	14,  // 66: mobula.boundary.v1.GetReply.values:type_name -> mobula.boundary.v1.Value
-	14,  // 67: mobula.boundary.v1.ItemsReply.values:type_name -> mobula.boundary.v1.Value
-	29,  // 68: mobula.boundary.v1.RegisterActor.spec:type_name -> mobula.boundary.v1.TaskSpec
-	28,  // 69: mobula.boundary.v1.ClusterInfoReply.total:type_name -> mobula.boundary.v1.Resource
-	28,  // 70: mobula.boundary.v1.ClusterInfoReply.available:type_name -> mobula.boundary.v1.Resource
-	28,  // 71: mobula.boundary.v1.ClusterInfoReply.groups_total:type_name -> mobula.boundary.v1.Resource
-	28,  // 72: mobula.boundary.v1.ClusterInfoReply.groups_available:type_name -> mobula.boundary.v1.Resource
-	87,  // 73: mobula.boundary.v1.ClusterInfoReply.labels:type_name -> mobula.boundary.v1.ClusterInfoReply.LabelsEntry
-	28,  // 74: mobula.boundary.v1.GroupBundle.resources:type_name -> mobula.boundary.v1.Resource
-	31,  // 75: mobula.boundary.v1.GroupBundle.labels:type_name -> mobula.boundary.v1.LabelSelector
-	4,   // 76: mobula.boundary.v1.CreateGroup.strategy:type_name -> mobula.boundary.v1.PlacementStrategy
-	54,  // 77: mobula.boundary.v1.CreateGroup.bundles:type_name -> mobula.boundary.v1.GroupBundle
-	59,  // 78: mobula.boundary.v1.Groups.groups:type_name -> mobula.boundary.v1.GroupInfo
-	4,   // 79: mobula.boundary.v1.GroupInfo.strategy:type_name -> mobula.boundary.v1.PlacementStrategy
-	54,  // 80: mobula.boundary.v1.GroupInfo.bundles:type_name -> mobula.boundary.v1.GroupBundle
-	5,   // 81: mobula.boundary.v1.GroupInfo.state:type_name -> mobula.boundary.v1.GroupState
-	62,  // 82: mobula.boundary.v1.TaskEventsReply.events:type_name -> mobula.boundary.v1.TaskEvent
-	63,  // 83: mobula.boundary.v1.TaskEventsReply.gets:type_name -> mobula.boundary.v1.TaskGet
-	2,   // 84: mobula.boundary.v1.TaskEvent.type:type_name -> mobula.boundary.v1.TaskType
-	6,   // 85: mobula.boundary.v1.TaskEvent.end:type_name -> mobula.boundary.v1.TaskEnd
-	29,  // 86: mobula.boundary.v1.RunTask.spec:type_name -> mobula.boundary.v1.TaskSpec
-	14,  // 87: mobula.boundary.v1.RunTask.function:type_name -> mobula.boundary.v1.Value
-	7,   // 88: mobula.boundary.v1.TaskDone.outcome:type_name -> mobula.boundary.v1.Outcome
-	14,  // 89: mobula.boundary.v1.TaskDone.returns:type_name -> mobula.boundary.v1.Value
-	14,  // 90: mobula.boundary.v1.TaskDone.error:type_name -> mobula.boundary.v1.Value
-	8,   // 91: mobula.boundary.v1.StateRequest.kind:type_name -> mobula.boundary.v1.StateKind
-	80,  // 92: mobula.boundary.v1.StateReply.tasks:type_name -> mobula.boundary.v1.TaskState
-	81,  // 93: mobula.boundary.v1.StateReply.actors:type_name -> mobula.boundary.v1.ActorState
-	82,  // 94: mobula.boundary.v1.StateReply.objects:type_name -> mobula.boundary.v1.ObjectState
-	83,  // 95: mobula.boundary.v1.StateReply.workers:type_name -> mobula.boundary.v1.WorkerState
-	79,  // 96: mobula.boundary.v1.StateReply.session:type_name -> mobula.boundary.v1.SessionState
-	88,  // 97: mobula.boundary.v1.SessionState.total:type_name -> mobula.boundary.v1.SessionState.TotalEntry
-	89,  // 98: mobula.boundary.v1.SessionState.available:type_name -> mobula.boundary.v1.SessionState.AvailableEntry
-	76,  // 99: mobula.boundary.v1.SessionState.counts:type_name -> mobula.boundary.v1.InspectReply
-	9,   // 100: mobula.boundary.v1.TaskState.stage:type_name -> mobula.boundary.v1.TaskStage
-	90,  // 101: mobula.boundary.v1.TaskState.resources:type_name -> mobula.boundary.v1.TaskState.ResourcesEntry
-	91,  // 102: mobula.boundary.v1.ActorState.resources:type_name -> mobula.boundary.v1.ActorState.ResourcesEntry
-	92,  // 103: mobula.boundary.v1.WorkerState.resources:type_name -> mobula.boundary.v1.WorkerState.ResourcesEntry
-	86,  // 104: mobula.boundary.v1.WhyReply.lines:type_name -> mobula.boundary.v1.WhyLine
-	10,  // 105: mobula.boundary.v1.Boundary.Lane:input_type -> mobula.boundary.v1.FromShim
-	73,  // 106: mobula.boundary.v1.Boundary.IsTaskCanceled:input_type -> mobula.boundary.v1.IsTaskCanceledRequest
-	75,  // 107: mobula.boundary.v1.Boundary.Inspect:input_type -> mobula.boundary.v1.InspectRequest
-	77,  // 108: mobula.boundary.v1.Boundary.State:input_type -> mobula.boundary.v1.StateRequest
-	84,  // 109: mobula.boundary.v1.Boundary.Why:input_type -> mobula.boundary.v1.WhyRequest
-	60,  // 110: mobula.boundary.v1.Boundary.Events:input_type -> mobula.boundary.v1.TaskEvents
-	11,  // 111: mobula.boundary.v1.Boundary.Lane:output_type -> mobula.boundary.v1.ToShim
-	74,  // 112: mobula.boundary.v1.Boundary.IsTaskCanceled:output_type -> mobula.boundary.v1.IsTaskCanceledReply
-	76,  // 113: mobula.boundary.v1.Boundary.Inspect:output_type -> mobula.boundary.v1.InspectReply
-	78,  // 114: mobula.boundary.v1.Boundary.State:output_type -> mobula.boundary.v1.StateReply
-	85,  // 115: mobula.boundary.v1.Boundary.Why:output_type -> mobula.boundary.v1.WhyReply
-	61,  // 116: mobula.boundary.v1.Boundary.Events:output_type -> mobula.boundary.v1.TaskEventsReply
-	111, // [111:117] is the sub-list for method output_type
-	105, // [105:111] is the sub-list for method input_type
-	105, // [105:105] is the sub-list for extension type_name
-	105, // [105:105] is the sub-list for extension extendee
-	0,   // [0:105] is the sub-list for field type_name
+	13,  // 0: mobula.boundary.v1.FromShim.attach:type_name -> mobula.boundary.v1.Attach
+	18,  // 1: mobula.boundary.v1.FromShim.mutations:type_name -> mobula.boundary.v1.Mutation
+	36,  // 2: mobula.boundary.v1.FromShim.request:type_name -> mobula.boundary.v1.Request
+	72,  // 3: mobula.boundary.v1.FromShim.dropped:type_name -> mobula.boundary.v1.RunDropped
+	14,  // 4: mobula.boundary.v1.ToShim.attached:type_name -> mobula.boundary.v1.Attached
+	37,  // 5: mobula.boundary.v1.ToShim.reply:type_name -> mobula.boundary.v1.Reply
+	67,  // 6: mobula.boundary.v1.ToShim.run:type_name -> mobula.boundary.v1.RunTask
+	68,  // 7: mobula.boundary.v1.ToShim.cancel:type_name -> mobula.boundary.v1.CancelRun
+	69,  // 8: mobula.boundary.v1.ToShim.open_lane:type_name -> mobula.boundary.v1.OpenLane
+	70,  // 9: mobula.boundary.v1.ToShim.exit:type_name -> mobula.boundary.v1.Exit
+	73,  // 10: mobula.boundary.v1.ToShim.logs:type_name -> mobula.boundary.v1.LogLine
+	12,  // 11: mobula.boundary.v1.ToShim.ahead:type_name -> mobula.boundary.v1.Ahead
+	15,  // 12: mobula.boundary.v1.Ahead.value:type_name -> mobula.boundary.v1.Value
+	0,   // 13: mobula.boundary.v1.Attach.role:type_name -> mobula.boundary.v1.Role
+	1,   // 14: mobula.boundary.v1.Attach.kind:type_name -> mobula.boundary.v1.LaneKind
+	16,  // 15: mobula.boundary.v1.Value.block:type_name -> mobula.boundary.v1.Block
+	15,  // 16: mobula.boundary.v1.Arg.value:type_name -> mobula.boundary.v1.Value
+	30,  // 17: mobula.boundary.v1.Mutation.submit:type_name -> mobula.boundary.v1.TaskSpec
+	19,  // 18: mobula.boundary.v1.Mutation.put:type_name -> mobula.boundary.v1.Put
+	22,  // 19: mobula.boundary.v1.Mutation.refs:type_name -> mobula.boundary.v1.Refs
+	26,  // 20: mobula.boundary.v1.Mutation.cancel:type_name -> mobula.boundary.v1.Cancel
+	27,  // 21: mobula.boundary.v1.Mutation.export:type_name -> mobula.boundary.v1.Export
+	28,  // 22: mobula.boundary.v1.Mutation.kill_actor:type_name -> mobula.boundary.v1.KillActor
+	24,  // 23: mobula.boundary.v1.Mutation.actor_handles:type_name -> mobula.boundary.v1.ActorHandles
+	71,  // 24: mobula.boundary.v1.Mutation.done:type_name -> mobula.boundary.v1.TaskDone
+	20,  // 25: mobula.boundary.v1.Mutation.item:type_name -> mobula.boundary.v1.GeneratorItem
+	21,  // 26: mobula.boundary.v1.Mutation.consumed:type_name -> mobula.boundary.v1.StreamConsumed
+	23,  // 27: mobula.boundary.v1.Mutation.await_group:type_name -> mobula.boundary.v1.AwaitGroup
+	25,  // 28: mobula.boundary.v1.Mutation.give_up:type_name -> mobula.boundary.v1.GiveUp
+	15,  // 29: mobula.boundary.v1.Put.value:type_name -> mobula.boundary.v1.Value
+	15,  // 30: mobula.boundary.v1.GeneratorItem.value:type_name -> mobula.boundary.v1.Value
+	15,  // 31: mobula.boundary.v1.AwaitGroup.value:type_name -> mobula.boundary.v1.Value
+	2,   // 32: mobula.boundary.v1.TaskSpec.type:type_name -> mobula.boundary.v1.TaskType
+	17,  // 33: mobula.boundary.v1.TaskSpec.args:type_name -> mobula.boundary.v1.Arg
+	29,  // 34: mobula.boundary.v1.TaskSpec.resources:type_name -> mobula.boundary.v1.Resource
+	35,  // 35: mobula.boundary.v1.TaskSpec.actor:type_name -> mobula.boundary.v1.ActorCreation
+	31,  // 36: mobula.boundary.v1.TaskSpec.placement:type_name -> mobula.boundary.v1.Placement
+	32,  // 37: mobula.boundary.v1.TaskSpec.labels:type_name -> mobula.boundary.v1.LabelSelector
+	33,  // 38: mobula.boundary.v1.LabelSelector.matches:type_name -> mobula.boundary.v1.LabelMatch
+	34,  // 39: mobula.boundary.v1.ActorCreation.groups:type_name -> mobula.boundary.v1.ConcurrencyGroup
+	29,  // 40: mobula.boundary.v1.ActorCreation.placement_resources:type_name -> mobula.boundary.v1.Resource
+	38,  // 41: mobula.boundary.v1.Request.get:type_name -> mobula.boundary.v1.Get
+	40,  // 42: mobula.boundary.v1.Request.wait:type_name -> mobula.boundary.v1.Wait
+	45,  // 43: mobula.boundary.v1.Request.allocate:type_name -> mobula.boundary.v1.Allocate
+	46,  // 44: mobula.boundary.v1.Request.register_actor:type_name -> mobula.boundary.v1.RegisterActor
+	47,  // 45: mobula.boundary.v1.Request.lookup_actor:type_name -> mobula.boundary.v1.LookupActor
+	51,  // 46: mobula.boundary.v1.Request.kv_get:type_name -> mobula.boundary.v1.KvGet
+	53,  // 47: mobula.boundary.v1.Request.cluster_info:type_name -> mobula.boundary.v1.ClusterInfo
+	65,  // 48: mobula.boundary.v1.Request.abandon:type_name -> mobula.boundary.v1.Abandon
+	49,  // 49: mobula.boundary.v1.Request.list_named_actors:type_name -> mobula.boundary.v1.ListNamedActors
+	66,  // 50: mobula.boundary.v1.Request.sync:type_name -> mobula.boundary.v1.Sync
+	42,  // 51: mobula.boundary.v1.Request.next_items:type_name -> mobula.boundary.v1.NextItems
+	44,  // 52: mobula.boundary.v1.Request.demand:type_name -> mobula.boundary.v1.Demand
+	61,  // 53: mobula.boundary.v1.Request.task_events:type_name -> mobula.boundary.v1.TaskEvents
+	56,  // 54: mobula.boundary.v1.Request.create_group:type_name -> mobula.boundary.v1.CreateGroup
+	57,  // 55: mobula.boundary.v1.Request.remove_group:type_name -> mobula.boundary.v1.RemoveGroup
+	58,  // 56: mobula.boundary.v1.Request.find_groups:type_name -> mobula.boundary.v1.FindGroups
+	3,   // 57: mobula.boundary.v1.Reply.error_kind:type_name -> mobula.boundary.v1.ErrorKind
+	39,  // 58: mobula.boundary.v1.Reply.get:type_name -> mobula.boundary.v1.GetReply
+	41,  // 59: mobula.boundary.v1.Reply.wait:type_name -> mobula.boundary.v1.WaitReply
+	16,  // 60: mobula.boundary.v1.Reply.allocate:type_name -> mobula.boundary.v1.Block
+	48,  // 61: mobula.boundary.v1.Reply.actor:type_name -> mobula.boundary.v1.ActorInfo
+	52,  // 62: mobula.boundary.v1.Reply.kv:type_name -> mobula.boundary.v1.KvValue
+	54,  // 63: mobula.boundary.v1.Reply.cluster_info:type_name -> mobula.boundary.v1.ClusterInfoReply
+	50,  // 64: mobula.boundary.v1.Reply.named_actors:type_name -> mobula.boundary.v1.NamedActors
+	43,  // 65: mobula.boundary.v1.Reply.items:type_name -> mobula.boundary.v1.ItemsReply
+	62,  // 66: mobula.boundary.v1.Reply.task_events:type_name -> mobula.boundary.v1.TaskEventsReply
+	59,  // 67: mobula.boundary.v1.Reply.groups:type_name -> mobula.boundary.v1.Groups
+	15,  // 68: mobula.boundary.v1.GetReply.values:type_name -> mobula.boundary.v1.Value
+	15,  // 69: mobula.boundary.v1.ItemsReply.values:type_name -> mobula.boundary.v1.Value
+	30,  // 70: mobula.boundary.v1.RegisterActor.spec:type_name -> mobula.boundary.v1.TaskSpec
+	29,  // 71: mobula.boundary.v1.ClusterInfoReply.total:type_name -> mobula.boundary.v1.Resource
+	29,  // 72: mobula.boundary.v1.ClusterInfoReply.available:type_name -> mobula.boundary.v1.Resource
+	29,  // 73: mobula.boundary.v1.ClusterInfoReply.groups_total:type_name -> mobula.boundary.v1.Resource
+	29,  // 74: mobula.boundary.v1.ClusterInfoReply.groups_available:type_name -> mobula.boundary.v1.Resource
+	88,  // 75: mobula.boundary.v1.ClusterInfoReply.labels:type_name -> mobula.boundary.v1.ClusterInfoReply.LabelsEntry
+	29,  // 76: mobula.boundary.v1.GroupBundle.resources:type_name -> mobula.boundary.v1.Resource
+	32,  // 77: mobula.boundary.v1.GroupBundle.labels:type_name -> mobula.boundary.v1.LabelSelector
+	4,   // 78: mobula.boundary.v1.CreateGroup.strategy:type_name -> mobula.boundary.v1.PlacementStrategy
+	55,  // 79: mobula.boundary.v1.CreateGroup.bundles:type_name -> mobula.boundary.v1.GroupBundle
+	60,  // 80: mobula.boundary.v1.Groups.groups:type_name -> mobula.boundary.v1.GroupInfo
+	4,   // 81: mobula.boundary.v1.GroupInfo.strategy:type_name -> mobula.boundary.v1.PlacementStrategy
+	55,  // 82: mobula.boundary.v1.GroupInfo.bundles:type_name -> mobula.boundary.v1.GroupBundle
+	5,   // 83: mobula.boundary.v1.GroupInfo.state:type_name -> mobula.boundary.v1.GroupState
+	63,  // 84: mobula.boundary.v1.TaskEventsReply.events:type_name -> mobula.boundary.v1.TaskEvent
+	64,  // 85: mobula.boundary.v1.TaskEventsReply.gets:type_name -> mobula.boundary.v1.TaskGet
+	2,   // 86: mobula.boundary.v1.TaskEvent.type:type_name -> mobula.boundary.v1.TaskType
+	6,   // 87: mobula.boundary.v1.TaskEvent.end:type_name -> mobula.boundary.v1.TaskEnd
+	30,  // 88: mobula.boundary.v1.RunTask.spec:type_name -> mobula.boundary.v1.TaskSpec
+	15,  // 89: mobula.boundary.v1.RunTask.function:type_name -> mobula.boundary.v1.Value
+	7,   // 90: mobula.boundary.v1.TaskDone.outcome:type_name -> mobula.boundary.v1.Outcome
+	15,  // 91: mobula.boundary.v1.TaskDone.returns:type_name -> mobula.boundary.v1.Value
+	15,  // 92: mobula.boundary.v1.TaskDone.error:type_name -> mobula.boundary.v1.Value
+	8,   // 93: mobula.boundary.v1.StateRequest.kind:type_name -> mobula.boundary.v1.StateKind
+	81,  // 94: mobula.boundary.v1.StateReply.tasks:type_name -> mobula.boundary.v1.TaskState
+	82,  // 95: mobula.boundary.v1.StateReply.actors:type_name -> mobula.boundary.v1.ActorState
+	83,  // 96: mobula.boundary.v1.StateReply.objects:type_name -> mobula.boundary.v1.ObjectState
+	84,  // 97: mobula.boundary.v1.StateReply.workers:type_name -> mobula.boundary.v1.WorkerState
+	80,  // 98: mobula.boundary.v1.StateReply.session:type_name -> mobula.boundary.v1.SessionState
+	89,  // 99: mobula.boundary.v1.SessionState.total:type_name -> mobula.boundary.v1.SessionState.TotalEntry
+	90,  // 100: mobula.boundary.v1.SessionState.available:type_name -> mobula.boundary.v1.SessionState.AvailableEntry
+	77,  // 101: mobula.boundary.v1.SessionState.counts:type_name -> mobula.boundary.v1.InspectReply
+	9,   // 102: mobula.boundary.v1.TaskState.stage:type_name -> mobula.boundary.v1.TaskStage
+	91,  // 103: mobula.boundary.v1.TaskState.resources:type_name -> mobula.boundary.v1.TaskState.ResourcesEntry
+	92,  // 104: mobula.boundary.v1.ActorState.resources:type_name -> mobula.boundary.v1.ActorState.ResourcesEntry
+	93,  // 105: mobula.boundary.v1.WorkerState.resources:type_name -> mobula.boundary.v1.WorkerState.ResourcesEntry
+	87,  // 106: mobula.boundary.v1.WhyReply.lines:type_name -> mobula.boundary.v1.WhyLine
+	10,  // 107: mobula.boundary.v1.Boundary.Lane:input_type -> mobula.boundary.v1.FromShim
+	74,  // 108: mobula.boundary.v1.Boundary.IsTaskCanceled:input_type -> mobula.boundary.v1.IsTaskCanceledRequest
+	76,  // 109: mobula.boundary.v1.Boundary.Inspect:input_type -> mobula.boundary.v1.InspectRequest
+	78,  // 110: mobula.boundary.v1.Boundary.State:input_type -> mobula.boundary.v1.StateRequest
+	85,  // 111: mobula.boundary.v1.Boundary.Why:input_type -> mobula.boundary.v1.WhyRequest
+	61,  // 112: mobula.boundary.v1.Boundary.Events:input_type -> mobula.boundary.v1.TaskEvents
+	11,  // 113: mobula.boundary.v1.Boundary.Lane:output_type -> mobula.boundary.v1.ToShim
+	75,  // 114: mobula.boundary.v1.Boundary.IsTaskCanceled:output_type -> mobula.boundary.v1.IsTaskCanceledReply
+	77,  // 115: mobula.boundary.v1.Boundary.Inspect:output_type -> mobula.boundary.v1.InspectReply
+	79,  // 116: mobula.boundary.v1.Boundary.State:output_type -> mobula.boundary.v1.StateReply
+	86,  // 117: mobula.boundary.v1.Boundary.Why:output_type -> mobula.boundary.v1.WhyReply
+	62,  // 118: mobula.boundary.v1.Boundary.Events:output_type -> mobula.boundary.v1.TaskEventsReply
+	113, // [113:119] is the sub-list for method output_type
+	107, // [107:113] is the sub-list for method input_type
+	107, // [107:107] is the sub-list for extension type_name
+	107, // [107:107] is the sub-list for extension extendee
+	0,   // [0:107] is the sub-list for field type_name
 }
 
 func init() { file_boundary_proto_init() }
@@ -7614,7 +7728,7 @@ func file_boundary_proto_init() {
 	if File_boundary_proto != nil {
 		return
 	}
-	file_boundary_proto_msgTypes[7].OneofWrappers = []any{
+	file_boundary_proto_msgTypes[8].OneofWrappers = []any{
 		(*Mutation_Submit)(nil),
 		(*Mutation_Put)(nil),
 		(*Mutation_Refs)(nil),
@@ -7631,7 +7745,7 @@ func file_boundary_proto_init() {
 		(*Mutation_GiveUp)(nil),
 		(*Mutation_DropStreams)(nil),
 	}
-	file_boundary_proto_msgTypes[25].OneofWrappers = []any{
+	file_boundary_proto_msgTypes[26].OneofWrappers = []any{
 		(*Request_Get)(nil),
 		(*Request_Wait)(nil),
 		(*Request_Allocate)(nil),
@@ -7649,7 +7763,7 @@ func file_boundary_proto_init() {
 		(*Request_RemoveGroup)(nil),
 		(*Request_FindGroups)(nil),
 	}
-	file_boundary_proto_msgTypes[26].OneofWrappers = []any{
+	file_boundary_proto_msgTypes[27].OneofWrappers = []any{
 		(*Reply_Get)(nil),
 		(*Reply_Wait)(nil),
 		(*Reply_Allocate)(nil),
@@ -7667,7 +7781,7 @@ func file_boundary_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_boundary_proto_rawDesc), len(file_boundary_proto_rawDesc)),
 			NumEnums:      10,
-			NumMessages:   83,
+			NumMessages:   84,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

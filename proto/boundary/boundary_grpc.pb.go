@@ -12,7 +12,8 @@
 //              Attached.applied and sends again what lies above it.
 //   After.     Requests carry `after`: they are looked at only when mutation `after` was applied.
 //   Answers.   The core sends nothing on a lane but answers, tasks it was granted a window for (RunTask), and
-//              short notes (CancelRun, OpenLane, Exit, an ack in `applied`). Logs go to the notice lane only.
+//              short notes (CancelRun, OpenLane, Exit, an ack in `applied`), and the outcomes it was asked to send ahead.
+//              Logs go to the notice lane only.
 //   Ids.       Ray's layouts: job 4, actor 16, task 24, object 28, worker/node/function 28 bytes. Lists of ids are
 //              concatenated into one bytes field. The shim makes task, actor and put ids itself.
 //   Told.      A cancel comes to the core on another connection than what the canceled task does: either may overtake

@@ -4,6 +4,8 @@
 
 runs functions and classes in worker processes, with cancellation that reaches running methods of threaded actors. The names
 are Ray's; what differs is in docs/differences.md.
+
+PYTEST_DONT_REWRITE: a package that brings a pytest plugin has its modules rewritten otherwise, and names put into them.
 """
 
 from mobula import actor, exceptions, remote_function, runtime_context, util

@@ -269,14 +269,16 @@ def _submit(
         _count_pending(process, handle)
     if args or kwargs:
         fields, keep = arguments.encode(process, args, kwargs, f"{description.class_name}.{name}")
-        task_id = process.new_task_id(handle._actor)
-        made = returns.handles(process, task_id)
-        process.submit_encoded(call_fields(process, task_id) + template + fields)
-        del keep
     else:
-        task_id = process.new_task_id(handle._actor)
-        made = returns.handles(process, task_id)
-        process.submit_encoded(call_fields(process, task_id) + template)
+        fields, keep = b"", None
+    task_id = process.new_task_id(handle._actor)
+    made = returns.handles(process, task_id)
+    spec = call_fields(process, task_id) + template + fields
+    if returns.single:
+        process.submit_one(spec, made._id)
+    else:
+        process.submit_encoded(spec)
+    del keep
     returns.counted(made)
     if handle._pending is not None and made is not None:
         if returns.streaming:

@@ -199,6 +199,7 @@ def _caller(self: RemoteFunction[P, Out], options: Mapping[str, Any]) -> Call[P,
     )
     handles = returns.handles
     counted = returns.counted
+    single = returns.single
     check = self._fitting.check
     name = f"{self._module}.{self._name}"
     template = b""
@@ -215,15 +216,17 @@ def _caller(self: RemoteFunction[P, Out], options: Mapping[str, Any]) -> Call[P,
         if args or kwargs:
             place = places.fields()
             fields, keep = arguments.encode(process, args, kwargs, name)
-            task_id = process.new_task_id(None)
-            made = handles(process, task_id)
-            process.submit_encoded(call_fields(process, task_id) + template + place + fields)
-            del keep
         else:
             place = places.fields()
-            task_id = process.new_task_id(None)
-            made = handles(process, task_id)
-            process.submit_encoded(call_fields(process, task_id) + template + place)
+            fields, keep = b"", None
+        task_id = process.new_task_id(None)
+        made = handles(process, task_id)
+        spec = call_fields(process, task_id) + template + place + fields
+        if single:
+            process.submit_one(spec, made._id)
+        else:
+            process.submit_encoded(spec)
+        del keep
         counted(made)
         return made
 

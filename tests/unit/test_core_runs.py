@@ -63,7 +63,7 @@ def test_a_run_is_the_same_at_first_sight_and_later(name: str) -> None:
     for _ in range(3):
         found = runs.read(pb.ToShim(run=[message]).SerializeToString())
         assert found is not None
-        assert [facts(one) for one in found] == [expected]
+        assert [facts(one) for one in found[1]] == [expected]
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -72,13 +72,22 @@ def test_any_mixture_in_one_message(seed: int) -> None:
     messages = [dice.choice(list(MESSAGES.values())) for _ in range(100)]
     found = runs.read(pb.ToShim(run=messages).SerializeToString())
     assert found is not None
-    assert [facts(one) for one in found] == [facts(Run.of(one)) for one in messages]
+    assert [facts(one) for one in found[1]] == [facts(Run.of(one)) for one in messages]
+
+
+@pytest.mark.parametrize("applied", [0, 1, 127, 128, 300, 1 << 40, (1 << 64) - 1])
+def test_an_ack_goes_with_the_runs(applied: int) -> None:
+    messages = [MESSAGES["method"], MESSAGES["task"]]
+    found = runs.read(pb.ToShim(applied=applied, run=messages).SerializeToString())
+    assert found is not None
+    assert found[0] == applied
+    assert [facts(one) for one in found[1]] == [facts(Run.of(one)) for one in messages]
 
 
 def test_calls_of_a_method_share_one_shape_and_keep_their_ids() -> None:
     for number in range(1, 50):
         message = pb.RunTask(spec=method(number, parent_task_id=number.to_bytes(24, "big")), epoch=number)
-        (run,) = runs.read(pb.ToShim(run=[message]).SerializeToString()) or ()
+        _, (run,) = runs.read(pb.ToShim(run=[message]).SerializeToString()) or (0, ())
         assert run.message == message
         assert run.task_id == message.spec.task_id
     assert len(runs._shapes) == 1
@@ -97,7 +106,7 @@ def test_shapes_do_not_pile_up() -> None:
 @pytest.mark.parametrize(
     "message",
     [
-        pb.ToShim(applied=5, run=[MESSAGES["method"]]),
+        pb.ToShim(applied=5),
         pb.ToShim(run=[MESSAGES["method"]], cancel=[pb.CancelRun(task_id=b"t" * 24)]),
         pb.ToShim(reply=pb.Reply(id=1)),
         pb.ToShim(exit=pb.Exit(now=True)),
@@ -109,7 +118,7 @@ def test_what_brings_more_than_runs_is_left_to_the_reader_of_messages(message: p
 
 
 def test_a_message_cut_anywhere_is_no_run_and_no_crash() -> None:
-    whole = pb.ToShim(run=[MESSAGES["method"]]).SerializeToString()
+    whole = pb.ToShim(applied=300, run=[MESSAGES["method"]]).SerializeToString()
     assert runs.read(whole)
     for size in range(1, len(whole)):
         assert runs.read(whole[:size]) is None

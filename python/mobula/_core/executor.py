@@ -72,10 +72,13 @@ class ExecutorLane(Lane):
             self.on_push()
 
     def _take(self, data: bytes) -> None:
-        runs = read(data)
-        if runs is None:
+        found = read(data)
+        if found is None:
             super()._take(data)
         else:
+            applied, runs = found
+            if applied:
+                self.session.log.note(applied)
             self.runs.extend(runs)
             self._pushed += 1
 

@@ -15,6 +15,11 @@ unlists the request, in one step (together.py). A request that is listed when it
 the core takes back what it has handed over, or will (pyshim/given.go). A broken stream is kept open until the core has
 applied that: it is by its lane that the core knows what the request was.
 
+Outcomes sent ahead. Who calls and then waits says so with the call, and the core sends the outcome to the lane that the call
+went by: no request has to follow. A lane expects a few at a time, by object; what comes is kept for the asker, or thrown away
+for one that is expected later. Nothing depends on it: what a lane does not have, because it was lost, or another thread made the
+call, or the value is large, is asked for.
+
 Calls inside calls. The garbage collector and signal handlers run user code in the middle of ours. Such an inner call finds
 the lane in use and takes a lane of its own for the time it needs.
 """
@@ -40,12 +45,19 @@ ATTACH_TIMEOUT_S = 30.0
 # gRPC status codes of a connection that went away, as opposed to a refusal: OK, CANCELLED, UNAVAILABLE.
 _GONE_CODES = frozenset({0, 1, 14})
 _MOST_ATTEMPTS = 4
+#: Outcomes that a lane expects at a time. Beyond a few calls under way, one request for all of them costs less.
+MOST_AHEAD = 4
 _LONGEST_WAIT_S = 1e6
 
 T = TypeVar("T")
 Take: TypeAlias = Callable[[pb.Reply, Callable[[], object]], T]
 """Makes something of an answer. Calls the second argument, a C function, once: together with becoming the owner of what the
 answer hands over. Until then whatever it raises gives the request up."""
+
+
+Outcome: TypeAlias = tuple[bytes, bytes]
+"""(data, metadata) of an outcome that was sent ahead."""
+_ASK: Outcome = (b"", b"")  # it came without its value
 
 
 class TooLate(Exception):
@@ -67,6 +79,8 @@ class Lane:
         self._last_request = 0
         self._awaited: dict[int, pb.Reply | None] = {}
         self._number = 0  # of the stream
+        self._ahead: dict[bytes, Outcome | None] = {}  # by object: None until it came
+        self._watching = False
 
     # ------------------------------------------------------------------------------------------ the stream
 
@@ -135,6 +149,7 @@ class Lane:
             if self.carried > self.session.log.seen:
                 self.session.log.doubt()
             awaited = bool(self._awaited)
+            self._ahead.clear()
             self._give_up_all()
             self._stream = None
             self._busy = False
@@ -164,7 +179,7 @@ class Lane:
 
     def in_use(self) -> bool:
         """Whether a request is under way here."""
-        return self._busy or bool(self._awaited)
+        return self._busy or self._watching or bool(self._awaited)
 
     def fileno(self) -> int:
         """The descriptor to poll for reading; changes when the lane was replaced. -1 without a stream."""
@@ -179,6 +194,12 @@ class Lane:
             stream.send(messages[0])
         else:
             stream.send_many(messages)
+        self._busy = False
+
+    def send_one(self, stream: Stream, message: bytes) -> None:
+        """send() of one message."""
+        self._busy = True
+        stream.send(message)
         self._busy = False
 
     def poll(self) -> None:
@@ -214,9 +235,62 @@ class Lane:
                 self._awaited[reply.id] = reply
             else:
                 self._stray(reply)
+        if message.HasField("ahead"):
+            ahead = message.ahead
+            if ahead.object_id in self._ahead:
+                value = ahead.value
+                self._ahead[ahead.object_id] = (value.data, value.metadata) if value.metadata else _ASK
 
     def _stray(self, reply: pb.Reply) -> None:
         """The answer to a request that was given up: the mutation that says so takes back what it hands over."""
+
+    # ------------------------------------------------------------------------------------------ outcomes sent ahead
+
+    def expect(self, object_id: bytes) -> bool:
+        """Makes room for the outcome of a call that is about to be written here; False when there is none."""
+        ahead = self._ahead
+        if len(ahead) >= MOST_AHEAD:
+            for known, outcome in ahead.items():
+                if outcome is not None:
+                    del ahead[known]
+                    break
+            else:
+                return False
+        ahead[object_id] = None
+        return True
+
+    def forget(self, object_id: bytes) -> None:
+        """The call was not written here after all, or not in a way that makes its outcome come."""
+        self._ahead.pop(object_id, None)
+
+    def outcome(self, object_id: bytes) -> Outcome | None:
+        """Waits for an outcome that is sent ahead; None for one that has to be asked for."""
+        ahead = self._ahead
+        if object_id not in ahead or (self.in_use() and _inside_lane_code(sys._getframe(1))):
+            return None
+        stream = self._stream
+        if stream is None or self._busy:
+            return None
+        self._watching = True
+        try:
+            while (found := ahead.get(object_id, _ASK)) is None:
+                stream.wait_readable(None)
+                self._read(stream)
+        except LOST as error:
+            self.drop(stream)
+            self.session.lost(error)
+            return None
+        except BaseException:
+            self._drop_if_cut(stream)
+            raise
+        finally:
+            self._watching = False
+        ahead.pop(object_id, None)
+        return found if found[1] else None
+
+    def _drop_if_cut(self, stream: Stream) -> None:
+        if self._busy:
+            self.drop(stream)
 
     # ------------------------------------------------------------------------------------------ requests
 
@@ -240,7 +314,7 @@ class Lane:
         Raises RaySystemError when the core is gone, TooLate when `until` (time.monotonic) has passed without an answer; any
         exception raised by a signal handler passes through.
         """
-        if self._awaited or self._busy:
+        if self._awaited or self._busy or self._watching:
             if _inside_lane_code(sys._getframe(1)):
                 return self._call_aside(body, mutations, take, until)
             if not self._busy:
@@ -316,7 +390,14 @@ def _after(fields: bytes, last: int) -> bytes:
 
 
 _LANE_CODE: frozenset[CodeType] = frozenset(
-    {Lane.call.__code__, Lane._read.__code__, Lane.send.__code__, Lane._attach_once.__code__}
+    {
+        Lane.call.__code__,
+        Lane.outcome.__code__,
+        Lane._read.__code__,
+        Lane.send.__code__,
+        Lane.send_one.__code__,
+        Lane._attach_once.__code__,
+    }
 )
 
 

@@ -56,6 +56,7 @@ class Writer(Protocol):
     carried: int
 
     def ready(self) -> Stream: ...
+    def send_one(self, stream: Stream, message: bytes) -> None: ...
     def send(self, stream: Stream, messages: Sequence[bytes]) -> None: ...
     def drop(self, stream: Stream) -> None: ...
     def poll_quietly(self) -> None: ...
@@ -148,6 +149,52 @@ class MutationLog:
             last = self._write_locked(lane, lane.ready(), fresh, tail, gather)
             if last is not None:
                 return last
+
+    def write_one(self, lane: Writer, encoded: bytes, end: bytes) -> bool:
+        """write() of one mutation with further FromShim fields behind it, for the path of every call; not to be called from
+        inside this log. False when the mutation was left to others or is written without `end`: a lost lane, or other
+        mutations to be written first.
+        """
+        weight = len(encoded) + READ_ACKS_EVERY_BYTES // 1024
+        self._unread += weight
+        if self._unread > READ_ACKS_EVERY_BYTES or weight > MAX_MUTATION_BYTES:
+            self._unread -= weight
+            self.write(lane, (encoded,))
+            return False
+        stream = lane.ready()
+        lock = self._lock
+        if lock._is_owned() or self._doubted or self._deferred or not self._write_one_locked(lane, stream, encoded, end):
+            self.write(lane, (encoded,))
+            return False
+        return True
+
+    def _write_one_locked(self, lane: Writer, stream: Stream, encoded: bytes, end: bytes) -> bool:
+        """False when nothing was done. A lane that is lost in here loses what it carries, as in `_send`."""
+        lock = self._lock
+        if not lock.acquire(False):
+            lock = self._enter()
+        try:
+            entries = self._entries
+            if self.seen > self.acked:
+                self._trim()
+            last = entries[-1][0] if entries else self.acked
+            if lock is not self._lock or self._doubted or self._deferred or self.safe != last:
+                return False
+            last += 1
+            entries.append((last, encoded))
+            lane.carried = last
+            try:
+                lane.send_one(stream, wire.mutation(last, encoded) + end)
+            except LOST:
+                lane.drop(stream)  # which puts in doubt what it carried: the next writer brings it
+            except BaseException:
+                lane.drop(stream)
+                raise
+            else:
+                self.safe = last
+            return True
+        finally:
+            lock.release()
 
     def _write_locked(
         self,
@@ -277,7 +324,9 @@ def _numbers(last: int, count: int) -> range:
     return range(last + 1, last + 1 + count)
 
 
-_LOCKED_CODE: frozenset[CodeType] = frozenset({MutationLog._write_locked.__code__, MutationLog.trim.__code__})
+_LOCKED_CODE: frozenset[CodeType] = frozenset(
+    {MutationLog._write_locked.__code__, MutationLog._write_one_locked.__code__, MutationLog.trim.__code__}
+)
 _ENTER_CODE = MutationLog._enter.__code__
 
 

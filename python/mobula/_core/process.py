@@ -126,6 +126,8 @@ class Process:
         self._exported: set[tuple[str, bytes]] = set()
         # Stock grpcio hands messages to a thread of its own: only an answer shows that they are on the wire.
         self._writes_through = transport.writes_through()
+        # A task that waits lends its CPU, of which the core has to be told: only a driver waits without asking.
+        self._expects = mode == "driver" and self._writes_through
         self._stop_core = stop_core
         self._close_lock = threading.Lock()
         self._closed = False
@@ -257,6 +259,20 @@ class Process:
         """mutate() with one encoded TaskSpec to be submitted, and further encoded mutations: the path of `.remote()`."""
         return self.write((wire.field(0x0A, spec), *more))
 
+    def submit_one(self, spec: bytes, object_id: bytes) -> None:
+        """submit_encoded() of a task with one return, which the calling thread may be about to wait for."""
+        if self._expects:
+            lane = self._lane()
+            if not lane.in_use() and lane.expect(object_id):
+                written = False
+                try:
+                    written = self._log.write_one(lane, wire.field(0x0A, spec), wire.AHEAD)
+                finally:
+                    if not written:
+                        lane.forget(object_id)
+                return
+        self.submit_encoded(spec)
+
     def write(self, encoded: Sequence[bytes]) -> int:
         """mutate() with encoded Mutations."""
         lane = self._lane()
@@ -323,9 +339,10 @@ class Process:
         """One unary call of the Boundary service, on a connection of its own."""
         return call_unary(self.session, method, message)
 
-    def inspect(self) -> pb.InspectReply:
-        """Counts of everything alive in the core."""
-        return pb.InspectReply.FromString(self.unary("Inspect", b""))
+    def inspect(self, validate: bool = False) -> pb.InspectReply:
+        """Counts of everything alive in the core; with `validate`, `broken` says which invariant of it does not hold."""
+        question = pb.InspectRequest(validate=validate)
+        return pb.InspectReply.FromString(self.unary("Inspect", question.SerializeToString()))
 
     def ask_canceled(self, task_id: bytes) -> bool:
         """Whether a task is in this worker's canceled set: the RPC that the cancel page saves."""
@@ -418,6 +435,10 @@ class Process:
                 if arg.value.HasField("block"):
                     arena.unpins.append(arg.value.block.id.to_bytes(8, "little"))
         del spec.args[:]
+
+    def outcome(self, object_id: bytes) -> values.Inline | None:
+        """The outcome of a call of this thread that is sent ahead, waited for; None where it has to be asked for."""
+        return self._lane().outcome(object_id) if self._expects else None
 
     def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None = None) -> list[Any]:
         """The values of the refs, in order; duplicates are fine.

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from mobula._core import context
 from mobula._core.pb import boundary_pb2 as pb
 
+_APPLIED = 0x10
 _RUN, _SPEC, _TYPE, _EPOCH, _GENERATION, _ATTEMPT, _TICKET = 0x22, 0x0A, 0x08, 0x10, 0x18, 0x20, 0x30
 _TASK_ID, _PARENT = b"\x12\x18", b"\x1a\x18"
 _LONGEST = 1024  # bytes of a spec: what is longer is seldom the same twice
@@ -91,11 +92,18 @@ class Run:
 _shapes: dict[bytes, Shape] = {}
 
 
-def read(data: bytes) -> list[Run] | None:
-    """The runs of an encoded ToShim; None when it brings something else as well, or is cut short."""
+def read(data: bytes) -> tuple[int, list[Run]] | None:
+    """What an encoded ToShim acknowledges (0: nothing) and its runs; None when it brings something else as well, or is cut
+    short."""
     out: list[Run] = []
-    pos, end = 0, len(data)
+    applied = pos = 0
+    end = len(data)
     try:
+        if data[0] == _APPLIED:
+            applied = data[1]
+            pos = 2
+            if applied > 127:
+                applied, pos = _rest(applied, data, pos)
         while pos < end:
             if data[pos] != _RUN:
                 return None
@@ -111,7 +119,7 @@ def read(data: bytes) -> list[Run] | None:
             pos = stop
     except IndexError:
         return None
-    return out
+    return (applied, out) if out else None
 
 
 def _quickly(data: bytes) -> Run | None:

@@ -52,6 +52,9 @@ def lane_number(number: int) -> bytes:
 
 def mutation(number: int, encoded: bytes) -> bytes:
     """FromShim fields of one numbered mutation."""
+    size = len(encoded)
+    if 127 < number < 16384 and 127 < size < 16384:
+        return b"\x10%c%c\x1a%c%c%b" % (number & 127 | 128, number >> 7, size & 127 | 128, size >> 7, encoded)
     return b"\x10%b\x1a%b%b" % (varint(number), varint(len(encoded)), encoded)
 
 
@@ -90,6 +93,10 @@ def request(request_id: int, body: bytes) -> bytes:
     """FromShim.request; `body` is the encoded kind: one field of Request's oneof."""
     number = varint(request_id)
     return b"\x2a%b\x08%b%b" % (varint(1 + len(number) + len(body)), number, body)
+
+
+AHEAD = b"\x40\x01"
+"""FromShim.ahead, to be appended to the fields of a submission."""
 
 
 def done(encoded: bytes) -> bytes:

@@ -128,23 +128,25 @@ TASK_STAGE_RUNNING: TaskStage
 TASK_STAGE_BLOCKED: TaskStage
 
 class FromShim(_message.Message):
-    __slots__ = ("attach", "first_mutation", "mutations", "after", "request", "dropped")
+    __slots__ = ("attach", "first_mutation", "mutations", "after", "request", "dropped", "ahead")
     ATTACH_FIELD_NUMBER: _ClassVar[int]
     FIRST_MUTATION_FIELD_NUMBER: _ClassVar[int]
     MUTATIONS_FIELD_NUMBER: _ClassVar[int]
     AFTER_FIELD_NUMBER: _ClassVar[int]
     REQUEST_FIELD_NUMBER: _ClassVar[int]
     DROPPED_FIELD_NUMBER: _ClassVar[int]
+    AHEAD_FIELD_NUMBER: _ClassVar[int]
     attach: Attach
     first_mutation: int
     mutations: _containers.RepeatedCompositeFieldContainer[Mutation]
     after: int
     request: Request
     dropped: RunDropped
-    def __init__(self, attach: _Optional[_Union[Attach, _Mapping]] = ..., first_mutation: _Optional[int] = ..., mutations: _Optional[_Iterable[_Union[Mutation, _Mapping]]] = ..., after: _Optional[int] = ..., request: _Optional[_Union[Request, _Mapping]] = ..., dropped: _Optional[_Union[RunDropped, _Mapping]] = ...) -> None: ...
+    ahead: bool
+    def __init__(self, attach: _Optional[_Union[Attach, _Mapping]] = ..., first_mutation: _Optional[int] = ..., mutations: _Optional[_Iterable[_Union[Mutation, _Mapping]]] = ..., after: _Optional[int] = ..., request: _Optional[_Union[Request, _Mapping]] = ..., dropped: _Optional[_Union[RunDropped, _Mapping]] = ..., ahead: bool = ...) -> None: ...
 
 class ToShim(_message.Message):
-    __slots__ = ("attached", "applied", "reply", "run", "cancel", "open_lane", "exit", "logs")
+    __slots__ = ("attached", "applied", "reply", "run", "cancel", "open_lane", "exit", "logs", "ahead")
     ATTACHED_FIELD_NUMBER: _ClassVar[int]
     APPLIED_FIELD_NUMBER: _ClassVar[int]
     REPLY_FIELD_NUMBER: _ClassVar[int]
@@ -153,6 +155,7 @@ class ToShim(_message.Message):
     OPEN_LANE_FIELD_NUMBER: _ClassVar[int]
     EXIT_FIELD_NUMBER: _ClassVar[int]
     LOGS_FIELD_NUMBER: _ClassVar[int]
+    AHEAD_FIELD_NUMBER: _ClassVar[int]
     attached: Attached
     applied: int
     reply: Reply
@@ -161,7 +164,16 @@ class ToShim(_message.Message):
     open_lane: OpenLane
     exit: Exit
     logs: _containers.RepeatedCompositeFieldContainer[LogLine]
-    def __init__(self, attached: _Optional[_Union[Attached, _Mapping]] = ..., applied: _Optional[int] = ..., reply: _Optional[_Union[Reply, _Mapping]] = ..., run: _Optional[_Iterable[_Union[RunTask, _Mapping]]] = ..., cancel: _Optional[_Iterable[_Union[CancelRun, _Mapping]]] = ..., open_lane: _Optional[_Union[OpenLane, _Mapping]] = ..., exit: _Optional[_Union[Exit, _Mapping]] = ..., logs: _Optional[_Iterable[_Union[LogLine, _Mapping]]] = ...) -> None: ...
+    ahead: Ahead
+    def __init__(self, attached: _Optional[_Union[Attached, _Mapping]] = ..., applied: _Optional[int] = ..., reply: _Optional[_Union[Reply, _Mapping]] = ..., run: _Optional[_Iterable[_Union[RunTask, _Mapping]]] = ..., cancel: _Optional[_Iterable[_Union[CancelRun, _Mapping]]] = ..., open_lane: _Optional[_Union[OpenLane, _Mapping]] = ..., exit: _Optional[_Union[Exit, _Mapping]] = ..., logs: _Optional[_Iterable[_Union[LogLine, _Mapping]]] = ..., ahead: _Optional[_Union[Ahead, _Mapping]] = ...) -> None: ...
+
+class Ahead(_message.Message):
+    __slots__ = ("object_id", "value")
+    OBJECT_ID_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    object_id: bytes
+    value: Value
+    def __init__(self, object_id: _Optional[bytes] = ..., value: _Optional[_Union[Value, _Mapping]] = ...) -> None: ...
 
 class Attach(_message.Message):
     __slots__ = ("protocol", "role", "worker_id", "kind", "pid", "concurrency_group", "event_loop", "opening", "version", "lane")
@@ -983,11 +995,13 @@ class IsTaskCanceledReply(_message.Message):
     def __init__(self, canceled: bool = ...) -> None: ...
 
 class InspectRequest(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("validate",)
+    VALIDATE_FIELD_NUMBER: _ClassVar[int]
+    validate: bool
+    def __init__(self, validate: bool = ...) -> None: ...
 
 class InspectReply(_message.Message):
-    __slots__ = ("processes", "workers", "idle_workers", "tasks_pending", "tasks_queued", "tasks_running", "canceled", "objects", "blocks", "blocks_without_ref", "pins", "arena_used", "actors", "goroutines", "fds", "lanes", "parked", "leases")
+    __slots__ = ("processes", "workers", "idle_workers", "tasks_pending", "tasks_queued", "tasks_running", "canceled", "objects", "blocks", "blocks_without_ref", "pins", "arena_used", "actors", "goroutines", "fds", "lanes", "parked", "leases", "tasks_submitted", "task_outcomes", "broken")
     PROCESSES_FIELD_NUMBER: _ClassVar[int]
     WORKERS_FIELD_NUMBER: _ClassVar[int]
     IDLE_WORKERS_FIELD_NUMBER: _ClassVar[int]
@@ -1006,6 +1020,9 @@ class InspectReply(_message.Message):
     LANES_FIELD_NUMBER: _ClassVar[int]
     PARKED_FIELD_NUMBER: _ClassVar[int]
     LEASES_FIELD_NUMBER: _ClassVar[int]
+    TASKS_SUBMITTED_FIELD_NUMBER: _ClassVar[int]
+    TASK_OUTCOMES_FIELD_NUMBER: _ClassVar[int]
+    BROKEN_FIELD_NUMBER: _ClassVar[int]
     processes: int
     workers: int
     idle_workers: int
@@ -1024,7 +1041,10 @@ class InspectReply(_message.Message):
     lanes: int
     parked: int
     leases: int
-    def __init__(self, processes: _Optional[int] = ..., workers: _Optional[int] = ..., idle_workers: _Optional[int] = ..., tasks_pending: _Optional[int] = ..., tasks_queued: _Optional[int] = ..., tasks_running: _Optional[int] = ..., canceled: _Optional[int] = ..., objects: _Optional[int] = ..., blocks: _Optional[int] = ..., blocks_without_ref: _Optional[int] = ..., pins: _Optional[int] = ..., arena_used: _Optional[int] = ..., actors: _Optional[int] = ..., goroutines: _Optional[int] = ..., fds: _Optional[int] = ..., lanes: _Optional[int] = ..., parked: _Optional[int] = ..., leases: _Optional[int] = ...) -> None: ...
+    tasks_submitted: int
+    task_outcomes: int
+    broken: str
+    def __init__(self, processes: _Optional[int] = ..., workers: _Optional[int] = ..., idle_workers: _Optional[int] = ..., tasks_pending: _Optional[int] = ..., tasks_queued: _Optional[int] = ..., tasks_running: _Optional[int] = ..., canceled: _Optional[int] = ..., objects: _Optional[int] = ..., blocks: _Optional[int] = ..., blocks_without_ref: _Optional[int] = ..., pins: _Optional[int] = ..., arena_used: _Optional[int] = ..., actors: _Optional[int] = ..., goroutines: _Optional[int] = ..., fds: _Optional[int] = ..., lanes: _Optional[int] = ..., parked: _Optional[int] = ..., leases: _Optional[int] = ..., tasks_submitted: _Optional[int] = ..., task_outcomes: _Optional[int] = ..., broken: _Optional[str] = ...) -> None: ...
 
 class StateRequest(_message.Message):
     __slots__ = ("kind", "most")
