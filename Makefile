@@ -48,9 +48,9 @@ endif
 # The suite has its own pytest.ini and conftest.py, so it is run from its own folder.
 CONFORMANCE := cd tests/conformance && PYTHONPATH='$(CURDIR)/tests' '$(CURDIR)'/$(CONFORMANCE_PYTHON) -m pytest -q \
   -p conformance_selection --conformance-selection='$(CURDIR)/tests/conformance-core.txt'
-FUZZTIME ?= 30s
+FUZZTIME ?= 20m
 
-.PHONY: help demo test test-go test-py conformance conformance-grpcio conformance-ray lint lint-go lint-py proto proto-check bench fuzz build clean
+.PHONY: help demo test test-go test-py conformance conformance-grpcio conformance-ray lint lint-go lint-py proto proto-check bench fuzz fuzz-short soak audit build clean
 
 help: ## print this list
 	@echo 'make <target>:'
@@ -100,7 +100,7 @@ bench: $(CORE) .venv-dev/.made .venv-ray/.made ## the microbenchmarks, on mobula
 # One failing part does not hide what the others would say.
 test: .venv/.made ## everything that has to pass: lint, fresh generated code, Go tests, Python tests, conformance
 	@rm -rf $(LOGS); failed=; \
-	for part in lint proto-check test-go test-py conformance conformance-grpcio; do \
+	for part in lint proto-check test-go fuzz-short test-py conformance conformance-grpcio; do \
 	  $(MAKE) --no-print-directory --keep-going $$part || failed="$$failed $$part"; \
 	done; \
 	if [ -n "$$failed" ]; then echo "FAILED:$$failed"; else echo 'everything passed'; fi; \
@@ -132,14 +132,29 @@ conformance-grpcio: $(CONFORMANCE_NEEDS) ## the cancellation cases through stock
 conformance-ray: ## the same cases on real Ray
 	@$(MAKE) --no-print-directory conformance CONFORMANCE_BACKEND=ray
 
-fuzz: ## every Go fuzz target for FUZZTIME (30s) each
+fuzz: ## every Go fuzz target for FUZZTIME (20m) each
 	$(need_go)
 	@go list ./... | while read -r package; do \
-	  for target in $$(go test -list '^Fuzz' "$$package" | grep '^Fuzz' || true); do \
+	  for target in $$(go test -list '^Fuzz' "$$package" | grep '^Fuzz' | sort -u || true); do \
 	    echo "fuzzing $$package $$target for $(FUZZTIME)"; \
 	    go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "$$package"; \
 	  done; \
 	done
+
+soak: $(CORE) .venv-dev/.made ## mixed work under random kills, 20 minutes, then a table (ARGS='--minutes 1 --seed 7')
+	@$(DEV) tests/soak/soak.py $(ARGS)
+
+# Both ask a database on the network, so neither is part of `make test`.
+audit: .venv-dev/.made ## known vulnerabilities of the dependencies, by govulncheck and pip-audit; needs the network
+	$(need_go)
+	@failed=; go run golang.org/x/vuln/cmd/govulncheck@latest ./... || failed="$$failed govulncheck"; \
+	[ -x .venv-audit/bin/pip-audit ] || { $(PYTHON) -m venv .venv-audit && $(call pip,.venv-audit) pip-audit; } && \
+	.venv-audit/bin/pip-audit --skip-editable --path "$$($(DEV) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" || failed="$$failed pip-audit"; \
+	[ -z "$$failed" ] || { echo "FAILED, or could not ask:$$failed" >&2; exit 1; }
+
+# By executions and not by time: a deadline that falls into an execution on a loaded machine is an error to Go's fuzzer.
+fuzz-short: ## every Go fuzz target for 2,000 executions, a few seconds each
+	@$(MAKE) --no-print-directory fuzz FUZZTIME=2000x
 
 # ------------------------------------------------------------------------------------------------ lint, generated code
 
@@ -164,5 +179,5 @@ proto-check: ## fail where the generated code is not fresh
 	@proto/generate.sh --check
 
 clean: ## remove what was built, the environments included
-	rm -rf build dist .venv .venv-dev .venv-ray .tools python/mobula/bin .pytest_cache .mypy_cache .ruff_cache
+	rm -rf build dist .venv .venv-dev .venv-ray .venv-audit .tools python/mobula/bin .pytest_cache .mypy_cache .ruff_cache
 	find python tests examples packaging -name __pycache__ -type d -prune -exec rm -rf {} +

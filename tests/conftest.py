@@ -1,4 +1,5 @@
-"""What every suite here has: `tests/` on the path, the teardown checks, and a private place for sessions."""
+"""What every suite here has: `tests/` on the path and a private place for sessions. The setting mobula_nothing_left has
+each test checked by mobula.testing."""
 
 from __future__ import annotations
 
@@ -6,9 +7,12 @@ import os
 import tempfile
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
-pytest_plugins = ["teardown"]
+# How long an example takes says more about the machine than about what is tested.
+hypothesis.settings.register_profile("mobula", deadline=None)
+hypothesis.settings.load_profile("mobula")
 
 
 @pytest.fixture

@@ -16,9 +16,10 @@ from typing import Any
 import mobula
 from mobula._core.process import current
 
-PATIENCE_S = 30.0
-#: "At once": far below every poll, retry and stall of Ray's, and far above what a busy machine of two cores needs.
-PROMPT_S = 0.9
+PATIENCE_S = 60.0
+#: "At once": what holds a call back in these cases lasts longer than this (a method that is never let go, a sleep of minutes,
+#: Ray's stall of 31 s), and no machine is so busy that it needs as much.
+PROMPT_S = 25.0
 
 Cancelled = mobula.exceptions.TaskCancelledError
 

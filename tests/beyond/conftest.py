@@ -1,6 +1,6 @@
 """One session of four processors for all cases of a file, and signals between its processes.
 
-The checks of tests/teardown.py run after each case: whatever was canceled left nothing queued, running, parked or leased.
+The checks of mobula.testing run after each case: whatever was canceled left nothing queued, running, parked or leased.
 """
 
 from __future__ import annotations

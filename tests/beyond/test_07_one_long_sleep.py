@@ -18,12 +18,12 @@ def sleeper(flags: Flags, name: str, how: str) -> None:
     try:
         flags.up(f"{name}.started")
         if how == "sleep":
-            time.sleep(30)
+            time.sleep(300)
         elif how == "event":
-            threading.Event().wait(30)
+            threading.Event().wait(300)
         else:
             mobula.get(mobula.put(1))
-            time.sleep(30)
+            time.sleep(300)
     except KeyboardInterrupt:
         flags.up(f"{name}.interrupted")
         raise
@@ -45,7 +45,7 @@ def test_four_at_once(flags: Flags) -> None:
         flags.wait(f"{number}.started")
     for ref in refs:
         mobula.cancel(ref)
-    assert sum(seconds_until_cancelled(ref) for ref in refs) < 2 * PROMPT_S
+    assert sum(seconds_until_cancelled(ref) for ref in refs) < PROMPT_S
 
 
 def test_a_child_of_the_canceled_task_sleeps(flags: Flags) -> None:

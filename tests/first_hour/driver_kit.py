@@ -10,13 +10,14 @@ import re
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[2] / "python"
-ENV = {**os.environ, "RAY_COLOR_PREFIX": "0", "PYTHONPATH": str(PACKAGE)}
+# Without PYTHONUNBUFFERED, under which print() writes a text and its newline apart, and a line of a worker may come between.
+_INHERITED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+ENV = {**_INHERITED, "RAY_COLOR_PREFIX": "0", "PYTHONPATH": str(PACKAGE)}
 HEAD = "import mobula as ray\n"
 
 
@@ -27,7 +28,6 @@ class Ended:
     code: int
     out: str
     err: str
-    seconds: float
 
     @property
     def lines(self) -> list[str]:
@@ -36,10 +36,9 @@ class Ended:
 
 
 def python(
-    args: Sequence[str | Path], *, cwd: Path | None = None, env: Mapping[str, str] | None = None, timeout: float = 40
+    args: Sequence[str | Path], *, cwd: Path | None = None, env: Mapping[str, str] | None = None, timeout: float = 60
 ) -> Ended:
     """Runs this interpreter with arguments; env is added to the usual one."""
-    began = time.monotonic()
     done = subprocess.run(
         [sys.executable, *map(str, args)],
         cwd=cwd,
@@ -49,7 +48,7 @@ def python(
         text=True,
         timeout=timeout,
     )
-    return Ended(done.returncode, done.stdout, done.stderr, time.monotonic() - began)
+    return Ended(done.returncode, done.stdout, done.stderr)
 
 
 def write(folder: Path, files: Mapping[str, str]) -> Path:
@@ -61,7 +60,7 @@ def write(folder: Path, files: Mapping[str, str]) -> Path:
     return folder
 
 
-def program(folder: Path, source: str, *options: str, env: Mapping[str, str] | None = None, timeout: float = 40) -> Ended:
+def program(folder: Path, source: str, *options: str, env: Mapping[str, str] | None = None, timeout: float = 60) -> Ended:
     """Runs `source` as a script in `folder`, with `ray` imported."""
     script = folder / "program.py"
     script.write_text(HEAD + textwrap.dedent(source))

@@ -8,13 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def until(what: str, condition: Callable[[], bool], patience: float = 10.0) -> float:
-    """Waits for a condition of other processes, which send no signal; returns the seconds it took."""
-    start = time.monotonic()
+def until(what: str, condition: Callable[[], bool], patience: float = 60.0) -> None:
+    """Waits for a condition of other processes, which send no signal."""
+    deadline = time.monotonic() + patience
     while not condition():
-        assert time.monotonic() < start + patience, f"never: {what}"
+        assert time.monotonic() < deadline, f"never: {what}"
         time.sleep(0.002)
-    return time.monotonic() - start
 
 
 class Gate:
@@ -30,7 +29,7 @@ class Gate:
     def is_open(self) -> bool:
         return os.path.exists(self.path)
 
-    def wait(self, patience: float = 30.0) -> None:
+    def wait(self, patience: float = 60.0) -> None:
         until(f"{self.path} open", self.is_open, patience)
 
 

@@ -17,7 +17,7 @@ from mobula.serialization import deserialize, serialize
 SERVICE = "/mobula.boundary.v1.Boundary/"
 JOB = b"\x01\x00\x00\x00"
 DRIVER = JOB + b"\xff" * 24
-PATIENCE_S = 20
+PATIENCE_S = 60
 
 
 class RawClient:

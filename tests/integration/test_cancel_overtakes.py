@@ -125,7 +125,7 @@ def submits_on_and_on(gate: Gate, some: Gate) -> None:
 
 
 # What an interrupt leaves behind when it lands between making a ref and noting it.
-@pytest.mark.leaves("objects")
+@pytest.mark.mobula_leaves("objects")
 def test_an_interrupted_task_leaves_no_child_behind(fresh: Callable[..., Any], tmp_path: Path) -> None:
     fresh(num_cpus=2)
     gate = Gate(tmp_path)

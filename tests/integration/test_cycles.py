@@ -1,4 +1,4 @@
-"""Sessions one after the other: nothing grows, and each starts and ends quickly."""
+"""Sessions one after the other: nothing is left and nothing grows."""
 
 from __future__ import annotations
 
@@ -57,9 +57,6 @@ def test_fifty_sessions_leave_nothing_and_grow_nothing() -> None:
     assert set(populations[1:]) == {populations[1]}, populations
     assert sizes[-1] - sizes[9] < 8 << 20, f"grew by {(sizes[-1] - sizes[9]) >> 10} KiB in {CYCLES - 10} sessions"
     print(f"init {statistics.median(starts) * 1e3:.0f} ms, shutdown {statistics.median(ends) * 1e3:.0f} ms")
-    # Generous: the machine may be busy. Idle, both take some 20 ms.
-    assert statistics.median(starts) < 0.5
-    assert statistics.median(ends) < 0.5
 
 
 def test_at_rest_nobody_uses_the_processor() -> None:

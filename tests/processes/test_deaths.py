@@ -39,7 +39,7 @@ def test_kill(place: str, victims: list[str]) -> None:
         assert all(map(is_alive, [*pids.values(), told["child"]]))
         kill(*(pids[name] for name in victims))
         assert_nothing_left(told["session"])
-        assert not is_alive(told["child"]), "a daemon that a worker started"
+        until("the daemon that a worker started is gone", lambda: not is_alive(told["child"]))
         if "driver" not in victims:
             assert running.process.poll() is None, "the driver lives on without its core"
 
@@ -202,12 +202,16 @@ def test_sessions_one_after_the_other_leave_no_descriptor_and_no_thread(place: s
         mobula.init(num_cpus=1)
         assert mobula.get(add.remote(1, 2)) == 3
         mobula.shutdown()
+        # A thread that was joined is listed until the kernel has done with it.
+        deadline = time.monotonic() + 30
+        while len(counts) > 1 and count() > counts[-1] and time.monotonic() < deadline:
+            time.sleep(0.01)
         counts.append(count())
     tell(counts=counts)
     """
     with driver(program, place) as running:
         counts = running.read()["counts"]
-        assert counts[1] == counts[2] == counts[3], counts
+        assert counts[1] >= counts[2] >= counts[3], counts
         assert running.process.wait(20) == 0, running.stderr()
 
 

@@ -14,7 +14,7 @@ import pytest
 import mobula
 from mobula import exceptions
 
-GRACE_S = 4.0  # of a busy machine; without a limit of their own the calls would never return
+GRACE_S = 30.0  # of a busy machine; without a limit of their own the calls would never return
 
 
 @mobula.remote

@@ -30,6 +30,7 @@ class Unattached(process.Process):
         self.waits: list[tuple[list[Any], int, float | None]] = []
         self.ready: set[bytes] = set()
         self._exported = set()
+        self._expects = False
 
     def write(self, encoded: Sequence[bytes]) -> int:
         self.sent += [pb.Mutation.FromString(one) for one in encoded]

@@ -97,6 +97,13 @@ def test_importing_the_package_loads_no_native_rpc_library() -> None:
     assert not _offenders(None, "grpc", allowed=("mobula._core.grpcio_stream",))
 
 
+def test_nothing_waits_by_the_clock_on_the_wall() -> None:
+    # It may be set back, and then a wait would last for ever. time_ns() makes an id and a mark, which wait for nothing.
+    wall = re.compile(r"\btime\.time(?:_ns)?\(|\bdatetime\.(?:now|utcnow|today)\(|\bfrom time import\b")
+    found = {_module(path) for path in _python_files() if wall.search(path.read_text(encoding="utf-8"))}
+    assert found <= {"mobula._core.process", "mobula.testing.machine"}
+
+
 # ---------------------------------------------------------------------------------------------------- Go
 
 _GO_IMPORT = re.compile(r'^(?:import\s+)?(?:[\w.]+\s+)?"([^"]+)"$')
@@ -181,6 +188,44 @@ def test_the_core_does_not_import_the_python_boundary() -> None:
     assert not found
 
 
+def test_the_core_tells_the_wall_clock_and_never_reckons_with_it() -> None:
+    # Go's time.Now() has a monotonic reading, which differences and deadlines use until it is stripped. What an event's time
+    # counts from is told once; time.Unix(1, 0) is a deadline that is over.
+    strips = re.compile(r"\.Round\(0\)|\.Unix(?:Nano|Micro|Milli)?\(\)|\.UTC\(\)|\.Truncate\(")
+    rooms = ("cmd", "coreworker", "pyshim")
+    found = {
+        str(path.relative_to(ROOT))
+        for room in rooms
+        for path in _go_files(ROOT / room)
+        if strips.search(path.read_text(encoding="utf-8"))
+    }
+    assert found <= {"pyshim/events.go"}
+
+
 def test_nothing_uses_cgo() -> None:
     files = [path for room in ("cmd", "coreworker", "pyshim") for path in _go_files(ROOT / room)]
     assert not [path for path in files if "C" in _go_imports(path)]
+
+
+def test_the_core_never_unpickles() -> None:
+    # A value is code to whoever unpickles it. The core hands values on and reads of an error its protobuf part alone, so what
+    # a worker made can run nothing in it. Every module that the product may use is named here: a reader of pickles is none.
+    allowed = (
+        f"{GO_MODULE}/",
+        "github.com/spf13/pflag",
+        "github.com/vmihailenco/msgpack/v5",
+        "golang.org/x/net/http2/hpack",
+        "golang.org/x/sys/",
+        "google.golang.org/grpc",
+        "google.golang.org/protobuf/",
+    )
+    files = [
+        path
+        for room in ("cmd", "coreworker", "pyshim", "proto")
+        for path in _go_files(ROOT / room)
+        if not path.is_relative_to(CORE / "internal" / "golden") and not path.is_relative_to(CORE / "cluster" / "internal")
+    ]
+    assert len(files) > 100
+    imported = {name for path in files for name in _go_imports(path) if not _is_standard(name)}
+    assert {name for name in imported if not name.startswith(allowed)} == set()
+    assert not [name for name in imported if "pickle" in name]

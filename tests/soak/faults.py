@@ -1,0 +1,88 @@
+"""The faults of the soak: signals to processes that the core has started, at random."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+from collections import Counter
+
+
+def _status(pid: int) -> tuple[str, int, str] | None:
+    """Name, parent and state of a process; None when there is none."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            head, _, tail = file.read().rpartition(")")
+    except OSError:
+        return None
+    state, parent = tail.split()[:2]
+    return head.partition("(")[2], int(parent), state
+
+
+def children(core: int) -> list[int]:
+    """The core's children: the zygote and the workers."""
+    found = []
+    for name in os.listdir("/proc"):
+        status = _status(int(name)) if name.isdigit() else None
+        if status is not None and status[1] == core and status[2] not in "ZX":
+            found.append(int(name))
+    return found
+
+
+class Faults(threading.Thread):
+    """Injects until it is stopped. `done` counts what was injected; `failed` is what ended the thread early."""
+
+    def __init__(self, core: int, seed: int, every: float) -> None:
+        super().__init__()
+        self.done: Counter[str] = Counter()
+        self.failed: BaseException | None = None
+        self._core = core
+        self._choose = random.Random(seed)
+        self._every = every
+        self._over = threading.Event()
+
+    def stop(self) -> None:
+        """Inject nothing more; every process that was stopped goes on."""
+        self._over.set()
+        self.join()
+
+    def run(self) -> None:
+        """Implements Thread."""
+        try:
+            while not self._over.wait(self._choose.expovariate(1 / self._every)):
+                self._inject()
+        except BaseException as error:
+            self.failed = error
+            raise
+
+    def _inject(self) -> None:
+        """One fault: mostly a worker's death, now and then the zygote's, or a worker that stands still for a while."""
+        kind = self._choose.choices(("worker killed", "worker stopped for a while", "zygote killed"), (8, 2, 1))[0]
+        fit = [pid for pid in children(self._core) if self._is_zygote(pid) == (kind == "zygote killed")]
+        if not fit:
+            return  # between the end of one and the start of the next
+        pid = self._choose.choice(sorted(fit))
+        try:
+            pidfd = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return
+        try:
+            status = _status(pid)
+            if status is None or status[1] != self._core:
+                return  # the number is another process's by now
+            if kind != "worker stopped for a while":
+                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            else:
+                signal.pidfd_send_signal(pidfd, signal.SIGSTOP)
+                self._over.wait(self._choose.random())
+                signal.pidfd_send_signal(pidfd, signal.SIGCONT)
+            self.done[kind] += 1
+        except ProcessLookupError:
+            pass  # it ended by itself meanwhile
+        finally:
+            os.close(pidfd)
+
+    def _is_zygote(self, pid: int) -> bool:
+        status = _status(pid)
+        return status is not None and status[0] == "mobula-zygote"
