@@ -48,6 +48,8 @@ def test_a_hundred_thousand_tasks_wait_and_each_runs_once(fresh: Callable[..., A
     process = fresh()
     gate = Gate(tmp_path)
     held = [pass_gate.remote(gate) for _ in range(2)]
+    # Both: while its worker starts, the second may stand behind the first, and what comes later may run before it.
+    until("both workers are held", lambda: process.inspect().tasks_running == 2)
     refs = [number.remote(i) for i in range(MANY)]
     until("all are queued", lambda: process.inspect().tasks_pending == MANY + 2)
     canceled = refs[MANY // 2]
