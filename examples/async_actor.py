@@ -32,6 +32,7 @@ class AsyncActor:
 
 def main():
     actor = AsyncActor.remote()
+    ray.get(actor.history.remote())  # its process is up
     began = time.monotonic()
     ref = actor.nap.remote()
 

@@ -32,6 +32,7 @@ class SyncActor:
 
 def main():
     actor = SyncActor.remote()
+    ray.get(actor.status.remote())  # its process is up
     began = time.monotonic()
     ref = actor.long_running_method.remote()
 

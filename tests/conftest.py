@@ -4,11 +4,16 @@ each test checked by mobula.testing."""
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 
 import hypothesis
 import pytest
+
+# A shell starts what runs behind its back with SIGINT ignored, and the programs of the tests would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says more about the machine than about what is tested.
 hypothesis.settings.register_profile("mobula", deadline=None)
