@@ -96,9 +96,11 @@ def serialize(value: Any) -> Serialized:
         return Serialized(RAW, [value], len(value))
     if kind is bytearray:
         # Ray gives bytes back for this and for a view; the pickle keeps the type, and Ray can read it.
-        return _python(packing.ONE_OBJECT, [_Whole(bytearray, value)])
-    if kind is memoryview and value.format == "B" and value.ndim == 1 and value.contiguous:
-        return _python(packing.ONE_OBJECT, [_Whole(memoryview, value)])
+        from mobula._values.views import Whole
+
+        return _python(packing.ONE_OBJECT, [Whole(bytearray, value)])
+    if kind is memoryview:
+        return _python(packing.ONE_OBJECT, [value])
     body, objects = packing.pack(value)
     if objects:
         return _python(body, objects)
@@ -122,21 +124,6 @@ def _python(body: bytes, objects: list[Any]) -> Serialized:
         whole = b"".join(parts)
         return Serialized(PYTHON, [whole], len(whole), found)
     return Serialized(PYTHON, parts, section.total(parts), found)
-
-
-class _Whole:
-    """Pickles as a bytearray or memoryview whose bytes lie in the buffers part, so that they are copied once, not three times."""
-
-    __slots__ = ("_content", "_kind")
-
-    def __init__(self, kind: type, content: bytearray | memoryview) -> None:
-        self._kind = kind
-        self._content = content
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        if len(self._content) < 4096:
-            return self._kind, (bytes(self._content),)
-        return self._kind, (PickleBuffer(self._content),)
 
 
 def deserialize(data: bytes | memoryview, metadata: bytes, object_id: bytes | None = None) -> tuple[bool, Any]:

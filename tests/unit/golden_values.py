@@ -113,6 +113,18 @@ def functions() -> dict[str, Any]:
     return {"closure": lambda x: x + offset, "instance of a local class": Local(5)}
 
 
+def kept_here() -> dict[str, Any]:
+    """What Ray writes as less than it is, and reads as what it is when it was written here."""
+    shared = [1]
+    return {
+        "bytearray": bytearray(b"ab"),
+        "memoryview": memoryview(b"ab" * 5000),
+        "view of a table": memoryview(np.arange(6, dtype="i4").reshape(2, 3)),
+        "types in a list": [bytearray(b"ab"), b"ab", {"x": memoryview(b"ab")}],
+        "shared": [shared, {"again": shared}],
+    }
+
+
 # ------------------------------------------------------------------------------------------------- with Ray
 
 
@@ -201,6 +213,8 @@ def _same(name: str, value: Any, back: Any) -> bool:
         return bool(back(1) == 8)
     if name == "instance of a local class":
         return bool(back.plus(1) == 6)
+    if name == "shared":
+        return bool(back == value and back[0] is back[1]["again"])
     if isinstance(value, BaseException):
         return type(back) is type(value) and back.args == value.args
     return same(value, back)
@@ -222,7 +236,7 @@ def same(a: Any, b: Any) -> bool:
 
 
 def _all_values() -> dict[str, Any]:
-    return {**plain(), **arrays(), **functions(), "bytes": bytes(range(256)), "big array": np.arange(300_000)}
+    return {**plain(), **arrays(), **functions(), **kept_here(), "bytes": bytes(range(256)), "big array": np.arange(300_000)}
 
 
 def _write(path: str) -> None:

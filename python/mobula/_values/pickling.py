@@ -47,6 +47,8 @@ def _make_pickler_class() -> type[_CloudPickler]:
     global _pickler_class
     import cloudpickle
 
+    from mobula._values.views import reduce_view
+
     base_override = cloudpickle.Pickler.reducer_override
     base_table = cloudpickle.Pickler._dispatch_table
 
@@ -58,6 +60,7 @@ def _make_pickler_class() -> type[_CloudPickler]:
 
     table = Table(base_table)
     table[types.CodeType] = _with_file_name(table[types.CodeType])
+    table[memoryview] = reduce_view
 
     class ValuePickler(cloudpickle.Pickler):  # type: ignore[misc]
         dispatch_table = table
