@@ -28,7 +28,7 @@ PR_SET_CHILD_SUBREAPER = 36
 #: One address a node: a cluster on 127.0.0.1 takes the machine's own address instead.
 FIRST_ADDRESS = 3
 MIB = 1 << 20
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 def main() -> None:

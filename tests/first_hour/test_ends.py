@@ -126,7 +126,7 @@ def test_two_sessions_and_a_fork_in_one_program(tmp_path: Path) -> None:
             queue = mp.get_context("fork").Queue()
             process = mp.get_context("fork").Process(target=child, args=(queue,))
             process.start()
-            print(queue.get(timeout=20))
+            print(queue.get(timeout=60))
             process.join()
             assert ray.get(f.remote(2)) == 3
             ray.shutdown()

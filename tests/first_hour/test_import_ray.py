@@ -112,7 +112,7 @@ def test_ctrl_c_is_the_programs_own(tmp_path: Path) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "up\n"
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
     assert out == "tidy\n"
     assert err.rstrip().endswith("KeyboardInterrupt")
     assert "Aborted" not in err

@@ -144,11 +144,11 @@ def test_no_cpus() -> None:
         def method(self) -> int:
             return 2
 
-    assert ray.get(free.remote(), timeout=20) == 1
+    assert ray.get(free.remote(), timeout=60) == 1
     # An actor's default is 0 CPUs while it runs, and 1 to be placed, as in Ray: not here.
     waiting = Actor.remote().method.remote()
     assert ray.wait([waiting], timeout=0.2) == ([], [waiting])
-    assert ray.get(Actor.options(num_cpus=0).remote().method.remote(), timeout=20) == 2
+    assert ray.get(Actor.options(num_cpus=0).remote().method.remote(), timeout=60) == 2
     ray.shutdown()  # with the call that waits
 
 

@@ -70,11 +70,11 @@ def main():
         time.sleep(0.1)
         ray.cancel(waiting)
         try:
-            ray.get(waiting, timeout=20)
+            ray.get(waiting, timeout=60)
             raise AssertionError("not canceled")
         except ray.exceptions.TaskCancelledError:
             pass
-    ready, rest = ray.wait([square.remote(n) for n in range(5)], num_returns=5, timeout=20)
+    ready, rest = ray.wait([square.remote(n) for n in range(5)], num_returns=5, timeout=60)
     assert len(ready) == 5 and not rest
     ray.kill(threaded)
     ray.get_runtime_context().get_job_id()

@@ -32,7 +32,7 @@ class Keeper:
 
 def add(name: str, namespace: str | None = None) -> int:
     """Through a handle of this call alone: between two calls there is none."""
-    value: int = mobula.get(mobula.get_actor(name, namespace).add.remote(), timeout=20)
+    value: int = mobula.get(mobula.get_actor(name, namespace).add.remote(), timeout=60)
     return value
 
 

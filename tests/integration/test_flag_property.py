@@ -99,7 +99,7 @@ def test_page_and_rpc_agree(shared: Any, seed: int) -> None:
         else:
             chosen = choose.sample(sorted(running), choose.randint(1, len(running)))
             mobula.get(ask["release"].remote(chosen))
-            mobula.wait([refs[number] for number in chosen], num_returns=len(chosen), timeout=20)
+            mobula.wait([refs[number] for number in chosen], num_returns=len(chosen), timeout=60)
             running.difference_update(chosen)
             canceled.difference_update(chosen)
         flags = mobula.get(ask["flags"].remote())

@@ -43,7 +43,7 @@ class Loop:
 
 def canceled(ref):
     try:
-        mobula.get(ref, timeout=20)
+        mobula.get(ref, timeout=60)
     except mobula.exceptions.TaskCancelledError:
         return True
     return False
@@ -54,7 +54,7 @@ out["tasks"] = mobula.get([add.remote(i, 1) for i in range(50)]) == list(range(1
 out["large"] = int(mobula.get(mobula.put(np.ones(10**6)))[-1])
 actor = Careful.options(max_concurrency=4).remote()
 ref = actor.poll.remote()
-while not mobula.get(actor.__ray_ready__.remote()) or not mobula.wait([actor.polled.remote()], timeout=20)[0]:
+while not mobula.get(actor.__ray_ready__.remote()) or not mobula.wait([actor.polled.remote()], timeout=60)[0]:
     pass
 mobula.cancel(ref)
 out["threaded"] = canceled(ref)

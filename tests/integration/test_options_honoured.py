@@ -51,7 +51,7 @@ def test_allow_out_of_order_execution(fresh: Callable[..., Any], tmp_path: Path,
     mobula.get(actor.all.remote())
     first, second = actor.add.remote(after.remote(gate, 1)), actor.add.remote(2)
     if order == [2, 1]:
-        mobula.get(second, timeout=20)
+        mobula.get(second, timeout=60)
     else:
         assert mobula.wait([second], timeout=0.2) == ([], [second])
     gate.open()

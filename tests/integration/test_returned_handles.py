@@ -31,4 +31,4 @@ def test_an_actor_lives_on_when_its_handle_is_all_that_its_task_returned(session
 
     for _ in range(10):
         counter = mobula.get(make.remote())
-        assert mobula.get([counter.add.remote(), counter.add.remote()], timeout=20) == [1, 2]
+        assert mobula.get([counter.add.remote(), counter.add.remote()], timeout=60) == [1, 2]

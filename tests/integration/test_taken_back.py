@@ -69,7 +69,7 @@ def test_behind_a_sleeping_head(fresh: Callable[..., Any], tmp_path: Path, kind:
         mobula.cancel(refs[number])
     for number in list(canceled)[:20]:
         with pytest.raises(mobula.exceptions.TaskCancelledError):
-            mobula.get(refs[number], timeout=10)  # at once: the head still sleeps
+            mobula.get(refs[number], timeout=60)  # at once: the head still sleeps
     gate.open()
     mobula.get(blocking)
     assert _outcomes(refs) == [number in canceled for number in range(TASKS)]
@@ -113,7 +113,7 @@ def test_a_head_that_blocks_gives_the_others_away(fresh: Callable[..., Any], tmp
         blocked = parent.remote(notes, gate)
         refs = [note.remote(notes, number) for number in range(40)]
         gate.open()
-        assert mobula.get(refs, timeout=20) == list(range(40))
-        assert mobula.get(blocked, timeout=20) == [0, 1, 2]
+        assert mobula.get(refs, timeout=60) == list(range(40))
+        assert mobula.get(blocked, timeout=60) == [0, 1, 2]
     runs = Counter(notes.lines())
     assert set(runs.values()) == {5}

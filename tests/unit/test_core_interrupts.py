@@ -100,7 +100,7 @@ def check(core: FakeCore, process: Process, step: int) -> None:
     got: list[object] = []
     other = threading.Thread(target=lambda: got.extend(process.get([ObjectRef._owned(known(core))], 10)))
     other.start()
-    other.join(10)
+    other.join(60)
     assert got == ["known"], step
     with core.lock:
         assert core.applied == len(core.history)

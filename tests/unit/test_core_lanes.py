@@ -68,7 +68,7 @@ def test_two_threads_hand_refs_to_each_other(core: FakeCore, process: Process) -
         order.append(ref.task_id().binary())
         there.put(ref)
         del ref
-        answer = back.get(timeout=20)
+        answer = back.get(timeout=60)
         order.append(answer.task_id().binary())
         assert process.get([answer], 20) == [-number]
     thread.join(20)
@@ -114,7 +114,7 @@ def test_a_request_whose_lane_is_lost_is_asked_again(core: FakeCore, process: Pr
         core.parked.pop().lane.cut()
     core.until(lambda: len(core.parked) == 1)
     core.finish(ref.binary(), inline("late"))
-    thread.join(10)
+    thread.join(60)
     assert got == ["late"]
 
 
@@ -132,7 +132,7 @@ def test_answers_may_come_in_any_order(core: FakeCore, process: Process) -> None
     for index in (5, 0, 7, 3, 1, 2, 6, 4):
         core.finish(refs[index].binary(), inline(index))
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert got == {index: index for index in range(8)}
 
 
@@ -207,7 +207,7 @@ def test_closing_ends_the_waiting_of_other_threads(core: FakeCore, process: Proc
     core.until(lambda: len(core.parked) == 1)
     process.close()
     process.close()
-    thread.join(5)
+    thread.join(60)
     assert isinstance(got[0], exceptions.RaySystemError)
     assert module.current() is None
     with pytest.raises(exceptions.RaySystemError, match="init"):
@@ -281,7 +281,7 @@ def test_a_stream_given_away_while_the_core_dies_is_closed(process: Process, mon
 
     monkeypatch.setattr(MutationLog, "write", write)
     process._helper.forsake(Stream())  # type: ignore[arg-type]
-    assert tried.wait(10)
+    assert tried.wait(60)
     monkeypatch.undo()
     process.close()
     with reader:

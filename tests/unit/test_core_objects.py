@@ -274,7 +274,7 @@ def test_canceled_while_blocked(core: FakeCore, process: Process) -> None:
     with core.lock:
         parked = core.parked.pop()
     parked.lane.push(pb.ToShim(reply=pb.Reply(id=parked.request.id, error="canceled", error_kind=pb.ERROR_CANCELED)))
-    thread.join(10)
+    thread.join(60)
     assert isinstance(got[0], exceptions.TaskCancelledError)
     assert isinstance(got[0], KeyboardInterrupt)
     assert type(got[0]).__name__ == "TaskCancelledError"

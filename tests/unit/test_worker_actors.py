@@ -189,7 +189,7 @@ def test_exit_actor_in_a_thread_of_the_users_own(rig: Rig, monkeypatch: pytest.M
     monkeypatch.setattr(exiting, "leave", lambda code, **rest: left.set())
     create(rig)
     assert value_of(call(rig, "leave_from_a_thread")) == "reported"
-    assert left.wait(10)
+    assert left.wait(60)
 
 
 def test_sys_exit_with_0_is_exit_actor(rig: Rig, leaves: list[int]) -> None:
@@ -224,7 +224,7 @@ def open_lanes(rig: Rig, count: int, group: str = "") -> list[FakeLane]:
         rig.lane.feed(open_lane=pb.OpenLane(opening=number + 1, concurrency_group=group))
         rig.lane.poll()
         rig.worker.open_lane(rig.lane.openings.popleft())
-    return [rig.process.lanes.get(timeout=10) for _ in range(count)]
+    return [rig.process.lanes.get(timeout=60) for _ in range(count)]
 
 
 class Meeting:
@@ -233,12 +233,12 @@ class Meeting:
         self.event = threading.Event()
 
     def meet(self) -> str:
-        self.barrier.wait(10)
+        self.barrier.wait(60)
         return threading.current_thread().name
 
     def hold(self) -> str:
         names()["held"].release()
-        self.event.wait(10)
+        self.event.wait(60)
         return "held"
 
     def release(self) -> None:
@@ -282,8 +282,8 @@ def test_threads_know_their_own_cancel(rig: Rig) -> None:
             context = current.get()
             assert context is not None
             words, barrier = names()["words"], names()["barrier"]
-            barrier.wait(10)
-            barrier.wait(10)
+            barrier.wait(60)
+            barrier.wait(60)
             return bool(words[context.slot] == context.epoch << 1 | 1)
 
     NAMES.update(words=rig.process.words, barrier=threading.Barrier(3))
@@ -291,12 +291,12 @@ def test_threads_know_their_own_cancel(rig: Rig) -> None:
     lanes = open_lanes(rig, 2)
     for lane in lanes:
         lane.feed(method_of("look", epoch=30 + lane.opening))
-    NAMES["barrier"].wait(10)
+    NAMES["barrier"].wait(60)
     rig.process.cancel(lanes[0], 30 + lanes[0].opening)
-    NAMES["barrier"].wait(10)
+    NAMES["barrier"].wait(60)
     answers = {}
     for _ in lanes:
-        lane, done = rig.process.done.get(timeout=10)
+        lane, done = rig.process.done.get(timeout=60)
         answers[lane.opening] = value_of(done)
     assert answers == {lanes[0].opening: True, lanes[1].opening: False}
 
@@ -313,9 +313,9 @@ def test_exit_actor_lets_running_methods_end_and_starts_no_more(rig: Rig, monkey
     create(rig, Meeting, 1)
     holding, leaving, late = open_lanes(rig, 3)
     holding.feed(method_of("hold"))
-    assert NAMES["held"].acquire(timeout=10)
+    assert NAMES["held"].acquire(timeout=60)
     leaving.feed(method_of("leave"))
-    assert NAMES["held"].acquire(timeout=10)
+    assert NAMES["held"].acquire(timeout=60)
     time.sleep(0.05)
     late.feed(method_of("meet"))
     time.sleep(0.05)
@@ -324,7 +324,7 @@ def test_exit_actor_lets_running_methods_end_and_starts_no_more(rig: Rig, monkey
     rig.worker.instance().release()
     assert rig.process.next_value() == "held"
     assert rig.process.next_done().outcome == pb.OUTCOME_EXIT_ACTOR
-    assert left.wait(10)
+    assert left.wait(60)
     assert rig.process.done.empty()
 
 
@@ -369,5 +369,5 @@ def test_wait_until_alone_waits_for_every_method() -> None:
     thread.start()
     assert not alone.wait(0.05)
     departure.end()
-    assert alone.wait(10)
+    assert alone.wait(60)
     thread.join()

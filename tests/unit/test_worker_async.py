@@ -140,7 +140,7 @@ def create(rig: Rig, cls: type = Actor) -> FakeLane:
 
 def open_lane(rig: Rig, group: str = "", opening: int = 1) -> FakeLane:
     rig.worker.open_lane(pb.OpenLane(concurrency_group=group, opening=opening))
-    lane = rig.process.lanes.get(timeout=10)
+    lane = rig.process.lanes.get(timeout=60)
     assert (lane.group, lane.opening, lane.event_loop) == (group, opening, True)
     return lane
 
@@ -305,11 +305,11 @@ def test_what_a_blocking_call_on_the_loop_has_read_is_run_afterwards(rig: Rig) -
     ask(rig, lane, "note", 1)
     NAMES.update(lane=lane, blocked=threading.Event())
     lane.feed(method_of("blocking_get"))
-    assert NAMES["blocked"].wait(10)
+    assert NAMES["blocked"].wait(60)
     time.sleep(0.02)
     # Both are read inside the blocking call; the descriptor shows nothing afterwards.
     lane.feed(method_of("note", "stashed"), cancel=[pb.CancelRun(task_id=canceled.spec.task_id)])
-    outcomes = [rig.process.next_done(10) for _ in range(3)]
+    outcomes = [rig.process.next_done(60) for _ in range(3)]
     assert [value_of(done) for done in outcomes[:2]] == ["got", "stashed"]
     assert outcomes[2].outcome == pb.OUTCOME_CANCELED
 
@@ -333,7 +333,7 @@ def test_exit_actor_waits_for_running_methods(rig: Rig, monkeypatch: pytest.Monk
     actor.loop.call_soon_threadsafe(actor.event.set)
     assert rig.process.next_value() == "wait"
     assert rig.process.next_done().outcome == pb.OUTCOME_EXIT_ACTOR
-    assert left.wait(10)
+    assert left.wait(60)
     assert actor.log == ["wait begins", "wait cleaned up"]
 
 
@@ -348,7 +348,7 @@ def test_system_exit_in_a_callback_of_the_users_ends_the_process(rig: Rig, monke
     monkeypatch.setattr(exiting, "leave", leave)
     lane = create(rig)
     lane.feed(method_of("raise_from_a_callback", 3))
-    assert left.wait(10)
+    assert left.wait(60)
     assert codes == [3]
 
 
@@ -360,4 +360,4 @@ def test_the_loop_outlives_its_lane(rig: Rig) -> None:
     done = threading.Event()
     time.sleep(0.05)
     actor.loop.call_soon_threadsafe(done.set)
-    assert done.wait(10)
+    assert done.wait(60)

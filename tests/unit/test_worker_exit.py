@@ -32,14 +32,14 @@ process.close = close
 
 def core(*steps):
     def work():
-        lane = process.lanes.get(timeout=20)
+        lane = process.lanes.get(timeout=60)
         for step in steps:
             step(lane)
     threading.Thread(target=work, daemon=True).start()
 
 def run(lane, one):
     lane.feed(one)
-    process.done.get(timeout=20)
+    process.done.get(timeout=60)
 """
 
 
@@ -127,7 +127,7 @@ def test_an_exit_waits_for_a_running_method_unless_it_says_now() -> None:
                 return 1
         def in_thread(lane):
             lane.feed(open_lane=pb.OpenLane(opening=1))
-            process.lanes.get(timeout=20).feed(method_of("work"))
+            process.lanes.get(timeout=60).feed(method_of("work"))
             time.sleep(0.1)
         core(lambda lane: run(lane, creation_of(Actor)), in_thread, lambda lane: lane.feed(exit=pb.Exit(now=NOW)))
         """
@@ -157,7 +157,7 @@ def test_an_async_actor_leaves_by_exit_actor() -> None:
                 exit_actor()
         def leave(lane):
             lane.feed(open_lane=pb.OpenLane(opening=1))
-            process.lanes.get(timeout=20).feed(method_of("leave"))
+            process.lanes.get(timeout=60).feed(method_of("leave"))
         core(lambda lane: run(lane, creation_of(Actor, is_asyncio=True)), leave)
         """
     )
