@@ -168,6 +168,9 @@ func RuntimeEnvSetupFailed(how string) Value { return withText(RuntimeEnvSetupFa
 // WorkerStartupFailed is what a task leaves for which no worker process could be started (RaySystemError).
 func WorkerStartupFailed(how string) Value { return withText(WorkerStartupFailedType, how) }
 
+// LocalRayletDied is what tasks leave when the node they were submitted on is gone (LocalRayletDiedError).
+func LocalRayletDied(how string) Value { return withText(LocalRayletDiedType, how) }
+
 func withText(kind ErrorType, s string) Value {
 	return ErrorValue(kind, &rayvalue.ErrorInfo{ErrorMessage: text(s)})
 }

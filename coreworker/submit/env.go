@@ -37,6 +37,7 @@ type Request struct {
 	Place     sched.Place
 	Env       string // task.Spec.Env
 	Owner     ids.WorkerID
+	Spec      *task.Spec // of one of the tasks that it is for: the first of its class
 	Granted   func(*Lease)
 	Failed    func(peer.Reply)
 }

@@ -2,6 +2,7 @@ package submit
 
 import (
 	"container/list"
+	"fmt"
 	"slices"
 	"time"
 
@@ -55,6 +56,7 @@ type classKey struct {
 	place     sched.Place
 	env       string
 	counted   ids.FunctionID // zero: any function without a limit
+	where     string         // which of several machines: see Where
 }
 
 func keyOf(s *task.Spec) classKey {
@@ -62,7 +64,16 @@ func keyOf(s *task.Spec) classKey {
 	if s.MaxCalls > 0 {
 		key.counted = s.Function
 	}
+	key.where = Where(s)
 	return key
+}
+
+// Where stands for the nodes that a task may run on: equal for tasks that may run on the same ones.
+func Where(s *task.Spec) string {
+	if len(s.Node) == 0 && len(s.Labels) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%x%#v", s.Node, s.Labels)
 }
 
 // class is the tasks that may run on the same leases: same resources, same place, same environment.
@@ -176,7 +187,7 @@ func (c *class) round() {
 }
 
 func (c *class) request() {
-	r := &Request{Resources: c.proto.Resources, Place: c.proto.Place, Env: c.proto.Env, Owner: c.n.owner}
+	r := &Request{Resources: c.proto.Resources, Place: c.proto.Place, Env: c.proto.Env, Owner: c.n.owner, Spec: c.proto}
 	forget := func() { c.requests = slices.DeleteFunc(c.requests, func(o *Request) bool { return o == r }) }
 	r.Granted = func(l *Lease) {
 		forget()
