@@ -4,6 +4,7 @@ import "time"
 
 const (
 	maxZygoteFailures = 3           // in a row, before the births that wait are failed
+	maxSlainYoung     = 20          // in a row, killed from outside before they were ready
 	provenAfter       = time.Second // a ready zygote that lived this long, or forked, did not fail to start
 	firstPause        = 10 * time.Millisecond
 	longestPause      = time.Second
@@ -12,20 +13,24 @@ const (
 // keepZygote has a zygote running until the pool closes.
 //
 // Zygotes that cannot start, several in a row, fail the births that wait; the next birth that is wished for is worth one
-// more try, for what was wrong (no memory, no processes left, a package half installed) may be over by then. One that was
-// ready and is killed from outside started well, so it is no such failure, however young it dies; those that come after
-// it are started ever slower, lest a machine without memory has its last processor taken too.
+// more try, for what was wrong (no memory, no processes left, a package half installed) may be over by then. One that is
+// killed from outside is no such failure, however young it dies, except where many in a row are killed before they are
+// ready: then the machine has no memory for one, and who waits has to hear of it. Those that come after one that was killed
+// are started ever slower, lest a machine without memory has its last processor taken too.
 func (p *Pool) keepZygote() {
 	defer p.running.Done()
-	for failures, pause := 0, firstPause; ; {
+	for failures, slain, pause := 0, 0, firstPause; ; {
 		z, err := p.startZygote()
 		if err == nil {
 			err = p.serve(z)
 		}
 		switch {
 		case z != nil && z.proven():
-			failures, pause = 0, firstPause
-		case z != nil && z.slain && !z.ready.IsZero():
+			failures, slain, pause = 0, 0, firstPause
+		case z != nil && z.slain:
+			if z.ready.IsZero() {
+				slain++
+			}
 			if !p.sleep(pause) {
 				return
 			}
@@ -33,12 +38,12 @@ func (p *Pool) keepZygote() {
 		default:
 			failures++
 		}
-		if failures >= maxZygoteFailures {
+		if failures >= maxZygoteFailures || slain >= maxSlainYoung {
 			p.failWaiting(err)
 			if !p.wished() {
 				return
 			}
-			failures = maxZygoteFailures - 1
+			failures, slain = min(failures, maxZygoteFailures-1), min(slain, maxSlainYoung-1)
 		}
 		if p.isClosed() {
 			return

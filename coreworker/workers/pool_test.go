@@ -295,6 +295,20 @@ func TestZygotesKilledYoungAreNoFailuresToStart(t *testing.T) {
 	wait(t, s.spawn(SpawnOptions{}).started, "start after many deaths")
 }
 
+func TestZygotesKilledBeforeTheyAreReady(t *testing.T) {
+	interpreter := filepath.Join(t.TempDir(), "python")
+	// Each start but the last leaves a mark and is killed.
+	text := fmt.Sprintf("#!/bin/sh\n[ \"$(wc -c <'%[1]s.marks')\" -ge %[2]d ] && exec python3 \"$@\"\necho -n x >>'%[1]s.marks'\nkill -9 $$\n",
+		interpreter, maxZygoteFailures+2)
+	for name, content := range map[string]string{interpreter: text, interpreter + ".marks": ""} {
+		if err := os.WriteFile(name, []byte(content), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := newSession(t, "sleep", func(c *Config) { c.Python = interpreter })
+	wait(t, s.spawn(SpawnOptions{}).started, "start after many deaths")
+}
+
 func TestThreadInZygoteMeansExec(t *testing.T) {
 	s := newSession(t, "report", func(c *Config) {
 		c.Env = append(c.Env, "FAKE_THREAD=1")
