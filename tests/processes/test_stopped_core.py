@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,3 +60,32 @@ def test_time_limits_hold_while_the_core_is_stopped(session: None) -> None:
     assert mobula.get([asked, known], timeout=30) == [4, 1]
     assert mobula.get(large, timeout=30).sum() == 1_000_000
     # The teardown checks of every session see that no pin, block, object or parked request is left.
+
+
+def test_time_limits_hold_for_a_thread_that_never_called(session: None) -> None:
+    """Its lane is opened by the call itself, and the core has to answer that too."""
+    large, known = mobula.put(np.ones(1_000_000)), mobula.put(1)
+    assert mobula.get(double.remote(1)) == 2
+    ends: list[object] = []
+    again = threading.Event()
+
+    def first_calls() -> None:
+        try:
+            mobula.get(large, timeout=0.2)
+        except exceptions.GetTimeoutError as error:
+            ends.append(type(error))
+        ends.append(mobula.wait([large], timeout=0.1))
+        again.wait(60)
+        ends.append(mobula.get(large, timeout=60).sum())
+
+    with stopped():
+        thread = threading.Thread(target=first_calls)
+        thread.start()
+        patience = time.monotonic() + 60
+        while len(ends) < 2 and thread.is_alive() and time.monotonic() < patience:
+            time.sleep(0.01)
+        assert ends == [exceptions.GetTimeoutError, ([], [large])]
+    again.set()
+    thread.join(60)
+    assert ends[2:] == [1_000_000]
+    assert mobula.get(known) == 1

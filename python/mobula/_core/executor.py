@@ -38,7 +38,7 @@ class ExecutorLane(Lane):
         self.on_push: Callable[[], None] | None = None
         self._pushed = 0
         self._was_open = False
-        super()._open()
+        super()._open(None)
         self._was_open = True
         #: Index of this lane's word in the cancel page.
         self.slot: int = self.attached.slot
@@ -55,10 +55,10 @@ class ExecutorLane(Lane):
         encoded = pb.FromShim(dropped=pb.RunDropped(generation=generation)).SerializeToString()
         self.send(self.ready(), (encoded,))
 
-    def _open(self) -> Stream:
+    def _open(self, until: float | None) -> Stream:
         if self._was_open:
             raise LaneClosed("the lane that brings tasks to this worker has ended; the worker has to leave")
-        return super()._open()
+        return super()._open(until)
 
     def poll(self) -> None:
         """Reads and files what has arrived, without waiting. Raises ConnectionError when the lane has ended."""

@@ -93,8 +93,8 @@ class NoticeLane(Lane):
         self.opened = 0
         self._printer = printer
 
-    def _open(self) -> Stream:
-        stream = super()._open()
+    def _open(self, until: float | None) -> Stream:
+        stream = super()._open(until)
         self.opened += 1
         return stream
 

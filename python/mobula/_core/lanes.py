@@ -84,46 +84,53 @@ class Lane:
 
     # ------------------------------------------------------------------------------------------ the stream
 
-    def ready(self) -> Stream:
+    def ready(self, until: float | None = None) -> Stream:
         """The stream, attached; a broken or lost one is replaced first.
 
-        Raises RaySystemError when the core is gone, refuses us, or the session was closed.
+        Raises RaySystemError when the core is gone, refuses us, or the session was closed; TooLate when `until` (time.monotonic)
+        has passed before the core took it.
         """
         stream = self._stream
         if stream is not None and not self._busy:
             return stream
         if stream is not None:
             self.drop(stream)
-        return self._open()
+        return self._open(until)
 
-    def _open(self) -> Stream:
+    def _open(self, until: float | None) -> Stream:
         session = self.session
         since = time.monotonic()
         for attempt in range(_MOST_ATTEMPTS):
             session.check()
             try:
-                return self._attach_once()
-            except RpcError as error:
-                if error.code not in _GONE_CODES:
-                    raise RaySystemError(f"mobula-core refused this process: {error.message}") from error
-                problem: Exception = error
+                return self._attach_once(until)
             except LOST as error:
+                if isinstance(error, RpcError) and error.code not in _GONE_CODES:
+                    raise RaySystemError(f"mobula-core refused this process: {error.message}") from error
                 problem = error
+            if until is not None and time.monotonic() >= until:
+                session.check()
+                raise TooLate from problem
             session.lost(problem)
             if attempt == _MOST_ATTEMPTS - 1:
                 raise session.give_up(problem, since) from problem
         raise AssertionError("unreachable")
 
-    def _attach_once(self) -> Stream:
+    def _attach_once(self, until: float | None) -> Stream:
         session = self.session
         number = next(session.stream_numbers)
-        stream = session.opener(session.socket_path, LANE_METHOD, session.metadata, timeout=ATTACH_TIMEOUT_S)
+        deadline = time.monotonic() + ATTACH_TIMEOUT_S
+        if until is not None:
+            deadline = min(deadline, until)
+        patience = max(0.001, deadline - time.monotonic())
+        stream = session.opener(session.socket_path, LANE_METHOD, session.metadata, timeout=patience)
         try:
             stream.send(wire.attach(self._attach + wire.lane_number(number)))
-            deadline = time.monotonic() + ATTACH_TIMEOUT_S
             messages: list[bytes] = []
             while not messages:
                 if not stream.wait_readable(max(0.0, deadline - time.monotonic())):
+                    if deadline == until:
+                        raise TooLate
                     raise RaySystemError(f"mobula-core did not answer within {ATTACH_TIMEOUT_S:.0f} s; is it stopped?")
                 messages = stream.receive()
             first = pb.ToShim.FromString(messages[0])
@@ -323,7 +330,7 @@ class Lane:
         log = self.session.log
         problem: Exception
         for _ in range(_MOST_ATTEMPTS):
-            stream = self.ready()
+            stream = self.ready(until)
             request_id = self.next_id()
             self._awaited[request_id] = None
             try:
