@@ -50,7 +50,7 @@ CONFORMANCE := cd tests/conformance && PYTHONPATH='$(CURDIR)/tests' '$(CURDIR)'/
   -p conformance_selection --conformance-selection='$(CURDIR)/tests/conformance-core.txt'
 FUZZTIME ?= 20m
 
-.PHONY: help demo test test-go test-py conformance conformance-grpcio conformance-ray lint lint-go lint-py proto proto-check bench fuzz fuzz-short soak audit build clean
+.PHONY: help demo test test-go test-py conformance conformance-grpcio conformance-ray lint lint-go lint-py proto proto-check bench fuzz fuzz-short soak million audit build clean
 
 help: ## print this list
 	@echo 'make <target>:'
@@ -143,6 +143,9 @@ fuzz: ## every Go fuzz target for FUZZTIME (20m) each
 
 soak: $(CORE) .venv-dev/.made ## mixed work under random kills, 20 minutes, then a table (ARGS='--minutes 1 --seed 7')
 	@$(DEV) tests/soak/soak.py $(ARGS)
+
+million: $(CORE) .venv-dev/.made ## a million tasks queued at once: what they need, and that each runs (ARGS='--tasks 100000')
+	@$(DEV) tests/soak/million.py $(ARGS)
 
 # Both ask a database on the network, so neither is part of `make test`.
 audit: .venv-dev/.made ## known vulnerabilities of the dependencies, by govulncheck and pip-audit; needs the network
