@@ -252,6 +252,12 @@ func (o *Owner) Status(id ids.ObjectID, done func(*ray.GetObjectStatusReply)) {
 	e.settle()
 }
 
+// Asked says whether a borrower waits for the object.
+func (o *Owner) Asked(id ids.ObjectID) bool {
+	e := o.objects[id]
+	return e != nil && len(e.waiting) > 0
+}
+
 // inPlasma is the metadata that says: the value is in stores.
 var inPlasma = []byte("4")
 

@@ -98,6 +98,10 @@ func join(t *testing.T, cluster *stock.Cluster) *driver {
 	return d
 }
 
+func (d *driver) config() *ray.JobConfig {
+	return &ray.JobConfig{RayNamespace: "owner-test", RuntimeEnvInfo: &ray.RuntimeEnvInfo{SerializedRuntimeEnv: "{}"}}
+}
+
 func (d *driver) manager(id ids.NodeID) (ray.NodeManagerServiceClient, bool) {
 	for _, n := range d.nodes {
 		if n.id == id {
@@ -119,7 +123,7 @@ func (d *driver) register(i int, n stock.Running) {
 		worker = ids.NewWorkerID() // the second one asks for copies only
 	}
 	id, port, err := c.Register(d.ctx, raylet.Driver{Worker: worker, Job: d.job, PID: os.Getpid(), IP: n.IP,
-		Config: &ray.JobConfig{RayNamespace: "owner-test", RuntimeEnvInfo: &ray.RuntimeEnvInfo{SerializedRuntimeEnv: "{}"}}})
+		Config: d.config()})
 	if err != nil {
 		d.Fatal(err)
 	}
@@ -208,10 +212,15 @@ func (d *driver) contains(n *node, id ids.ObjectID) bool {
 	return yes
 }
 
-// TestAnObjectIsPulledAndFreed has a raylet of another node ask this owner where an object is, pull it, and tell of the copy; then
-// both copies are freed.
-func TestAnObjectIsPulledAndFreed(t *testing.T) {
-	d := join(t, stock.Start(t, stock.Options{Nodes: []stock.Node{{}, {}}}))
+// TestOwner has one cluster: two nodes take seconds to start.
+func TestOwner(t *testing.T) {
+	cluster := stock.Start(t, stock.Options{Nodes: []stock.Node{{}, {}}})
+	t.Run("an object is pulled and freed", func(t *testing.T) { pull(t, join(t, cluster)) })
+	t.Run("a stock worker borrows", func(t *testing.T) { borrow(t, join(t, cluster), cluster) })
+}
+
+// pull has a raylet of another node ask this owner where an object is, pull it, and tell of the copy; then both copies are freed.
+func pull(t *testing.T, d *driver) {
 	data := bytes.Repeat([]byte("0123456789abcdef"), 1<<18)
 	id := ids.DriverTask(d.job).Put(0, 1)
 	d.put(id, data)
