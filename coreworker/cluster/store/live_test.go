@@ -214,8 +214,10 @@ func (d *driver) contains(n *node, id ids.ObjectID) bool {
 
 // TestOwner has one cluster: two nodes take seconds to start.
 func TestOwner(t *testing.T) {
-	cluster := stock.Start(t, stock.Options{Nodes: []stock.Node{{}, {}}})
+	small := stock.Node{ObjectStoreMemory: 80 << 20}
+	cluster := stock.Start(t, stock.Options{Nodes: []stock.Node{small, small}})
 	t.Run("an object is pulled and freed", func(t *testing.T) { pull(t, join(t, cluster)) })
+	t.Run("what has no room is spilled", func(t *testing.T) { spill(t, join(t, cluster)) })
 	t.Run("a stock worker borrows", func(t *testing.T) { borrow(t, join(t, cluster), cluster) })
 }
 
