@@ -18,6 +18,7 @@ func (p *Process) CreateGroup(spec embedded.GroupSpec, detached bool, labels []s
 	for i, selector := range labels {
 		spec.Bundles[i].Nowhere = !selector.Fits(p.core.labels)
 	}
+	spec.Detached = detached
 	if p.worker != nil && !detached {
 		spec.Owner, _ = p.worker.DetachedActor()
 	}

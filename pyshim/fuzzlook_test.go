@@ -37,7 +37,7 @@ func FuzzLook(f *testing.F) {
 				return // the session's own row asks the process, which a bench has not
 			}
 			got, err := server.State(context.Background(), r)
-			if err == nil && uint32(len(got.Tasks)+len(got.Actors)+len(got.Objects)) > r.Most {
+			if err == nil && uint32(len(got.Tasks)+len(got.Actors)+len(got.Objects)+len(got.Groups)) > r.Most {
 				t.Fatalf("%d were wanted: %v", r.Most, got)
 			}
 		case 1:

@@ -131,7 +131,7 @@ func found(g *embedded.Group, ok bool) []*embedded.Group {
 func encodeGroup(g *embedded.Group) *pb.GroupInfo {
 	out := &pb.GroupInfo{GroupId: g.Spec.ID.Bytes(), Name: g.Spec.Name, Strategy: pb.PlacementStrategy(g.Spec.Strategy),
 		State: pb.GroupState(g.State()), Placed: g.Placed, MadeUs: uint64(g.Made.Microseconds()), Attempts: uint64(g.Attempts),
-		Infeasible: g.Never}
+		Infeasible: g.Never, Namespace: g.Spec.Namespace, Detached: g.Spec.Detached}
 	for _, b := range g.Bundles {
 		out.Bundles = append(out.Bundles, &pb.GroupBundle{Resources: encodeResources(b.Want)})
 	}

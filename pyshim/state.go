@@ -80,6 +80,14 @@ func (s *Server) State(ctx context.Context, r *pb.StateRequest) (*pb.StateReply,
 			out.Workers = append(out.Workers, row)
 		}
 		out.Total = uint64(len(rows))
+	case pb.StateKind_STATE_GROUPS:
+		s.core.Do(func() {
+			rows := s.core.Groups()
+			out.Total = uint64(len(rows))
+			for _, one := range rows[len(rows)-min(len(rows), most):] {
+				out.Groups = append(out.Groups, encodeGroup(one))
+			}
+		})
 	}
 	return out, nil
 }
@@ -93,7 +101,8 @@ func (s *Server) session(ctx context.Context) (*pb.SessionState, error) {
 	var age time.Duration
 	s.core.Do(func() { info, age = s.core.Info(), s.core.Now() })
 	return &pb.SessionState{Version: s.version, Namespace: s.namespace, AgeMs: uint64(age.Milliseconds()), Total: amounts(info.Total),
-		Available: amounts(info.Available), StoreBytes: info.StoreBytes, StoreUsed: info.StoreUsed, Counts: counts}, nil
+		Available: amounts(info.Available), StoreBytes: info.StoreBytes, StoreUsed: info.StoreUsed, Counts: counts,
+		NodeId: s.core.Node.Bytes(), NodeName: info.NodeName, Labels: info.Labels}, nil
 }
 
 func taskState(one coreworker.TaskLook, now time.Duration) *pb.TaskState {

@@ -30,6 +30,8 @@ type GroupSpec struct {
 	Bundles         []*sched.Bundle
 	// Owner is the detached actor that the group ends with; zero: it ends with the session.
 	Owner ids.ActorID
+	// Detached is for those who look: every group ends with the session.
+	Detached bool
 }
 
 // Group is a placement group and what is to be told of it.

@@ -476,6 +476,7 @@ const (
 	StateKind_STATE_ACTORS  StateKind = 2
 	StateKind_STATE_OBJECTS StateKind = 3 // the largest first
 	StateKind_STATE_WORKERS StateKind = 4 // all of them
+	StateKind_STATE_GROUPS  StateKind = 5 // the newest, as they were asked for
 )
 
 // Enum value maps for StateKind.
@@ -486,6 +487,7 @@ var (
 		2: "STATE_ACTORS",
 		3: "STATE_OBJECTS",
 		4: "STATE_WORKERS",
+		5: "STATE_GROUPS",
 	}
 	StateKind_value = map[string]int32{
 		"STATE_SESSION": 0,
@@ -493,6 +495,7 @@ var (
 		"STATE_ACTORS":  2,
 		"STATE_OBJECTS": 3,
 		"STATE_WORKERS": 4,
+		"STATE_GROUPS":  5,
 	}
 )
 
@@ -4640,6 +4643,8 @@ type GroupInfo struct {
 	MadeUs        uint64                 `protobuf:"varint,7,opt,name=made_us,json=madeUs,proto3" json:"made_us,omitempty"` // how long that took
 	Attempts      uint64                 `protobuf:"varint,8,opt,name=attempts,proto3" json:"attempts,omitempty"`
 	Infeasible    bool                   `protobuf:"varint,9,opt,name=infeasible,proto3" json:"infeasible,omitempty"` // the machine can never hold it
+	Namespace     string                 `protobuf:"bytes,10,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Detached      bool                   `protobuf:"varint,11,opt,name=detached,proto3" json:"detached,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4733,6 +4738,20 @@ func (x *GroupInfo) GetAttempts() uint64 {
 func (x *GroupInfo) GetInfeasible() bool {
 	if x != nil {
 		return x.Infeasible
+	}
+	return false
+}
+
+func (x *GroupInfo) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *GroupInfo) GetDetached() bool {
+	if x != nil {
+		return x.Detached
 	}
 	return false
 }
@@ -6066,6 +6085,7 @@ type StateReply struct {
 	Workers       []*WorkerState         `protobuf:"bytes,4,rep,name=workers,proto3" json:"workers,omitempty"`
 	Total         uint64                 `protobuf:"varint,5,opt,name=total,proto3" json:"total,omitempty"` // of that kind, of which the rows may be a part
 	Session       *SessionState          `protobuf:"bytes,6,opt,name=session,proto3" json:"session,omitempty"`
+	Groups        []*GroupInfo           `protobuf:"bytes,7,rep,name=groups,proto3" json:"groups,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -6142,6 +6162,13 @@ func (x *StateReply) GetSession() *SessionState {
 	return nil
 }
 
+func (x *StateReply) GetGroups() []*GroupInfo {
+	if x != nil {
+		return x.Groups
+	}
+	return nil
+}
+
 type SessionState struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Version       string                 `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
@@ -6152,6 +6179,9 @@ type SessionState struct {
 	StoreBytes    uint64                 `protobuf:"varint,6,opt,name=store_bytes,json=storeBytes,proto3" json:"store_bytes,omitempty"` // of the arena
 	StoreUsed     uint64                 `protobuf:"varint,7,opt,name=store_used,json=storeUsed,proto3" json:"store_used,omitempty"`
 	Counts        *InspectReply          `protobuf:"bytes,8,opt,name=counts,proto3" json:"counts,omitempty"`
+	NodeId        []byte                 `protobuf:"bytes,9,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`        // of the machine
+	NodeName      string                 `protobuf:"bytes,10,opt,name=node_name,json=nodeName,proto3" json:"node_name,omitempty"` // what the user calls it; may be empty
+	Labels        map[string]string      `protobuf:"bytes,11,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -6238,6 +6268,27 @@ func (x *SessionState) GetStoreUsed() uint64 {
 func (x *SessionState) GetCounts() *InspectReply {
 	if x != nil {
 		return x.Counts
+	}
+	return nil
+}
+
+func (x *SessionState) GetNodeId() []byte {
+	if x != nil {
+		return x.NodeId
+	}
+	return nil
+}
+
+func (x *SessionState) GetNodeName() string {
+	if x != nil {
+		return x.NodeName
+	}
+	return ""
+}
+
+func (x *SessionState) GetLabels() map[string]string {
+	if x != nil {
+		return x.Labels
 	}
 	return nil
 }
@@ -7189,7 +7240,7 @@ const file_boundary_proto_rawDesc = "" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1c\n" +
 	"\tnamespace\x18\x03 \x01(\tR\tnamespace\"?\n" +
 	"\x06Groups\x125\n" +
-	"\x06groups\x18\x01 \x03(\v2\x1d.mobula.boundary.v1.GroupInfoR\x06groups\"\xdb\x02\n" +
+	"\x06groups\x18\x01 \x03(\v2\x1d.mobula.boundary.v1.GroupInfoR\x06groups\"\x95\x03\n" +
 	"\tGroupInfo\x12\x19\n" +
 	"\bgroup_id\x18\x01 \x01(\fR\agroupId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12A\n" +
@@ -7201,7 +7252,10 @@ const file_boundary_proto_rawDesc = "" +
 	"\battempts\x18\b \x01(\x04R\battempts\x12\x1e\n" +
 	"\n" +
 	"infeasible\x18\t \x01(\bR\n" +
-	"infeasible\"4\n" +
+	"infeasible\x12\x1c\n" +
+	"\tnamespace\x18\n" +
+	" \x01(\tR\tnamespace\x12\x1a\n" +
+	"\bdetached\x18\v \x01(\bR\bdetached\"4\n" +
 	"\n" +
 	"TaskEvents\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\x04R\x04from\x12\x12\n" +
@@ -7321,7 +7375,7 @@ const file_boundary_proto_rawDesc = "" +
 	"\x06broken\x18\x15 \x01(\tR\x06broken\"U\n" +
 	"\fStateRequest\x121\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1d.mobula.boundary.v1.StateKindR\x04kind\x12\x12\n" +
-	"\x04most\x18\x02 \x01(\rR\x04most\"\xc1\x02\n" +
+	"\x04most\x18\x02 \x01(\rR\x04most\"\xf8\x02\n" +
 	"\n" +
 	"StateReply\x123\n" +
 	"\x05tasks\x18\x01 \x03(\v2\x1d.mobula.boundary.v1.TaskStateR\x05tasks\x126\n" +
@@ -7329,7 +7383,8 @@ const file_boundary_proto_rawDesc = "" +
 	"\aobjects\x18\x03 \x03(\v2\x1f.mobula.boundary.v1.ObjectStateR\aobjects\x129\n" +
 	"\aworkers\x18\x04 \x03(\v2\x1f.mobula.boundary.v1.WorkerStateR\aworkers\x12\x14\n" +
 	"\x05total\x18\x05 \x01(\x04R\x05total\x12:\n" +
-	"\asession\x18\x06 \x01(\v2 .mobula.boundary.v1.SessionStateR\asession\"\xe1\x03\n" +
+	"\asession\x18\x06 \x01(\v2 .mobula.boundary.v1.SessionStateR\asession\x125\n" +
+	"\x06groups\x18\a \x03(\v2\x1d.mobula.boundary.v1.GroupInfoR\x06groups\"\x98\x05\n" +
 	"\fSessionState\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x1c\n" +
 	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x15\n" +
@@ -7340,14 +7395,21 @@ const file_boundary_proto_rawDesc = "" +
 	"storeBytes\x12\x1d\n" +
 	"\n" +
 	"store_used\x18\a \x01(\x04R\tstoreUsed\x128\n" +
-	"\x06counts\x18\b \x01(\v2 .mobula.boundary.v1.InspectReplyR\x06counts\x1a8\n" +
+	"\x06counts\x18\b \x01(\v2 .mobula.boundary.v1.InspectReplyR\x06counts\x12\x17\n" +
+	"\anode_id\x18\t \x01(\fR\x06nodeId\x12\x1b\n" +
+	"\tnode_name\x18\n" +
+	" \x01(\tR\bnodeName\x12D\n" +
+	"\x06labels\x18\v \x03(\v2,.mobula.boundary.v1.SessionState.LabelsEntryR\x06labels\x1a8\n" +
 	"\n" +
 	"TotalEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\x1a<\n" +
 	"\x0eAvailableEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"\xe2\x03\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\x1a9\n" +
+	"\vLabelsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xe2\x03\n" +
 	"\tTaskState\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\fR\x06taskId\x12\x1b\n" +
 	"\tparent_id\x18\x02 \x01(\fR\bparentId\x12\x19\n" +
@@ -7464,13 +7526,14 @@ const file_boundary_proto_rawDesc = "" +
 	"OUTCOME_OK\x10\x00\x12\x11\n" +
 	"\rOUTCOME_ERROR\x10\x01\x12\x14\n" +
 	"\x10OUTCOME_CANCELED\x10\x02\x12\x16\n" +
-	"\x12OUTCOME_EXIT_ACTOR\x10\x03*g\n" +
+	"\x12OUTCOME_EXIT_ACTOR\x10\x03*y\n" +
 	"\tStateKind\x12\x11\n" +
 	"\rSTATE_SESSION\x10\x00\x12\x0f\n" +
 	"\vSTATE_TASKS\x10\x01\x12\x10\n" +
 	"\fSTATE_ACTORS\x10\x02\x12\x11\n" +
 	"\rSTATE_OBJECTS\x10\x03\x12\x11\n" +
-	"\rSTATE_WORKERS\x10\x04*\xa8\x01\n" +
+	"\rSTATE_WORKERS\x10\x04\x12\x10\n" +
+	"\fSTATE_GROUPS\x10\x05*\xa8\x01\n" +
 	"\tTaskStage\x12\x1c\n" +
 	"\x18TASK_STAGE_FOR_ARGUMENTS\x10\x00\x12\x19\n" +
 	"\x15TASK_STAGE_FOR_WORKER\x10\x01\x12\x18\n" +
@@ -7499,7 +7562,7 @@ func file_boundary_proto_rawDescGZIP() []byte {
 }
 
 var file_boundary_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
-var file_boundary_proto_msgTypes = make([]protoimpl.MessageInfo, 84)
+var file_boundary_proto_msgTypes = make([]protoimpl.MessageInfo, 85)
 var file_boundary_proto_goTypes = []any{
 	(Role)(0),                     // 0: mobula.boundary.v1.Role
 	(LaneKind)(0),                 // 1: mobula.boundary.v1.LaneKind
@@ -7592,9 +7655,10 @@ var file_boundary_proto_goTypes = []any{
 	nil,                           // 88: mobula.boundary.v1.ClusterInfoReply.LabelsEntry
 	nil,                           // 89: mobula.boundary.v1.SessionState.TotalEntry
 	nil,                           // 90: mobula.boundary.v1.SessionState.AvailableEntry
-	nil,                           // 91: mobula.boundary.v1.TaskState.ResourcesEntry
-	nil,                           // 92: mobula.boundary.v1.ActorState.ResourcesEntry
-	nil,                           // 93: mobula.boundary.v1.WorkerState.ResourcesEntry
+	nil,                           // 91: mobula.boundary.v1.SessionState.LabelsEntry
+	nil,                           // 92: mobula.boundary.v1.TaskState.ResourcesEntry
+	nil,                           // 93: mobula.boundary.v1.ActorState.ResourcesEntry
+	nil,                           // 94: mobula.boundary.v1.WorkerState.ResourcesEntry
 }
 var file_boundary_proto_depIdxs = []int32{
 	13,  // 0: mobula.boundary.v1.FromShim.attach:type_name -> mobula.boundary.v1.Attach
@@ -7696,31 +7760,33 @@ var file_boundary_proto_depIdxs = []int32{
 	83,  // 96: mobula.boundary.v1.StateReply.objects:type_name -> mobula.boundary.v1.ObjectState
 	84,  // 97: mobula.boundary.v1.StateReply.workers:type_name -> mobula.boundary.v1.WorkerState
 	80,  // 98: mobula.boundary.v1.StateReply.session:type_name -> mobula.boundary.v1.SessionState
-	89,  // 99: mobula.boundary.v1.SessionState.total:type_name -> mobula.boundary.v1.SessionState.TotalEntry
-	90,  // 100: mobula.boundary.v1.SessionState.available:type_name -> mobula.boundary.v1.SessionState.AvailableEntry
-	77,  // 101: mobula.boundary.v1.SessionState.counts:type_name -> mobula.boundary.v1.InspectReply
-	9,   // 102: mobula.boundary.v1.TaskState.stage:type_name -> mobula.boundary.v1.TaskStage
-	91,  // 103: mobula.boundary.v1.TaskState.resources:type_name -> mobula.boundary.v1.TaskState.ResourcesEntry
-	92,  // 104: mobula.boundary.v1.ActorState.resources:type_name -> mobula.boundary.v1.ActorState.ResourcesEntry
-	93,  // 105: mobula.boundary.v1.WorkerState.resources:type_name -> mobula.boundary.v1.WorkerState.ResourcesEntry
-	87,  // 106: mobula.boundary.v1.WhyReply.lines:type_name -> mobula.boundary.v1.WhyLine
-	10,  // 107: mobula.boundary.v1.Boundary.Lane:input_type -> mobula.boundary.v1.FromShim
-	74,  // 108: mobula.boundary.v1.Boundary.IsTaskCanceled:input_type -> mobula.boundary.v1.IsTaskCanceledRequest
-	76,  // 109: mobula.boundary.v1.Boundary.Inspect:input_type -> mobula.boundary.v1.InspectRequest
-	78,  // 110: mobula.boundary.v1.Boundary.State:input_type -> mobula.boundary.v1.StateRequest
-	85,  // 111: mobula.boundary.v1.Boundary.Why:input_type -> mobula.boundary.v1.WhyRequest
-	61,  // 112: mobula.boundary.v1.Boundary.Events:input_type -> mobula.boundary.v1.TaskEvents
-	11,  // 113: mobula.boundary.v1.Boundary.Lane:output_type -> mobula.boundary.v1.ToShim
-	75,  // 114: mobula.boundary.v1.Boundary.IsTaskCanceled:output_type -> mobula.boundary.v1.IsTaskCanceledReply
-	77,  // 115: mobula.boundary.v1.Boundary.Inspect:output_type -> mobula.boundary.v1.InspectReply
-	79,  // 116: mobula.boundary.v1.Boundary.State:output_type -> mobula.boundary.v1.StateReply
-	86,  // 117: mobula.boundary.v1.Boundary.Why:output_type -> mobula.boundary.v1.WhyReply
-	62,  // 118: mobula.boundary.v1.Boundary.Events:output_type -> mobula.boundary.v1.TaskEventsReply
-	113, // [113:119] is the sub-list for method output_type
-	107, // [107:113] is the sub-list for method input_type
-	107, // [107:107] is the sub-list for extension type_name
-	107, // [107:107] is the sub-list for extension extendee
-	0,   // [0:107] is the sub-list for field type_name
+	60,  // 99: mobula.boundary.v1.StateReply.groups:type_name -> mobula.boundary.v1.GroupInfo
+	89,  // 100: mobula.boundary.v1.SessionState.total:type_name -> mobula.boundary.v1.SessionState.TotalEntry
+	90,  // 101: mobula.boundary.v1.SessionState.available:type_name -> mobula.boundary.v1.SessionState.AvailableEntry
+	77,  // 102: mobula.boundary.v1.SessionState.counts:type_name -> mobula.boundary.v1.InspectReply
+	91,  // 103: mobula.boundary.v1.SessionState.labels:type_name -> mobula.boundary.v1.SessionState.LabelsEntry
+	9,   // 104: mobula.boundary.v1.TaskState.stage:type_name -> mobula.boundary.v1.TaskStage
+	92,  // 105: mobula.boundary.v1.TaskState.resources:type_name -> mobula.boundary.v1.TaskState.ResourcesEntry
+	93,  // 106: mobula.boundary.v1.ActorState.resources:type_name -> mobula.boundary.v1.ActorState.ResourcesEntry
+	94,  // 107: mobula.boundary.v1.WorkerState.resources:type_name -> mobula.boundary.v1.WorkerState.ResourcesEntry
+	87,  // 108: mobula.boundary.v1.WhyReply.lines:type_name -> mobula.boundary.v1.WhyLine
+	10,  // 109: mobula.boundary.v1.Boundary.Lane:input_type -> mobula.boundary.v1.FromShim
+	74,  // 110: mobula.boundary.v1.Boundary.IsTaskCanceled:input_type -> mobula.boundary.v1.IsTaskCanceledRequest
+	76,  // 111: mobula.boundary.v1.Boundary.Inspect:input_type -> mobula.boundary.v1.InspectRequest
+	78,  // 112: mobula.boundary.v1.Boundary.State:input_type -> mobula.boundary.v1.StateRequest
+	85,  // 113: mobula.boundary.v1.Boundary.Why:input_type -> mobula.boundary.v1.WhyRequest
+	61,  // 114: mobula.boundary.v1.Boundary.Events:input_type -> mobula.boundary.v1.TaskEvents
+	11,  // 115: mobula.boundary.v1.Boundary.Lane:output_type -> mobula.boundary.v1.ToShim
+	75,  // 116: mobula.boundary.v1.Boundary.IsTaskCanceled:output_type -> mobula.boundary.v1.IsTaskCanceledReply
+	77,  // 117: mobula.boundary.v1.Boundary.Inspect:output_type -> mobula.boundary.v1.InspectReply
+	79,  // 118: mobula.boundary.v1.Boundary.State:output_type -> mobula.boundary.v1.StateReply
+	86,  // 119: mobula.boundary.v1.Boundary.Why:output_type -> mobula.boundary.v1.WhyReply
+	62,  // 120: mobula.boundary.v1.Boundary.Events:output_type -> mobula.boundary.v1.TaskEventsReply
+	115, // [115:121] is the sub-list for method output_type
+	109, // [109:115] is the sub-list for method input_type
+	109, // [109:109] is the sub-list for extension type_name
+	109, // [109:109] is the sub-list for extension extendee
+	0,   // [0:109] is the sub-list for field type_name
 }
 
 func init() { file_boundary_proto_init() }
@@ -7781,7 +7847,7 @@ func file_boundary_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_boundary_proto_rawDesc), len(file_boundary_proto_rawDesc)),
 			NumEnums:      10,
-			NumMessages:   84,
+			NumMessages:   85,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

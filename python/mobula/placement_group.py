@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 STRATEGIES = ("PACK", "SPREAD", "STRICT_PACK", "STRICT_SPREAD")
-_STATES = ("PENDING", "CREATED", "REMOVED")
+STATES = ("PENDING", "CREATED", "REMOVED")
 _NODE_LABEL = "ray.io/node-id"
 _LEAST = 0.0001
 _ALONE = PlacementGroupID.nil()
@@ -251,7 +251,7 @@ def _amounts(bundle: pb.GroupBundle) -> dict[str, float]:
 
 
 def _entry(group: pb.GroupInfo) -> dict[str, Any]:
-    state = _STATES[group.state]
+    state = STATES[group.state]
     node = session.process().node_id.hex() if group.placed else ""
     pending = "INFEASIBLE" if group.infeasible else "NO_RESOURCES"
     made_ms = group.made_us / 1000

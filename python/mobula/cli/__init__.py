@@ -18,7 +18,8 @@ from mobula._version import __version__
 _COMMANDS = {
     "run": "Run a Ray program on mobula, unchanged.",
     "status": "Show a running session at a glance.",
-    "list": "List tasks, actors, objects or workers.",
+    "list": "List tasks, actors, objects, workers, nodes or placement groups.",
+    "summary": "Count tasks, actors or objects.",
     "why": "Say why a task is pending.",
     "timeline": "Write what ran when, for ui.perfetto.dev.",
     "stack": "Show where every process of a session is.",
@@ -27,11 +28,11 @@ _COMMANDS = {
 
 class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
+        return [*_COMMANDS]  # once imported, the module `list` is a global here, in place of the type
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
+            formatter.write_dl([*_COMMANDS.items()])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:

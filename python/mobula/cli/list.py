@@ -1,4 +1,4 @@
-"""`mobula list`: tasks, actors, objects and workers of a running session."""
+"""`mobula list`: what there is in a running session, one a row."""
 
 from __future__ import annotations
 
@@ -19,17 +19,22 @@ _KINDS: dict[str, tuple[Callable[..., Sequence[Row]], tuple[str, ...]]] = {
         ("object_id", "object_size", "task_status", "local_refs", "borrowers", "used_by_tasks", "in_shared_memory"),
     ),
     "workers": (listing.list_workers, ("worker_id", "pid", "state", "name", "resources", "running_tasks")),
+    "nodes": (listing.list_nodes, ("node_id", "node_name", "node_ip", "state", "resources_total")),
+    "placement-groups": (
+        listing.list_placement_groups,
+        ("placement_group_id", "name", "state", "strategy", "bundles", "creation_ms"),
+    ),
 }
 
 
-@click.command(name="list", short_help="List tasks, actors, objects or workers.")
+@click.command(name="list", short_help="List tasks, actors, objects, workers, nodes or placement groups.")
 @click.argument("kind", type=click.Choice(list(_KINDS)))
 @click.option("--filter", "filters", multiple=True, metavar="FIELD=VALUE", help="Only these rows; != for all but these.")
 @click.option("--limit", default=listing.LIMIT, show_default=True, help="Rows at most.")
 @as_json
 @of_session
 def command(kind: str, filters: tuple[str, ...], limit: int, as_json: bool, address: str | None) -> None:
-    """List the tasks, actors, objects or workers of a running session.
+    """List what there is of KIND in a running session.
 
     \b
     mobula list tasks --filter state=RUNNING
@@ -37,7 +42,7 @@ def command(kind: str, filters: tuple[str, ...], limit: int, as_json: bool, addr
     """
     what, columns = _KINDS[kind]
     rows = what(address, [_parsed(one) for one in filters], limit)
-    tables.show(rows, columns, as_json, f"{len(rows)} {kind}")
+    tables.show(rows, columns, as_json, tables.counted(len(rows), kind.replace("-", " ")))
 
 
 def _parsed(text: str) -> tuple[str, str, str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from mobula._core import session_dir
 from mobula.exceptions import RaySystemError
 
 
@@ -24,7 +25,11 @@ def of_session(function: Callable[..., Any]) -> Callable[..., Any]:
             raise click.ClickException(str(error)) from None
 
     where = "The driver's process id, or the session's folder, where several run."
-    return click.option("--session", "address", metavar="PID", help=where)(asked)
+    return click.option("--session", "address", metavar="PID", help=where, shell_complete=_drivers)(asked)
+
+
+def _drivers(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    return [str(pid) for _, pid in session_dir.living() if str(pid).startswith(begun)]
 
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -26,8 +26,8 @@ from mobula import as_ray
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
 )
 @click.option("-m", "as_module", is_flag=True, help="SCRIPT is the name of a module, as with python -m.")
-@click.argument("script")
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@click.argument("script", type=click.Path())
+@click.argument("arguments", nargs=-1, type=click.Path())
 def command(script: str, arguments: tuple[str, ...], as_module: bool) -> Callable[[], None]:
     """Run SCRIPT with ARGUMENTS; `import ray` in it, and in its workers, is mobula.
 

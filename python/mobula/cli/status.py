@@ -45,8 +45,10 @@ def command(as_json: bool, address: str | None) -> None:
     click.echo(f"actors    {counts.actors}")
     click.echo(f"objects   {counts.objects}")
     click.echo(f"store     {tables.size(told.store_used)} of {tables.size(told.store_bytes)}")
-    for name, total in sorted(told.total.items()):
-        if name in ("memory", "object_store_memory"):
-            click.echo(f"{name:<9} {tables.size(total - told.available[name])} of {tables.size(total)} in use")
-        elif not name.startswith("node:"):
-            click.echo(f"{name:<9} {total - told.available[name]:g} of {total:g} in use")
+    # Marks of the machine that nobody asks for, and what "store" says already.
+    named = [name for name in sorted(told.total) if not name.startswith("node:") and name != "object_store_memory"]
+    width = max([9, *map(len, named)])
+    for name in named:
+        total, used = told.total[name], told.total[name] - told.available[name]
+        amounts = f"{tables.size(used)} of {tables.size(total)}" if name == "memory" else f"{used:g} of {total:g}"
+        click.echo(f"{name:<{width}} {amounts} in use")

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from mobula.util.state.rows import Row
+
+#: Shorter than the fields' names, which are Ray's.
+_HEADINGS = {
+    "task_status": "state",
+    "worker_pid": "pid",
+    "required_resources": "needs",
+    "resources_total": "resources",
+    "placement_group_id": "id",
+    "num_restarts": "restarts",
+    "used_by_tasks": "tasks",
+    "object_size": "size",
+    "local_refs": "refs",
+    "in_shared_memory": "shared",
+    "creation_ms": "made in",
+}
+#: Columns that may take several lines.
+_LONG = {"name", "class_name", "required_resources", "resources", "resources_total", "bundles", "states", "running_tasks"}
+_BYTES = ("memory", "object_store_memory")
 
 
 def show(rows: Sequence[Row], columns: Sequence[str], as_json: bool, title: str) -> None:
@@ -24,15 +42,46 @@ def show(rows: Sequence[Row], columns: Sequence[str], as_json: bool, title: str)
             click.echo("\t".join(words(row[column]) for column in columns))
 
 
+def counted(count: int, things: str) -> str:
+    """So many things; `things` is the word for many, by an s."""
+    return f"{count} {things.removesuffix('s') if count == 1 else things}"
+
+
 def words(value: Any) -> str:
-    """A field as people read it."""
-    if value is None or value == {} or value == []:
+    """A field, exactly, in one line."""
+    if value is None or value in ("", {}, []):
         return "-"
     if isinstance(value, dict):
-        return ",".join(f"{name}={amount:g}" if isinstance(amount, float) else f"{name}={amount}" for name, amount in value.items())
+        return ",".join(f"{name}={_number(amount)}" for name, amount in sorted(value.items()))
     if isinstance(value, list):
-        return ",".join(map(str, value))
-    return str(value)
+        return ";".join(map(words, value))
+    return _number(value)
+
+
+def short(column: str, value: Any) -> str:
+    """A field as people read it: sizes and times with units, of ids as much as `mobula why` takes, what is alike counted."""
+    if isinstance(value, dict):
+        # The machine's own marks are resources that nobody asks for.
+        known = {name: amount for name, amount in value.items() if not name.startswith("node:")}
+        sized = {name: size(amount).replace(" ", "") if name in _BYTES else amount for name, amount in known.items()}
+        return words(sized).replace(",", ", ")  # a long line is broken at spaces
+    if isinstance(value, list):
+        counted = Counter(short(column, one) for one in value)
+        return "; ".join(f"{count} x {text}" if count > 1 else text for text, count in counted.items()) or "-"
+    if value is None or value == "":
+        return "-"
+    if column.endswith("_id") or column == "running_tasks":
+        # What creates an actor begins alike for all of them, and is told by the actor.
+        return str(value).removeprefix("f" * 16)[:12]
+    if column.endswith("_ms"):
+        return span(value)
+    if column.endswith("_size"):
+        return size(value)
+    return words(value)
+
+
+def _number(value: Any) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def size(count: float) -> str:
@@ -44,14 +93,19 @@ def size(count: float) -> str:
     return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
 
 
-def _shortened(column: str, value: Any) -> Any:
-    """As much of an id as `mobula why` takes; the whole is in a pipe and in JSON."""
-    if isinstance(value, list):
-        return [_shortened(column, one) for one in value]
-    if not isinstance(value, str) or not (column.endswith("_id") or column == "running_tasks"):
-        return value
-    # What creates an actor begins alike for all of them, and is told by the actor.
-    return value.removeprefix("f" * 16)[:12]
+def span(ms: float) -> str:
+    """A number of milliseconds."""
+    if ms < 1000:
+        return f"{ms:.3g} ms"
+    seconds = ms / 1000
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, seconds = divmod(int(seconds), 60)
+    return f"{minutes} min {seconds} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _heading(column: str) -> str:
+    return _HEADINGS.get(column) or column.removesuffix("_ms").replace("_", " ")
 
 
 def _table(rows: Sequence[Row], columns: Sequence[str], title: str) -> None:
@@ -60,11 +114,11 @@ def _table(rows: Sequence[Row], columns: Sequence[str], title: str) -> None:
     from rich.text import Text
 
     table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
-    names = {field.name for row in rows[:1] for field in dataclasses.fields(row)}  # type: ignore[arg-type]
     for column in columns:
-        number = column in names and bool(rows) and isinstance(rows[0][column], int)
-        table.add_column(column.replace("_", " "), justify="right" if number else "left", overflow="fold")
+        number = column.endswith(("_ms", "_size")) or any(isinstance(row[column], int) for row in rows)
+        # What is long gives way; an id, a state or a number in two lines is hard to read.
+        table.add_column(_heading(column), justify="right" if number else "left", overflow="fold", no_wrap=column not in _LONG)
     for row in rows:
         # Text, because a task may be named "[red]".
-        table.add_row(*[Text(words(_shortened(column, row[column]))) for column in columns])
+        table.add_row(*[Text(short(column, row[column])) for column in columns])
     Console().print(table)

@@ -7,11 +7,20 @@ import json
 import click
 
 from mobula.cli.options import as_json, of_session
-from mobula.util.state.listing import watch
+from mobula.exceptions import RaySystemError
+from mobula.util.state.listing import MOST, list_tasks, watch
+
+
+def _pending(context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    try:
+        found = list_tasks(context.params.get("address"), limit=MOST)
+    except (ConnectionError, RaySystemError):
+        return []  # a line that is being typed is no place for an error
+    return sorted({task.name for task in found if task.end_time_ms is None and task.name.startswith(begun)})
 
 
 @click.command(name="why", short_help="Say why a task is pending.")
-@click.argument("task")
+@click.argument("task", shell_complete=_pending)
 @as_json
 @of_session
 def command(task: str, as_json: bool, address: str | None) -> None:

@@ -72,6 +72,7 @@ class StateKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     STATE_ACTORS: _ClassVar[StateKind]
     STATE_OBJECTS: _ClassVar[StateKind]
     STATE_WORKERS: _ClassVar[StateKind]
+    STATE_GROUPS: _ClassVar[StateKind]
 
 class TaskStage(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -120,6 +121,7 @@ STATE_TASKS: StateKind
 STATE_ACTORS: StateKind
 STATE_OBJECTS: StateKind
 STATE_WORKERS: StateKind
+STATE_GROUPS: StateKind
 TASK_STAGE_FOR_ARGUMENTS: TaskStage
 TASK_STAGE_FOR_WORKER: TaskStage
 TASK_STAGE_FOR_ACTOR: TaskStage
@@ -796,7 +798,7 @@ class Groups(_message.Message):
     def __init__(self, groups: _Optional[_Iterable[_Union[GroupInfo, _Mapping]]] = ...) -> None: ...
 
 class GroupInfo(_message.Message):
-    __slots__ = ("group_id", "name", "strategy", "bundles", "state", "placed", "made_us", "attempts", "infeasible")
+    __slots__ = ("group_id", "name", "strategy", "bundles", "state", "placed", "made_us", "attempts", "infeasible", "namespace", "detached")
     GROUP_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     STRATEGY_FIELD_NUMBER: _ClassVar[int]
@@ -806,6 +808,8 @@ class GroupInfo(_message.Message):
     MADE_US_FIELD_NUMBER: _ClassVar[int]
     ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     INFEASIBLE_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    DETACHED_FIELD_NUMBER: _ClassVar[int]
     group_id: bytes
     name: str
     strategy: PlacementStrategy
@@ -815,7 +819,9 @@ class GroupInfo(_message.Message):
     made_us: int
     attempts: int
     infeasible: bool
-    def __init__(self, group_id: _Optional[bytes] = ..., name: _Optional[str] = ..., strategy: _Optional[_Union[PlacementStrategy, str]] = ..., bundles: _Optional[_Iterable[_Union[GroupBundle, _Mapping]]] = ..., state: _Optional[_Union[GroupState, str]] = ..., placed: bool = ..., made_us: _Optional[int] = ..., attempts: _Optional[int] = ..., infeasible: bool = ...) -> None: ...
+    namespace: str
+    detached: bool
+    def __init__(self, group_id: _Optional[bytes] = ..., name: _Optional[str] = ..., strategy: _Optional[_Union[PlacementStrategy, str]] = ..., bundles: _Optional[_Iterable[_Union[GroupBundle, _Mapping]]] = ..., state: _Optional[_Union[GroupState, str]] = ..., placed: bool = ..., made_us: _Optional[int] = ..., attempts: _Optional[int] = ..., infeasible: bool = ..., namespace: _Optional[str] = ..., detached: bool = ...) -> None: ...
 
 class TaskEvents(_message.Message):
     __slots__ = ("gets",)
@@ -1055,23 +1061,25 @@ class StateRequest(_message.Message):
     def __init__(self, kind: _Optional[_Union[StateKind, str]] = ..., most: _Optional[int] = ...) -> None: ...
 
 class StateReply(_message.Message):
-    __slots__ = ("tasks", "actors", "objects", "workers", "total", "session")
+    __slots__ = ("tasks", "actors", "objects", "workers", "total", "session", "groups")
     TASKS_FIELD_NUMBER: _ClassVar[int]
     ACTORS_FIELD_NUMBER: _ClassVar[int]
     OBJECTS_FIELD_NUMBER: _ClassVar[int]
     WORKERS_FIELD_NUMBER: _ClassVar[int]
     TOTAL_FIELD_NUMBER: _ClassVar[int]
     SESSION_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
     tasks: _containers.RepeatedCompositeFieldContainer[TaskState]
     actors: _containers.RepeatedCompositeFieldContainer[ActorState]
     objects: _containers.RepeatedCompositeFieldContainer[ObjectState]
     workers: _containers.RepeatedCompositeFieldContainer[WorkerState]
     total: int
     session: SessionState
-    def __init__(self, tasks: _Optional[_Iterable[_Union[TaskState, _Mapping]]] = ..., actors: _Optional[_Iterable[_Union[ActorState, _Mapping]]] = ..., objects: _Optional[_Iterable[_Union[ObjectState, _Mapping]]] = ..., workers: _Optional[_Iterable[_Union[WorkerState, _Mapping]]] = ..., total: _Optional[int] = ..., session: _Optional[_Union[SessionState, _Mapping]] = ...) -> None: ...
+    groups: _containers.RepeatedCompositeFieldContainer[GroupInfo]
+    def __init__(self, tasks: _Optional[_Iterable[_Union[TaskState, _Mapping]]] = ..., actors: _Optional[_Iterable[_Union[ActorState, _Mapping]]] = ..., objects: _Optional[_Iterable[_Union[ObjectState, _Mapping]]] = ..., workers: _Optional[_Iterable[_Union[WorkerState, _Mapping]]] = ..., total: _Optional[int] = ..., session: _Optional[_Union[SessionState, _Mapping]] = ..., groups: _Optional[_Iterable[_Union[GroupInfo, _Mapping]]] = ...) -> None: ...
 
 class SessionState(_message.Message):
-    __slots__ = ("version", "namespace", "age_ms", "total", "available", "store_bytes", "store_used", "counts")
+    __slots__ = ("version", "namespace", "age_ms", "total", "available", "store_bytes", "store_used", "counts", "node_id", "node_name", "labels")
     class TotalEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -1086,6 +1094,13 @@ class SessionState(_message.Message):
         key: str
         value: float
         def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     VERSION_FIELD_NUMBER: _ClassVar[int]
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     AGE_MS_FIELD_NUMBER: _ClassVar[int]
@@ -1094,6 +1109,9 @@ class SessionState(_message.Message):
     STORE_BYTES_FIELD_NUMBER: _ClassVar[int]
     STORE_USED_FIELD_NUMBER: _ClassVar[int]
     COUNTS_FIELD_NUMBER: _ClassVar[int]
+    NODE_ID_FIELD_NUMBER: _ClassVar[int]
+    NODE_NAME_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
     version: str
     namespace: str
     age_ms: int
@@ -1102,7 +1120,10 @@ class SessionState(_message.Message):
     store_bytes: int
     store_used: int
     counts: InspectReply
-    def __init__(self, version: _Optional[str] = ..., namespace: _Optional[str] = ..., age_ms: _Optional[int] = ..., total: _Optional[_Mapping[str, float]] = ..., available: _Optional[_Mapping[str, float]] = ..., store_bytes: _Optional[int] = ..., store_used: _Optional[int] = ..., counts: _Optional[_Union[InspectReply, _Mapping]] = ...) -> None: ...
+    node_id: bytes
+    node_name: str
+    labels: _containers.ScalarMap[str, str]
+    def __init__(self, version: _Optional[str] = ..., namespace: _Optional[str] = ..., age_ms: _Optional[int] = ..., total: _Optional[_Mapping[str, float]] = ..., available: _Optional[_Mapping[str, float]] = ..., store_bytes: _Optional[int] = ..., store_used: _Optional[int] = ..., counts: _Optional[_Union[InspectReply, _Mapping]] = ..., node_id: _Optional[bytes] = ..., node_name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class TaskState(_message.Message):
     __slots__ = ("task_id", "parent_id", "owner_id", "actor_id", "worker_id", "pid", "name", "type", "stage", "attempt", "running_ms", "resources", "canceled")

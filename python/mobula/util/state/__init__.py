@@ -6,31 +6,38 @@ mobula has not (jobs, logs of files, cluster events) is an AttributeError.
 
 from mobula.util.state.listing import (
     get_actor,
+    get_node,
     get_objects,
+    get_placement_group,
     get_task,
     get_worker,
     list_actors,
     list_nodes,
     list_objects,
+    list_placement_groups,
     list_tasks,
     list_workers,
 )
-from mobula.util.state.rows import ActorState, NodeState, ObjectState, TaskState, WorkerState
+from mobula.util.state.rows import ActorState, NodeState, ObjectState, PlacementGroupState, TaskState, WorkerState
 from mobula.util.state.summary import summarize_actors, summarize_objects, summarize_tasks
 
 __all__ = [
     "ActorState",
     "NodeState",
     "ObjectState",
+    "PlacementGroupState",
     "TaskState",
     "WorkerState",
     "get_actor",
+    "get_node",
     "get_objects",
+    "get_placement_group",
     "get_task",
     "get_worker",
     "list_actors",
     "list_nodes",
     "list_objects",
+    "list_placement_groups",
     "list_tasks",
     "list_workers",
     "summarize_actors",

@@ -11,16 +11,19 @@ from mobula.util.state import rows
 
 if TYPE_CHECKING:
     from mobula._core.look import Watch
-    from mobula.util.state.rows import ActorState, NodeState, ObjectState, TaskState, WorkerState
+    from mobula.util.state.rows import ActorState, NodeState, ObjectState, PlacementGroupState, TaskState, WorkerState
 
 __all__ = [
     "get_actor",
+    "get_node",
     "get_objects",
+    "get_placement_group",
     "get_task",
     "get_worker",
     "list_actors",
     "list_nodes",
     "list_objects",
+    "list_placement_groups",
     "list_tasks",
     "list_workers",
 ]
@@ -102,23 +105,30 @@ def list_workers(
 
 
 def list_nodes(address: str | None = None, filters: Filters | None = None, limit: int = LIMIT, **rest: Any) -> list[NodeState]:
-    """The one machine of this process's session. Arguments and errors as of `list_tasks`."""
+    """The one machine of a session. Arguments and errors as of `list_tasks`."""
     _accept(rest)
-    if address is not None:
-        raise ValueError("list_nodes() tells of this process's own session: call it without an address")
-    found = [
-        rows.NodeState(
-            node_id=node["NodeID"],
-            node_ip=node["NodeManagerAddress"],
-            state="ALIVE" if node["Alive"] else "DEAD",
-            is_head_node=True,
-            node_name=node["NodeName"],
-            resources_total=dict(node["Resources"]),
-            labels=dict(node["Labels"]),
-        )
-        for node in api.nodes()
-    ]
-    return chosen(found, filters, limit)
+    from mobula._core.pb import boundary_pb2 as pb
+
+    return chosen([rows.of_node(watch(address).state(pb.STATE_SESSION).session)], filters, limit)
+
+
+def list_placement_groups(
+    address: str | None = None, filters: Filters | None = None, limit: int = LIMIT, **rest: Any
+) -> list[PlacementGroupState]:
+    """Placement groups as they were asked for, removed ones included. Arguments and errors as of `list_tasks`.
+
+    >>> import mobula
+    >>> from mobula.util.state import list_placement_groups
+    >>> group = mobula.util.placement_group([{"CPU": 1}], name="pair")
+    >>> group.wait(60)
+    True
+    >>> [(one.name, one.state, one.bundles) for one in list_placement_groups()]
+    [('pair', 'CREATED', [{'CPU': 1.0}])]
+    """
+    _accept(rest)
+    from mobula._core.pb import boundary_pb2 as pb
+
+    return chosen(map(rows.of_group, watch(address).state(pb.STATE_GROUPS).groups), filters, limit)
 
 
 def get_task(id: str, address: str | None = None, **rest: Any) -> TaskState | list[TaskState] | None:
@@ -132,6 +142,18 @@ def get_actor(id: str, address: str | None = None, **rest: Any) -> ActorState | 
     """The actor with this id (hexadecimal), or None."""
     _accept(rest)
     return _first(list_actors(address, [("actor_id", "=", _hex(id))], MOST))
+
+
+def get_node(id: str, address: str | None = None, **rest: Any) -> NodeState | None:
+    """The machine with this id (hexadecimal), or None."""
+    _accept(rest)
+    return _first(list_nodes(address, [("node_id", "=", _hex(id))], MOST))
+
+
+def get_placement_group(id: str, address: str | None = None, **rest: Any) -> PlacementGroupState | None:
+    """The placement group with this id (hexadecimal), or None."""
+    _accept(rest)
+    return _first(list_placement_groups(address, [("placement_group_id", "=", _hex(id))], MOST))
 
 
 def get_worker(id: str, address: str | None = None, **rest: Any) -> WorkerState | None:

@@ -8,10 +8,14 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+from mobula.placement_group import STATES as GROUP_STATES
+from mobula.placement_group import STRATEGIES
+from mobula.resources import NODE_ADDRESS
+
 if TYPE_CHECKING:
     from mobula._core.pb import boundary_pb2 as pb
 
-__all__ = ["ActorState", "NodeState", "ObjectState", "TaskState", "WorkerState"]
+__all__ = ["ActorState", "NodeState", "ObjectState", "PlacementGroupState", "TaskState", "WorkerState"]
 
 TYPES = ("NORMAL_TASK", "ACTOR_CREATION_TASK", "ACTOR_TASK")
 # Ray's names; RUNNING_IN_RAY_GET and _WAIT are one here, since the core does not tell them apart.
@@ -131,6 +135,21 @@ class NodeState(Row):
     labels: dict[str, str]
 
 
+@dataclasses.dataclass(frozen=True)
+class PlacementGroupState(Row):
+    """A placement group; of those that were removed, the last thousand are remembered."""
+
+    placement_group_id: str
+    name: str
+    state: str  # PENDING, CREATED, REMOVED
+    strategy: str
+    ray_namespace: str
+    bundles: list[dict[str, float]]
+    is_detached: bool
+    is_infeasible: bool  # the machine can never hold it
+    creation_ms: float | None  # how long it took to make
+
+
 def of_task(one: pb.TaskState) -> TaskState:
     """The row of a task without an outcome."""
     return TaskState(
@@ -212,4 +231,32 @@ def of_worker(one: pb.WorkerState) -> WorkerState:
         actor_id=one.actor_id.hex() or None,
         resources=dict(one.resources),
         running_tasks=[one.running[at : at + 24].hex() for at in range(0, len(one.running), 24)],
+    )
+
+
+def of_node(one: pb.SessionState) -> NodeState:
+    """The row of the machine that a session runs on."""
+    return NodeState(
+        node_id=one.node_id.hex(),
+        node_ip=NODE_ADDRESS,
+        state="ALIVE",
+        is_head_node=True,
+        node_name=one.node_name or NODE_ADDRESS,
+        resources_total=dict(one.total),
+        labels=dict(one.labels),
+    )
+
+
+def of_group(one: pb.GroupInfo) -> PlacementGroupState:
+    """The row of a placement group."""
+    return PlacementGroupState(
+        placement_group_id=one.group_id.hex(),
+        name=one.name,
+        state=GROUP_STATES[one.state],
+        strategy=STRATEGIES[one.strategy],
+        ray_namespace=one.namespace,
+        bundles=[{need.name: need.amount for need in bundle.resources} for bundle in one.bundles],
+        is_detached=one.detached,
+        is_infeasible=one.infeasible,
+        creation_ms=one.made_us / 1000 if one.placed else None,
     )
