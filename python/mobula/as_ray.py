@@ -23,7 +23,12 @@ RAY_VERSION = "2.60.0"
 _ELSEWHERE = {
     "ray.cloudpickle": "cloudpickle",
     "ray.types": "mobula.object_ref",
-    # So that pure-Python helpers out of an installed Ray run: docs/compat.md.
+    # So that pure-Python parts of an installed Ray, and libraries with a Ray engine, run: docs/compat.md.
+    "ray._private": "mobula.private_of_ray",
+    "ray._private.services": "mobula.private_of_ray.services",
+    "ray._private.state": "mobula.private_of_ray.state",
+    "ray._private.utils": "mobula.private_of_ray.utils",
+    "ray.data": "mobula.private_of_ray.data",
     "ray._common": "mobula.no_telemetry",
     "ray._common.usage": "mobula.no_telemetry",
     "ray._common.usage.usage_lib": "mobula.no_telemetry",

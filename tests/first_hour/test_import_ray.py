@@ -137,7 +137,7 @@ def said(action):
         print(type(error).__name__, error)
 
 def imported():
-    import ray.data
+    import ray.rllib
 def from_util():
     from ray.util import collective
 said(lambda: ray.tune)
@@ -155,12 +155,48 @@ said(lambda: mobula.serve)
         f"AttributeError mobula has no ray.tune: {library}",
         "AttributeError mobula has no ray.nonsense; docs/differences.md lists what is missing",
         "AttributeError mobula has no ray.util.pdb: a worker has no terminal; print, log, or return what is asked",
-        f"ModuleNotFoundError mobula has no ray.data: {library}",
+        f"ModuleNotFoundError mobula has no ray.rllib: {library}",
         (
             "ModuleNotFoundError mobula has no ray.util.collective: it needs NCCL or Gloo between machines; "
             "exchange arrays by refs, or use torch.distributed inside actors"
         ),
         f"AttributeError mobula has no ray.serve: {library}",
+    ]
+
+
+def test_private_names_that_libraries_with_a_ray_engine_ask_for(tmp_path: Path) -> None:
+    source = (
+        INSTALL
+        + """
+from ray._private.services import get_node_ip_address
+from ray.data import from_pandas_refs
+from ray.util import DeveloperAPI, PublicAPI
+DeveloperAPI(stability="alpha")(PublicAPI(int.__class__("Mine", (), {})))
+assert get_node_ip_address is ray.util.get_node_ip_address
+assert ray._private.utils.read_ray_address() is None
+ray.init(num_cpus=3)
+assert ray._private.state.cluster_resources()["CPU"] == 3
+def said(action):
+    try:
+        action()
+    except (AttributeError, ImportError, NotImplementedError) as error:
+        print(type(error).__name__, error)
+def sub():
+    from ray.data.dataset import Dataset
+said(lambda: from_pandas_refs([]))
+said(lambda: ray.data.range(3))
+said(sub)
+said(lambda: ray._private.worker)
+"""
+    )
+    done = python(["-c", source], cwd=tmp_path)
+    assert (done.code, done.err) == (0, "")
+    library = "Ray's libraries are built on a cluster of Ray: install ray and run this part there"
+    assert done.lines[0].startswith("NotImplementedError mobula has no ray.data, so no Dataset can be made of these frames: get()")
+    assert done.lines[1:] == [
+        f"AttributeError mobula has no ray.data.range: {library}",
+        f"ModuleNotFoundError mobula has no ray.data.dataset: {library}",
+        "AttributeError mobula has no ray._private.worker: it is private to Ray and about its own processes",
     ]
 
 

@@ -17,7 +17,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +91,8 @@ class NoticeLane(Lane):
         super().__init__(session)
         self.answers: deque[pb.Reply] = deque()
         self.opened = 0
+        #: Messages of log lines that were read and not shown yet: as many as one read brings.
+        self._unshown: deque[Sequence[pb.LogLine]] = deque()
         self._printer = printer
 
     def _open(self, until: float | None) -> Stream:
@@ -105,7 +107,14 @@ class NoticeLane(Lane):
     def _file(self, message: pb.ToShim) -> None:
         super()._file(message)
         if message.logs:
-            self._printer.show(message.logs)
+            self._unshown.append(message.logs)
+
+    def show_next(self) -> bool:
+        """Shows the next message of log lines that has arrived; False when there is none."""
+        if not self._unshown:
+            return False
+        self._printer.show(self._unshown.popleft())
+        return True
 
     def _stray(self, reply: pb.Reply) -> None:
         self.answers.append(reply)
@@ -291,6 +300,8 @@ class Helper:
             while not self._stopping and not self.session.core_gone():
                 self._sleep()
                 self._look()
+            while self._lane.show_next():
+                pass
             if not self.session.ended:
                 self._send_queued()
             self._fail_questions()
@@ -341,6 +352,8 @@ class Helper:
                 os.eventfd_read(self._wake_fd)
             while lane.has_news():  # the end of the stream may have come along with messages, and is told after them
                 lane.poll_quietly()
+                while lane.show_next():
+                    pass
             if last and not any(which == fd for which, _ in ready):
                 return
             poll.unregister(fd)
@@ -348,9 +361,14 @@ class Helper:
     def _look(self) -> None:
         lane = self._lane
         lane.poll_quietly()
+        worked = False
+        # One read of a worker that prints without end takes a second to show, and for ever where the terminal stands still:
+        # what refs were dropped meanwhile goes out between two messages.
+        while lane.show_next():
+            worked = self._send_queued() or worked
         self._answer()
         self._put_questions()
-        worked = self._send_queued()
+        worked = self._send_queued() or worked
         self._retire()
         self._probe()
         self._printer.tick()

@@ -131,6 +131,17 @@ class Interrupts:
             if self._due() and frame_may_raise(frame):
                 self._raise()
 
+    def check_print(self) -> None:
+        """Raise a pending interrupt where user code prints. Called by a stream of this package right before it writes.
+
+        A task that prints without end is nearly always inside of a write, whose frame no signal may interrupt.
+        """
+        if not (self.pending and self._entered and threading.get_ident() == self._main):
+            return
+        # 1 is the stream. Who called it decides: the shim may print, too, in the middle of something.
+        if self._due() and frame_may_raise(sys._getframe(2)):
+            self._raise()
+
     def tick(self) -> bool:
         """Send the signal again while the canceled run has not got it; True: look again in 10 ms.
 

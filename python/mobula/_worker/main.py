@@ -11,11 +11,10 @@ from typing import NoReturn
 
 from mobula._core.process import Process
 from mobula._env.enter import run_hook
-from mobula._worker import exiting
+from mobula._worker import exiting, printing
 from mobula._worker.assembly import prepare
 from mobula._worker.config import WorkerConfig
 from mobula._worker.interrupts import Interrupts
-from mobula._worker.printing import mark_output
 from mobula.exceptions import RuntimeEnvSetupError
 
 
@@ -26,9 +25,10 @@ def run_worker(config: WorkerConfig) -> NoReturn:
     actor left, 71 when the core is gone, 70 when the shim itself failed (with a traceback on stderr), else what user code
     asked for.
     """
-    mark_output()
+    printing.mark_output()
     interrupts = Interrupts()
     interrupts.install()
+    printing.asks(interrupts.check_print)
     try:
         process = Process.attach_worker(config)
         # Before the first executor lane, so that no task has come yet and the core can tell a failure as what it is.

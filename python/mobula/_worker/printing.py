@@ -15,6 +15,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from collections.abc import Callable
 from typing import Any, Final
 
 _BEGIN: Final = b"\x1emobula:"
@@ -23,6 +24,7 @@ _NOBODY: Final = _BEGIN + _END
 _NAME_LIMIT: Final = 200  # characters; the core takes marks of 512 bytes
 
 _name: str = ""
+_asked: Callable[[], object] | None = None
 _streams: list[io.TextIOWrapper] = []
 
 
@@ -30,6 +32,12 @@ def becomes(name: str) -> None:
     """From now on what is printed is this task's or actor's."""
     global _name
     _name = name
+
+
+def asks(check: Callable[[], object]) -> None:
+    """`check` is called before each write. What it raises goes to who prints; the text stays in the stream's buffer."""
+    global _asked
+    _asked = check
 
 
 def becomes_actor(class_name: str, instance: Any = None) -> None:
@@ -51,6 +59,8 @@ class _Marked(io.FileIO):
         self._mine = _identity(fd)
 
     def write(self, data: Any, /) -> int:
+        if _asked is not None:
+            _asked()
         name = _name
         if not name or _identity(self.fileno()) != self._mine:
             return super().write(data)

@@ -48,6 +48,8 @@ __all__ = [
 #: Where each name is that is imported on first use.
 _HOME = {
     "ActorPool": "actor_pool",
+    "DeveloperAPI": "annotations",
+    "PublicAPI": "annotations",
     "as_completed": "completion",
     "disable_log_once_globally": "debug",
     "enable_periodic_logging": "debug",

@@ -37,8 +37,8 @@ def PublicAPI(*given: Any, stability: str = "stable", api_group: str = "Others")
     return lambda target: _marked(target, "PublicAPI")
 
 
-def DeveloperAPI(*given: Any) -> Any:  # noqa: N802 - Ray's name
-    """Marks a name that libraries may rely on, and users may not."""
+def DeveloperAPI(*given: Any, **_reserved: Any) -> Any:  # noqa: N802 - Ray's name
+    """Marks a name that libraries may rely on, and users may not. Keywords ask for nothing, as in Ray."""
     return _marked(given[0], "DeveloperAPI") if given else lambda target: _marked(target, "DeveloperAPI")
 
 
