@@ -13,6 +13,7 @@ import (
 	"github.com/mobula/mobula/coreworker/cluster/raylet"
 	"github.com/mobula/mobula/coreworker/cluster/wire"
 	"github.com/mobula/mobula/coreworker/ids"
+	"github.com/mobula/mobula/coreworker/objects"
 	"github.com/mobula/mobula/coreworker/peer"
 	"github.com/mobula/mobula/coreworker/submit"
 	"github.com/mobula/mobula/coreworker/task"
@@ -127,9 +128,12 @@ func (c *Carrier) After(d time.Duration, fn func()) func() { return c.cfg.After(
 // Ask implements lease.Host.
 func (c *Carrier) Ask(a lease.Ask) {
 	spec, err := c.cfg.Driver.Spec(c.cfg.Task(a.Wish.Spec, 0))
-	if err != nil { // the task itself will fail with it, when it is pushed; a wish has no error of its own
-		c.report("lease", err)
-		spec = &ray.TaskSpec{}
+	if err != nil { // nothing half made goes to a raylet, which may end of it
+		c.run(func(context.Context) func() {
+			why := objects.TaskUnschedulable(err.Error())
+			return func() { c.leases.Canceled(a.ID, &why) }
+		})
+		return
 	}
 	request := &ray.RequestWorkerLeaseRequest{LeaseSpec: c.cfg.Driver.Lease(a.ID[:], spec), BacklogSize: int64(a.Backlog), GrantOrReject: a.OrReject}
 	c.run(func(ctx context.Context) func() {
