@@ -89,6 +89,9 @@ def live_views() -> list[Any]:
     return live(arena.PinnedMap) if arena is not None else []
 
 
+_ARENA = "/memfd:mobula-arena (deleted)"
+
+
 @dataclass
 class Machine:
     """What there was at some moment."""
@@ -109,7 +112,9 @@ class Machine:
             for target in self.descriptors:
                 if target.startswith(("socket:", "pipe:")):
                     del new[target]
-            # Views outlive their session; before Python 3.13 each keeps a descriptor of the arena.
-            new["/memfd:mobula-arena (deleted)"] -= len(live_views())
+            # Views outlive their session; before Python 3.13 each keeps a descriptor of the arena. To look for views takes a
+            # look at every object there is, so only if there is something to explain.
+            if new[_ARENA] > 0:
+                new[_ARENA] -= len(live_views())
             found += [f"descriptor {target} x{count}" for target, count in (+new).items()]
         return found

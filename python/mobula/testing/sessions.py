@@ -57,12 +57,13 @@ class Watched:
         from mobula.object_ref import ObjectRef
 
         found = []
-        refs = {ref.binary() for ref in live(ObjectRef)}
+        # To look for refs and views takes a look at every object there is.
+        refs = {ref.binary() for ref in live(ObjectRef)} if counts.objects or counts.blocks else set()
         if counts.objects > len(refs) and "objects" not in allowed:
             found.append(f"{counts.objects} objects, {len(refs)} refs")
         if counts.blocks - counts.blocks_without_ref > len(refs) and "objects" not in allowed:
             found.append(f"{counts.blocks} blocks, {len(refs)} refs")
-        if counts.pins > len(live_views()) and "pins" not in allowed:
+        if counts.pins and counts.pins > len(live_views()) and "pins" not in allowed:
             found.append(f"{counts.pins} pins, {len(live_views())} views")
         return found
 
