@@ -142,8 +142,8 @@ def main(interrupts: int, seed: int) -> None:
 
 
 def at_rest() -> dict[str, int]:
-    """The core's counts as soon as nothing is left, or what is left after ten seconds."""
-    deadline = time.monotonic() + 10
+    """The core's counts as soon as nothing is left, or what is left after a minute."""
+    deadline = time.monotonic() + 60
     process = mobula.session.process()
     while True:
         gc.collect()

@@ -16,7 +16,7 @@ INTERRUPTS = 300
 def test_three_hundred_interrupts(place: str, seed: int) -> None:
     script = Path(__file__).with_name("interrupted_driver.py")
     command = [sys.executable, str(script), str(INTERRUPTS), str(seed)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=110)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told["taken"] == INTERRUPTS
