@@ -165,12 +165,10 @@ class ActorPool:
     def _take(self, run: _Run, mixed: bool = False) -> None:
         """The run's result is being read: its actor is free for what waits."""
         del self._running[run.index]
-        if not mixed:
-            self._read = run.index + 1
-        elif run.index == self._read and not self._mixed:
-            self._read += 1  # it was the next one anyway: the order is still known
+        if mixed:
+            self._mixed = True  # also where it was the next one anyway: what is refused must not hang on who was faster
         else:
-            self._mixed = True
+            self._read = run.index + 1
         self._free(run.actor)
         if not self._running:
             self._mixed = False
