@@ -22,6 +22,7 @@ from fake_core import FakeCore
 
 from mobula import exceptions
 from mobula._core import process as module
+from mobula._core import wire
 from mobula._core.mutations import MutationLog
 from mobula._core.pb import boundary_pb2 as pb
 from mobula._core.process import Process
@@ -253,6 +254,7 @@ from core_kit import put, submit
 from fake_core import FakeCore
 from mobula import exceptions
 from mobula._core import process as module
+from mobula._core import wire
 from mobula._core.process import Process
 """
 
@@ -517,3 +519,42 @@ def test_a_late_answer_to_a_request_that_was_given_up_leaves_nothing(core: FakeC
         core.settle()
     core.until(lambda: not core.parked and not +core.pins)
     assert process.get([ref]) == [b"x" * 5000 if large else b"y"]
+
+
+def test_a_stream_on_which_something_was_given_up_is_closed_after_the_core_knows(core: FakeCore, process: Process) -> None:
+    ref = put(process, b"x" * 200_000)
+    lane = process._lane()
+    with core.lock:  # the core reads nothing
+        with pytest.raises(exceptions.GetTimeoutError, match="does not answer"):
+            process.get([ref], timeout=0.01)
+        stream = lane._stream
+        assert stream is not None
+        lane.drop(stream)  # as an interrupt in the middle of the next message does
+        assert stream.fileno() >= 0, "closed before the core can have learned what was given up on it"
+        here = list(core.lanes)
+    core.until(lambda: not core.parked and not +core.pins)
+    core.until(lambda: set(core.lanes) != set(here))  # and closed then
+    assert process.get([ref]) == [b"x" * 200_000]
+
+
+def test_a_lane_that_is_lost_while_a_request_is_written_asks_on_the_next(
+    core: FakeCore, process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ref = put(process, b"x" * 200_000)
+    lane = process._lane()
+    send = lane.send
+    lost = []
+
+    def lose_once(*arguments: Any) -> None:
+        if not lost:
+            lost.append(arguments)
+            raise LaneClosed("lost")
+        send(*arguments)
+
+    monkeypatch.setattr(lane, "send", lose_once)
+    mutation = pb.Mutation(export=pb.Export(namespace="n", key=b"k", value=b"v")).SerializeToString()
+    reply = lane.call(lambda: wire.get_body(ref.binary(), -1, b"", False), [mutation])
+    assert lost
+    assert len(reply.get.values) == 1
+    assert core.table["n", b"k"] == b"v"
+    assert not lane.in_use()

@@ -12,8 +12,13 @@ writes again what may be missing.
 What answers hand over. The answer to a Get pins blocks, that to an Allocate reserves one. Until it is taken, such a thing
 belongs to the request, which is listed in `_awaited`; `take` makes something of it that gives it back at its own end, and
 unlists the request, in one step (together.py). A request that is listed when its call ends is given up by a mutation, and
-the core takes back what it has handed over, or will (pyshim/given.go). A broken stream is kept open until the core has
-applied that: it is by its lane that the core knows what the request was.
+the core takes back what it has handed over, or will (pyshim/given.go). It is by its lane that the core knows what the request
+was, so a stream on which anything was given up is not closed by its user, who cannot tell how far the mutation came:
+
+    get interrupted: give-up deferred  →  next call writes it, interrupted too: stream cut  →  closed  →  give-up arrives, for a
+                                                                                               lane that is gone: pinned for ever
+
+The helper thread closes it when the core has applied everything so far.
 
 Outcomes sent ahead. Who calls and then waits says so with the call, and the core sends the outcome to the lane that the call
 went by: no request has to follow. A lane expects a few at a time, by object; what comes is kept for the asker, or thrown away
@@ -79,6 +84,7 @@ class Lane:
         self._last_request = 0
         self._awaited: dict[int, pb.Reply | None] = {}
         self._number = 0  # of the stream
+        self._gave_up = False  # something on the stream
         self._ahead: dict[bytes, Outcome | None] = {}  # by object: None until it came
         self._watching = False
 
@@ -141,6 +147,7 @@ class Lane:
             self.carried = 0
             self._busy = False
             self._number = number
+            self._gave_up = False
             self._stream = stream
             for data in messages[1:]:
                 self._take(data)
@@ -153,15 +160,17 @@ class Lane:
     def drop(self, stream: Stream) -> None:
         """Throws a broken or lost stream away; what it carried is in doubt from now on."""
         if self._stream is stream:
+            self._busy = True  # of no use from here on, should an interrupt end this in the middle
             if self.carried > self.session.log.seen:
                 self.session.log.doubt()
-            awaited = bool(self._awaited)
             self._ahead.clear()
             self._give_up_all()
+            forsaken = self._gave_up
+            if forsaken:
+                self.session.on_forsaken(stream)
             self._stream = None
             self._busy = False
-            if awaited:
-                self.session.on_forsaken(stream)
+            if forsaken:
                 return
         try:
             stream.close()
@@ -336,7 +345,7 @@ class Lane:
             try:
                 request = wire.request(request_id, body())
                 if mutations or log.unwritten():
-                    log.write(self, mutations, partial(_after, request))
+                    log.write(self, mutations, partial(self._ask_after, request_id, request))
                     mutations = ()
                     stream = self.ready()
                 else:
@@ -370,8 +379,15 @@ class Lane:
         this task for blocked, and takes back what they hand over. Left to the next writer, before whose requests it goes: what
         is interrupted does not write."""
         for request_id in list(self._awaited):
+            self._gave_up = True
             self.session.log.defer((wire.give_up(self._number, request_id),))
             self._awaited.pop(request_id, None)
+
+    def _ask_after(self, request_id: int, request: bytes, last: int) -> bytes:
+        """The fields of a request after mutation `last`. A lane that was lost while both were written has given the request up:
+        on the stream in its place it is awaited again."""
+        self._awaited.setdefault(request_id, None)
+        return wire.after(last) + request
 
     def _call_aside(self, body: Callable[[], bytes], mutations: Sequence[bytes], take: Take[T] | None, until: float | None) -> T:
         aside = Lane(self.session)
@@ -390,10 +406,6 @@ def _readable_until(stream: Stream, until: float) -> bool:
         if time.monotonic() >= until:
             return False
     return True
-
-
-def _after(fields: bytes, last: int) -> bytes:
-    return wire.after(last) + fields
 
 
 _LANE_CODE: frozenset[CodeType] = frozenset(
