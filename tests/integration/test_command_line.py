@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 import mobula
@@ -190,6 +191,47 @@ def test_the_state_of_nodes_and_groups(things: tuple[Any, ...]) -> None:
     assert state.get_placement_group(pending.id.hex()).is_infeasible
     assert state.get_placement_group("00" * 18) is None
     assert [one.name for one in state.list_placement_groups(filters=[("state", "=", "removed")])] == ["gone"]
+
+
+SPY = """#!{python}
+import json, sys
+pid = sys.argv[sys.argv.index("--pid") + 1]
+if pid == "{refused}":
+    sys.exit("Permission Denied")
+print(json.dumps([{{"pid": int(pid)}}]) if "--json" in sys.argv else "Thread of " + pid)
+"""
+
+
+@pytest.fixture
+def spy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A py-spy that only says whom it was asked about: may one process look into another here? Not every system lets it."""
+    path = tmp_path / "py-spy"
+    path.write_text(SPY.format(python=sys.executable, refused=0))
+    path.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    return path
+
+
+def test_stacks_of_all_processes(spy: Path) -> None:
+    actors = {one.pid for one in state.list_actors()}  # an idle worker may come and go meanwhile
+    assert len(actors) == 2
+    told = json.loads(run("stack", "--json"))
+    assert (told[0]["name"], told[0]["pid"]) == ("driver", os.getpid())
+    assert {one["pid"] for one in told[1:]} >= actors
+    assert all(one["threads"] == [{"pid": one["pid"]}] for one in told)
+    shown = run("stack").splitlines()
+    assert shown[:2] == [f"--- driver (pid {os.getpid()})", f"Thread of {os.getpid()}"]
+
+
+def test_stacks_where_one_process_cannot_be_read(spy: Path) -> None:
+    spy.write_text(SPY.format(python=sys.executable, refused=os.getpid()))
+    out = io.StringIO()
+    with pytest.raises(click.ClickException, match="py-spy could not read all of them"):
+        run("stack", "--json", into=out)
+    driver, *others = json.loads(out.getvalue())
+    assert driver["error"] == "Permission Denied"
+    assert len(others) >= 2
+    assert all("threads" in one for one in others)  # one that cannot be read hides no other
 
 
 def asked_by_shell(what: str, **variables: str) -> str:
