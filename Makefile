@@ -50,7 +50,7 @@ CONFORMANCE := cd tests/conformance && PYTHONPATH='$(CURDIR)/tests' '$(CURDIR)'/
   -p conformance_selection --conformance-selection='$(CURDIR)/tests/conformance-core.txt'
 FUZZTIME ?= 20m
 
-.PHONY: help demo test test-go test-py conformance conformance-grpcio conformance-ray lint lint-go lint-py proto proto-check bench fuzz fuzz-short soak million audit build clean
+.PHONY: help demo test test-go test-py conformance conformance-grpcio conformance-ray compat lint lint-go lint-py proto proto-check bench fuzz fuzz-short soak million audit build clean
 
 help: ## print this list
 	@echo 'make <target>:'
@@ -131,6 +131,9 @@ conformance-grpcio: $(CONFORMANCE_NEEDS) ## the cancellation cases through stock
 
 conformance-ray: ## the same cases on real Ray
 	@$(MAKE) --no-print-directory conformance CONFORMANCE_BACKEND=ray
+
+compat: $(CORE) .venv-dev/.made .venv-ray/.made ## Ray's own Python files on top of mobula, as docs/compat.md tells of them
+	@$(DEV) tests/compat/rays_own_files.py .venv-ray
 
 fuzz: ## every Go fuzz target for FUZZTIME (20m) each
 	$(need_go)
