@@ -72,7 +72,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		return fail(exitFolder, err)
 	}
-	defer os.RemoveAll(cfg.SessionDir) // checked by Listen: a private folder of this user
+	defer os.RemoveAll(cfg.SessionDir) // checked by Listen: a private folder of this user; the pool's end does it before, if there is a pool
 	defer ln.Close()
 
 	ctx, stop := context.WithCancelCause(context.Background())
@@ -83,7 +83,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	pool, err := workers.Start(workers.Config{
 		Python: cfg.Python, SocketPath: ln.Addr().String(), Token: cfg.Token, SessionDir: cfg.SessionDir,
 		ArenaFD: cfg.ArenaFD, ArenaBytes: cfg.ArenaBytes, PageFD: cfg.PageFD, SpillFD: cfg.SpillFD, Options: cfg.WorkerOptions,
-		Logf: func(format string, args ...any) { fmt.Fprintf(stderr, "mobula-core: "+format+"\n", args...) },
+		Emptied: func() { os.RemoveAll(cfg.SessionDir) },
+		Logf:    func(format string, args ...any) { fmt.Fprintf(stderr, "mobula-core: "+format+"\n", args...) },
 	})
 	if err != nil {
 		return fail(exitWorkers, err)

@@ -35,6 +35,10 @@ type Config struct {
 	// StartTimeout is how long the zygote may import, and how long it may take over one fork. 0 is 60 s.
 	StartTimeout time.Duration
 
+	// Emptied is called by Close when no process of the session is left but the zygote, which lasts until it returns: a core
+	// that is killed before has somebody who cleans up after it. nil: nothing to do.
+	Emptied func()
+
 	// Logf gets one line now and then; nil is silence.
 	Logf func(format string, args ...any)
 	// OnOutput gets what workers print. nil keeps the newest until SetOutput is called.

@@ -18,7 +18,7 @@ const (
 // ready: then the machine has no memory for one, and who waits has to hear of it. Those that come after one that was killed
 // are started ever slower, lest a machine without memory has its last processor taken too.
 func (p *Pool) keepZygote() {
-	defer p.running.Done()
+	defer p.settle()
 	for failures, slain, pause := 0, 0, firstPause; ; {
 		z, err := p.startZygote()
 		if err == nil {

@@ -26,7 +26,8 @@ type Pool struct {
 	outlet   *outlet
 	oom      *oomWatch
 	handler  atomic.Pointer[func(ids.WorkerID, Printed)]
-	running  sync.WaitGroup // every goroutine but the launcher's and the outlet's, which end after it
+	running  sync.WaitGroup // every goroutine but keepZygote, the launcher's and the outlet's, which end after it
+	keeping  sync.WaitGroup // keepZygote, which lasts as long as the zygote
 
 	mu       sync.Mutex
 	closed   bool
@@ -39,6 +40,9 @@ type Pool struct {
 
 	wish      chan struct{} // one token: births have come to wait since the last that were failed
 	stop      chan struct{} // closed by Close
+	settled   chan struct{} // closed by keepZygote: no birth is under way, and none comes
+	settle    func()
+	emptied   chan struct{} // closed by Close: the zygote is the last one
 	closeOnce sync.Once
 	finished  chan struct{}
 }
@@ -69,13 +73,13 @@ func Start(cfg Config) (*Pool, error) {
 		cfg: cfg, launcher: newLauncher(), outlet: newOutlet(), oom: newOOMWatch(),
 		sent: map[ids.WorkerID]*birth{}, workers: map[ids.WorkerID]*Worker{},
 		prepared: map[string]prepared{}, wish: make(chan struct{}, 1), stop: make(chan struct{}),
-		finished: make(chan struct{}),
+		settled: make(chan struct{}), emptied: make(chan struct{}), finished: make(chan struct{}),
 	}
+	p.settle = sync.OnceFunc(func() { close(p.settled) })
 	if cfg.OnOutput != nil {
 		p.SetOutput(cfg.OnOutput)
 	}
-	p.running.Add(1)
-	go p.keepZygote()
+	p.keeping.Go(p.keepZygote)
 	return p, nil
 }
 
@@ -163,9 +167,11 @@ func (p *Pool) register(b *birth, pid int, fd *pidfd.FD) {
 	}
 }
 
-// Close ends everything: SIGTERM to every worker's process group, SIGKILL after grace, then the zygote and whatever
-// orphans are left. It returns when all is reaped and every goroutine of the pool has ended; later calls wait for
-// the first.
+// Close ends everything: SIGTERM to every worker's process group, SIGKILL after grace, then whatever orphans are left, then
+// the zygote. It returns when all is reaped and every goroutine of the pool has ended; later calls wait for the first.
+//
+// The zygote is the last because of the race between this and a SIGKILL of the core: whoever kills driver and core one after
+// the other kills the core in its Close, and what workers have started has nobody else who knows of it.
 func (p *Pool) Close(grace time.Duration) {
 	p.closeOnce.Do(func() {
 		defer close(p.finished)
@@ -189,18 +195,22 @@ func (p *Pool) close(grace time.Duration) {
 		p.running.Go(func() { p.fail(b, ErrClosed) })
 	}
 
+	mercy := time.After(grace)
+	if grace > 0 {
+		for _, w := range workers {
+			w.signalGroup(unix.SIGTERM)
+		}
+	}
+	<-p.settled // from here on nothing is added to running, and no worker comes
 	over := make(chan struct{})
 	go func() {
 		p.running.Wait()
 		close(over)
 	}()
 	if grace > 0 {
-		for _, w := range workers {
-			w.signalGroup(unix.SIGTERM)
-		}
 		select {
 		case <-over:
-		case <-time.After(grace):
+		case <-mercy:
 		}
 	}
 	for _, w := range workers {
@@ -210,6 +220,11 @@ func (p *Pool) close(grace time.Duration) {
 	if left := theReaper.killOrphans(time.Now().Add(orphanPatience)); left > 0 {
 		p.cfg.Logf("workers: %d orphans do not die", left)
 	}
+	if p.cfg.Emptied != nil {
+		p.cfg.Emptied()
+	}
+	close(p.emptied)
+	p.keeping.Wait()
 	p.launcher.close()
 	p.outlet.close()
 	p.unprepare()

@@ -97,7 +97,8 @@ func (p *Pool) startZygote() (*zygote, error) {
 	return z, nil
 }
 
-// serve reads the zygote's answers until it dies, buries it, and says why.
+// serve reads the zygote's answers until it dies, buries it, and says why. When the pool closes, the zygote is told that
+// nothing more will be asked of it; it closes its end then, and is kept until it is the session's last process.
 func (p *Pool) serve(z *zygote) error {
 	_ = z.conn.SetReadDeadline(time.Now().Add(p.cfg.StartTimeout))
 	served := make(chan struct{})
@@ -113,19 +114,28 @@ func (p *Pool) serve(z *zygote) error {
 		defer close(closer)
 		select {
 		case <-p.stop:
-			_, _ = z.conn.Write([]byte(`{"bye":true}`)) // or it would clean up after a core that was killed
-			z.conn.Close()
+			_, _ = z.conn.Write([]byte(`{"last":true}`))
+			p.mu.Lock()
+			p.setDeadline(z)
+			p.mu.Unlock()
 		case <-served:
 		}
 	}()
 	why := p.readAnswers(z)
-	asked := false
 	close(served)
 	z.conn.Close()
 	<-closer
+	patience := time.After(zygotePatience)
+	if why == nil && p.isClosed() {
+		p.orphaned(z)
+		p.settle()
+		<-p.emptied
+		patience = time.After(0)
+	}
+	asked := false
 	select {
 	case <-ended:
-	case <-time.After(zygotePatience):
+	case <-patience:
 		asked = true
 		_ = z.fd.Signal(unix.SIGKILL)
 		<-ended
@@ -276,10 +286,13 @@ func (p *Pool) feed() {
 	p.setDeadline(z)
 }
 
-// setDeadline: while an answer is owed, silence ends the zygote.
+// setDeadline: while an answer is owed, silence ends the zygote. Called with mu held.
 func (p *Pool) setDeadline(z *zygote) {
 	var deadline time.Time
-	if z.births > 0 {
+	switch {
+	case p.closed:
+		deadline = time.Now().Add(zygotePatience)
+	case z.births > 0:
 		deadline = time.Now().Add(p.cfg.StartTimeout)
 	}
 	_ = z.conn.SetReadDeadline(deadline)

@@ -215,3 +215,30 @@ def test_sweep_of_processes_finds_them_by_their_mark() -> None:
     finally:
         other.kill()
         other.wait()
+
+
+def test_a_process_between_two_programs_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    mark = "mobula-0-0-between"
+    wanted = f"MOBULA_SESSION={mark}".encode()
+    marked = subprocess.Popen(["sleep", "1000"], env={"MOBULA_SESSION": mark})
+    bare = subprocess.Popen(["sleep", "1000"], env={})
+    real = leftovers._read
+    empty = iter([b""] * 5)  # the whole first look, and a part of the second
+
+    def read(pid: str, name: str) -> bytes:
+        return next(empty, real(pid, name)) if pid == str(marked.pid) else real(pid, name)
+
+    monkeypatch.setattr(leftovers, "_read", read)
+    try:
+        until("both have their program", lambda: real(str(bare.pid), "cmdline") != b"" != real(str(marked.pid), "environ"))
+        assert leftovers._has_variable(str(bare.pid), wanted) is False, "it has no environment, and will have none"
+        assert leftovers.kill_session(mark) == 1
+        assert marked.wait(60) == -signal.SIGKILL
+        assert next(empty, None) is None
+        bare.kill()
+        until("a zombie", lambda: not is_alive(bare.pid))
+        assert leftovers._has_variable(str(bare.pid), wanted) is False
+    finally:
+        for process in (marked, bare):
+            process.kill()
+            process.wait()

@@ -44,6 +44,38 @@ def test_kill(place: str, victims: list[str]) -> None:
             assert running.process.poll() is None, "the driver lives on without its core"
 
 
+SLOW_TO_END = """
+mobula.init(num_cpus=1)
+
+@mobula.remote
+def stubborn():
+    child = subprocess.Popen(["sleep", "1000"], start_new_session=True, stdout=subprocess.DEVNULL)
+    return os.getppid(), os.getpid(), child.pid
+
+core, worker, child = mobula.get(stubborn.remote())
+os.kill(worker, signal.SIGSTOP)  # so that the core waits for it when it ends
+tell(core=core, worker=worker, child=child, session=session.started().session_dir)
+wait()
+"""
+
+
+def test_core_is_killed_while_it_cleans_up(place: str) -> None:
+    """The zygote is the last to go: whoever kills the core before has left somebody who knows what workers have started."""
+    with driver(SLOW_TO_END, place) as running:
+        told = running.read()
+        running.kill()
+        until("the worker is told to end", lambda: has_pending(told["worker"], signal.SIGTERM))
+        kill(told["core"])
+        assert_nothing_left(told["session"])
+        until("what the worker has started is gone", lambda: not is_alive(told["child"]))
+
+
+def has_pending(pid: int, number: int) -> bool:
+    with open(f"/proc/{pid}/status") as file:
+        pending = next(line.split()[1] for line in file if line.startswith("ShdPnd"))
+    return bool(int(pending, 16) >> (number - 1) & 1)
+
+
 def test_kill_of_all_at_once_leaves_a_folder_that_the_next_start_removes(place: str) -> None:
     with driver(SESSION, place) as running:
         told = running.read()

@@ -9,6 +9,10 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import time
+
+#: How long a process may be on its way from one program into the next. Where it takes longer, what it becomes is left alone.
+PATIENCE_S = 5.0
 
 
 def kill_session(mark: str) -> int:
@@ -20,21 +24,40 @@ def kill_session(mark: str) -> int:
     killed: set[str] = set()
     wanted = f"MOBULA_SESSION={mark}".encode()
     own = str(os.getpid())
+    deadline = time.monotonic() + PATIENCE_S
     while True:
         # Again until nobody new is found: what was being forked while the list was read is in the next one.
-        found = {pid for pid in os.listdir("/proc") if pid.isdigit() and pid != own and _has_variable(pid, wanted)}
-        fresh = {pid for pid in found - killed if _kill(pid, wanted)}
-        if not fresh:
-            return len(killed)
+        looks = {pid: _has_variable(pid, wanted) for pid in os.listdir("/proc") if pid.isdigit() and pid != own}
+        fresh = {pid for pid, has in looks.items() if has and pid not in killed and _kill(pid, wanted)}
         killed |= fresh
+        if not fresh:
+            if all(has is not None for has in looks.values()) or time.monotonic() > deadline:
+                return len(killed)
+            time.sleep(0.001)  # the kernel tells nobody when it has a new program's environment in place
 
 
-def _has_variable(pid: str, wanted: bytes) -> bool:
+def _has_variable(pid: str, wanted: bytes) -> bool | None:
+    """None: not to be told yet, for the process is between two programs.
+
+    The race: a worker starts a child, which has called execve and has no environment for as long as the kernel reads the new
+    program in (tens of milliseconds where others use the processors, and subprocess.Popen has returned meanwhile). It looks
+    like a process of somebody else then. It has no arguments either, which tells it from one with an empty environment, but an
+    executable, which kernel threads and the dead have not. The arguments are read on both sides of the environment: the new
+    program's may come, and the old one's go, between two readings.
+    """
     try:
-        with open(f"/proc/{pid}/environ", "rb") as file:
-            return wanted in file.read().split(b"\0")
+        before, environment, after = (_read(pid, name) for name in ("cmdline", "environ", "cmdline"))
+        if environment or (before and after):
+            return wanted in environment.split(b"\0")
+        os.readlink(f"/proc/{pid}/exe")
     except OSError:
         return False  # gone, a zombie, or another user's
+    return None
+
+
+def _read(pid: str, name: str) -> bytes:
+    with open(f"/proc/{pid}/{name}", "rb") as file:
+        return file.read()
 
 
 def _kill(pid: str, wanted: bytes) -> bool:

@@ -102,31 +102,29 @@ class _Zygote:
             if self._core in ready:
                 leftovers.clean_up_after_core(self._certificate["session_dir"])
                 return
-            if self._control.fileno() in ready:
-                more = self._serve_one()
-                if more is False:
-                    return
-                if more is None:
-                    # No word of farewell: the core was killed, and its socket went before its process.
-                    poll.unregister(self._control)
+            if self._control.fileno() in ready and not self._serve_one():
+                # The core wants no more, or is being killed and its socket went before its process. It ends this process
+                # when it has cleaned up; until then it may be killed over that, so its end is waited for.
+                poll.unregister(self._control)
+                self._control.close()
 
-    def _serve_one(self) -> bool | None:
-        """True: served. False: the core said goodbye. None: the socket ended."""
+    def _serve_one(self) -> bool:
+        """False when nothing more will come."""
         rights = array.array("i")
         try:
             data, ancillary, _, _ = self._control.recvmsg(
                 MAX_PACKET, socket.CMSG_SPACE(FDS_OF_REQUEST * rights.itemsize), socket.MSG_CMSG_CLOEXEC
             )
         except ConnectionError:
-            return None
+            return False
         if not data:
-            return None
+            return False
         for level, kind, payload in ancillary:
             if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
                 rights.frombytes(payload[: len(payload) - len(payload) % rights.itemsize])
         fds = rights.tolist()
         request = json.loads(data)
-        if request.get("bye"):
+        if request.get("last"):
             return False
         try:
             self._fork(request, fds)
