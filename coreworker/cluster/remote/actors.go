@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/mobula/mobula/coreworker/cluster/actors"
+	"github.com/mobula/mobula/coreworker/cluster/gcs"
 	"github.com/mobula/mobula/coreworker/cluster/raylet"
 	"github.com/mobula/mobula/coreworker/cluster/wire"
 	"github.com/mobula/mobula/coreworker/ids"
@@ -61,31 +62,15 @@ func (a *Actors) Register(e *task.Entry) {
 		if err == nil {
 			var r *ray.RegisterActorReply
 			if r, err = a.gcs.RegisterActor(ctx, &ray.RegisterActorRequest{TaskSpec: spec}); err == nil {
-				err = answered(r.Status)
+				err = gcs.Check(r.Status)
 			}
 		}
 		return func() { a.directory.Registered(e.Spec.Actor, err) }
 	})
 }
 
-// answered is the refusal inside a reply of the GCS.
-func answered(s *ray.GcsStatus) error {
-	if s.GetCode() == 0 {
-		return nil
-	}
-	return &Refusal{Code: s.GetCode(), Message: s.GetMessage()}
-}
-
-// NameTaken is the code of a Refusal to register a named actor: another one has the name.
+// NameTaken is the code of a gcs.Refusal to register a named actor: another one has the name.
 const NameTaken = 20
-
-// Refusal is what the GCS answers where it does not do what it was asked for.
-type Refusal struct {
-	Code    int32 // Ray's StatusCode
-	Message string
-}
-
-func (r *Refusal) Error() string { return r.Message }
 
 // Create implements actors.Host.
 func (a *Actors) Create(e *task.Entry, args []objects.Value) {
@@ -97,7 +82,7 @@ func (a *Actors) Create(e *task.Entry, args []objects.Value) {
 		if err == nil {
 			// No deadline: it is answered when the actor lives, or cannot.
 			if r, err = a.gcs.CreateActor(ctx, &ray.CreateActorRequest{TaskSpec: spec}); err == nil {
-				err = answered(r.Status)
+				err = gcs.Check(r.Status)
 			}
 		}
 		return func() { a.directory.Created(e.Spec.Actor, r.GetActorAddress(), r.GetDeathCause(), err) }
@@ -194,7 +179,7 @@ func (a *Actors) again() {
 func (a *Actors) Kill(id ids.ActorID, noRestart bool) {
 	a.c.run(func(ctx context.Context) func() {
 		r, err := a.gcs.KillActorViaGcs(ctx, &ray.KillActorViaGcsRequest{ActorId: id[:], ForceKill: true, NoRestart: noRestart}, grpc.WaitForReady(true))
-		a.c.report("kill an actor", errors.Join(err, answered(r.GetStatus())))
+		a.c.report("kill an actor", errors.Join(err, gcs.Check(r.GetStatus())))
 		return nil
 	})
 }
@@ -357,11 +342,11 @@ func untilDone(ctx context.Context, ended <-chan struct{}, try func(context.Cont
 // TakeBack implements peer.Executor: an actor keeps what it has been sent.
 func (e *incarnation) TakeBack() int { return 0 }
 
-// NamedActor is the creation spec of the living actor that has the name, and its state. A Refusal: there is none.
+// NamedActor is the creation spec of the living actor that has the name, and its state. A gcs.Refusal: there is none.
 func (a *Actors) NamedActor(ctx context.Context, namespace, name string) (*ray.TaskSpec, *ray.ActorTableData, error) {
 	r, err := a.gcs.GetNamedActorInfo(ctx, &ray.GetNamedActorInfoRequest{Name: name, RayNamespace: namespace})
 	if err != nil {
 		return nil, nil, fmt.Errorf("actor %q in namespace %q: %w", name, namespace, err)
 	}
-	return r.TaskSpec, r.ActorTableData, answered(r.Status)
+	return r.TaskSpec, r.ActorTableData, gcs.Check(r.Status)
 }
