@@ -61,6 +61,25 @@ func TestACancelIsSentAhead(t *testing.T) {
 	}
 }
 
+// The barrier behind a cancel brings the outcome of what the cancel has ended, and of nothing else.
+func TestABarrierBringsAnError(t *testing.T) {
+	k := newKit(t)
+	d := k.driver()
+	d.mutate(1, submit(k, 1), submit(k, 2))
+	canceled, pending := taskID(k, 1).Return(1), taskID(k, 2).Return(1)
+	d.mutate(3, &pb.Mutation{Kind: &pb.Mutation_Cancel{Cancel: &pb.Cancel{ObjectId: canceled.Bytes()}}})
+	sync := func(id uint64, object []byte) *pb.Reply {
+		d.ask(3, &pb.Request{Id: id, Kind: &pb.Request_Sync{Sync: &pb.Sync{ObjectId: object}}})
+		return d.reply(id)
+	}
+	if got := sync(1, canceled.Bytes()).GetGet(); !got.GetFailed() || len(got.Values) != 1 || string(got.Values[0].Metadata) != "5" {
+		t.Errorf("%v", got)
+	}
+	if r := sync(2, pending.Bytes()); r.Kind != nil || r.Error != "" {
+		t.Errorf("%v", r)
+	}
+}
+
 // A value in the arena is not sent: a pin would belong to nobody. Nor is one that nobody refers to any more.
 func TestWhatCannotBeSentAhead(t *testing.T) {
 	k := newKit(t)

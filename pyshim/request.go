@@ -134,7 +134,7 @@ func (l *lane) decodeRequest(q *pb.Request) (func(), error) {
 	case *pb.Request_FindGroups:
 		return l.decodeFindGroups(id, k.FindGroups)
 	case *pb.Request_Sync:
-		return func() { l.answer(id, &pb.Reply{}) }, nil
+		return l.decodeSync(id, k.Sync)
 	case *pb.Request_Abandon:
 		given := k.Abandon.Id
 		return func() {
@@ -145,6 +145,24 @@ func (l *lane) decodeRequest(q *pb.Request) (func(), error) {
 		}, nil
 	}
 	return nil, fmt.Errorf("a request of an unknown kind")
+}
+
+// decodeSync reads a barrier. Only errors come along: they are never blocks, so nothing is handed over.
+func (l *lane) decodeSync(id uint64, s *pb.Sync) (func(), error) {
+	if len(s.ObjectId) == 0 {
+		return func() { l.answer(id, &pb.Reply{}) }, nil
+	}
+	object, err := ids.Object(s.ObjectId)
+	if err != nil {
+		return nil, err
+	}
+	return func() {
+		r := &pb.Reply{}
+		if v, ok := l.server.core.Value(object); ok && v.IsError && v.Block == nil {
+			r.Kind = &pb.Reply_Get{Get: &pb.GetReply{Failed: true, Values: []*pb.Value{{Data: v.Data, Metadata: v.Metadata}}}}
+		}
+		l.answer(id, r)
+	}, nil
 }
 
 // hold keeps the way to give a request up, if it was not answered at once.

@@ -5171,8 +5171,10 @@ func (x *Abandon) GetId() uint64 {
 	return 0
 }
 
+// With an object: its value comes along (Reply.get) where it is an error by then, as that of a task that a cancel has just ended.
 type Sync struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	ObjectId      []byte                 `protobuf:"bytes,1,opt,name=object_id,json=objectId,proto3" json:"object_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5205,6 +5207,13 @@ func (x *Sync) ProtoReflect() protoreflect.Message {
 // Deprecated: Use Sync.ProtoReflect.Descriptor instead.
 func (*Sync) Descriptor() ([]byte, []int) {
 	return file_boundary_proto_rawDescGZIP(), []int{56}
+}
+
+func (x *Sync) GetObjectId() []byte {
+	if x != nil {
+		return x.ObjectId
+	}
+	return nil
 }
 
 // A task for this lane. Tasks of one lane run in the order they came, one at a time (an event-loop lane: all at
@@ -7297,8 +7306,9 @@ const file_boundary_proto_rawDesc = "" +
 	"\vanswered_ns\x18\x05 \x01(\x03R\n" +
 	"answeredNs\"\x19\n" +
 	"\aAbandon\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\x04R\x02id\"\x06\n" +
-	"\x04Sync\"\x8d\x02\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\"#\n" +
+	"\x04Sync\x12\x1b\n" +
+	"\tobject_id\x18\x01 \x01(\fR\bobjectId\"\x8d\x02\n" +
 	"\aRunTask\x120\n" +
 	"\x04spec\x18\x01 \x01(\v2\x1c.mobula.boundary.v1.TaskSpecR\x04spec\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x1e\n" +

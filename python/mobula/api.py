@@ -123,15 +123,13 @@ def cancel(ray_waitable: ObjectRef[Any] | ObjectRefGenerator[Any], *, force: boo
         raise TypeError(
             f"cancel() takes an ObjectRef, not {ray_waitable!r} of type {_type_name(ray_waitable)}; for actors there is kill()"
         )
-    from mobula._core.pb import boundary_pb2 as pb
-
     process = session.process()
     object_id = ray_waitable._id
     if force and ids.has_actor(ids.task_of_object(object_id)) and not ids.is_put(object_id):
         raise ValueError(
             "cancel(force=True) is not for actor tasks: it would take the actor's state with it; use kill() if that is meant"
         )
-    process.apply(pb.Mutation(cancel=pb.Cancel(object_id=object_id, force=bool(force), recursive=bool(recursive))))
+    process.cancel(ray_waitable, bool(force), bool(recursive))
 
 
 def kill(actor: ActorHandle[Any] | type[Any], *, no_restart: bool = True) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mobula import session
-from mobula._core import ids, process
+from mobula._core import ids, process, wire
 from mobula._core.pb import boundary_pb2 as pb
 
 NODE = b"n" * 28
@@ -36,8 +36,8 @@ class Unattached(process.Process):
         self.sent += [pb.Mutation.FromString(one) for one in encoded]
         return len(self.sent)
 
-    def apply(self, mutation: pb.Mutation) -> None:
-        self.mutate(mutation)
+    def cancel(self, ref: Any, force: bool, recursive: bool) -> None:
+        self.write((wire.cancel(ref._id, force, recursive),))
 
     def request(self, request: pb.Request) -> pb.Reply:
         self.requests.append(request)

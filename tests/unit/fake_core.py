@@ -20,6 +20,7 @@ from typing import Any
 import grpc
 
 from mobula._core.pb import boundary_pb2 as pb
+from mobula.serialization import task_cancelled_value
 
 ARENA_BYTES = 64 << 20
 JOB = b"\x01\x00\x00\x00"
@@ -96,6 +97,8 @@ class FakeCore:
         self.ignore_next_lanes_after: int | None = None
         self.on_submit: Callable[[pb.TaskSpec], None] = self.run_at_once
         self.canceled: set[bytes] = set()
+        error = task_cancelled_value()
+        self.cancelled = pb.Value(data=error.to_bytes(), metadata=error.metadata)  # what a canceled task leaves
         self.refuse: tuple[Any, str] | None = None
         self.stopped = False
         self._next_block = 1
@@ -227,6 +230,8 @@ class FakeCore:
                 self.writing.discard(value.block.id)
             self.objects[mutation.put.object_id] = value
             self.refs[mutation.put.object_id] += 1
+        elif kind == "cancel":
+            self.objects.setdefault(mutation.cancel.object_id, self.cancelled)
         elif kind == "refs":
             self._count(mutation.refs)
         elif kind == "give_up":
@@ -364,6 +369,8 @@ class FakeCore:
             return pb.Reply(kv=pb.KvValue(found=found is not None, value=found or b""))
         if kind == "lookup_actor":
             return pb.Reply(error="no such actor", error_kind=pb.ERROR_NOT_FOUND)
+        if kind == "sync" and (value := self.objects.get(request.sync.object_id)) is not None and value.metadata.isdigit():
+            return pb.Reply(get=pb.GetReply(values=[value], failed=True))
         return pb.Reply()
 
     def _get(self, parked: Parked, get: pb.Get) -> pb.Reply | None:

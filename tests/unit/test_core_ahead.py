@@ -16,6 +16,7 @@ from fake_core import FakeCore
 from mobula._core.lanes import MOST_AHEAD, Lane
 from mobula._core.pb import boundary_pb2 as pb
 from mobula._core.process import Process
+from mobula.exceptions import TaskCancelledError
 from mobula.object_ref import ObjectRef
 
 
@@ -167,3 +168,19 @@ def test_a_worker_asks_for_it_lends_its_cpu_while_it_waits(core: FakeCore, proce
     process._expects = False  # as attach_worker has it
     assert process.get([call(process, inline(1))]) == [1]
     assert (core.sent_ahead, core.gets) == (0, 1)
+
+
+def test_what_a_cancel_ends_is_known_when_it_returns(core: FakeCore, process: Process) -> None:
+    refs = [call(process, inline(number), "never") for number in range(3 * MOST_AHEAD)]
+    before = core.gets
+    for ref in refs:
+        process.cancel(ref, False, True)
+        with pytest.raises(TaskCancelledError):
+            process.get([ref])
+    assert core.gets == before
+
+
+def test_a_cancel_that_comes_too_late_changes_nothing(core: FakeCore, process: Process) -> None:
+    ref = call(process, inline(3))
+    process.cancel(ref, False, True)
+    assert process.get([ref]) == [3]

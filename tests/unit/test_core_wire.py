@@ -49,6 +49,14 @@ def test_a_request_that_is_given_up(lane: int, request_id: int) -> None:
     assert pb.Mutation.FromString(wire.give_up(lane, request_id)) == given_up
 
 
+@given(st.binary(min_size=28, max_size=28), st.booleans(), st.booleans())
+def test_a_cancel_and_its_barrier(object_id: bytes, force: bool, recursive: bool) -> None:
+    cancel = pb.Mutation(cancel=pb.Cancel(object_id=object_id, force=force, recursive=recursive))
+    assert pb.Mutation.FromString(wire.cancel(object_id, force, recursive)) == cancel
+    request = pb.FromShim.FromString(wire.request(300, wire.sync_body(object_id))).request
+    assert request == pb.Request(id=300, sync=pb.Sync(object_id=object_id))
+
+
 @given(texts)
 def test_attach_and_done(value: bytes) -> None:
     attach, done = pb.Attach(worker_id=value), pb.TaskDone(task_id=value)

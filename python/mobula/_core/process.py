@@ -284,15 +284,22 @@ class Process:
             lane.call(lambda: wire.SYNC_BODY)
         return last
 
-    def apply(self, mutation: pb.Mutation) -> None:
-        """mutate(), returning when the core has applied it: no message that anybody sends from then on overtakes it.
+    def cancel(self, ref: ObjectRef[Any], force: bool, recursive: bool) -> None:
+        """Cancels the task that makes `ref`, returning when the core has applied that: no message that anybody sends from then
+        on overtakes it. The answer brings the outcome of a task that it ended at once, so that a get need not ask.
 
         From a finalizer or signal handler inside another call of this thread it does not wait, as nothing there may.
         """
-        self.mutate(mutation)
+        object_id = ref._id
+        encoded = (wire.cancel(object_id, force, recursive),)
         lane = self._lane()
-        if self._writes_through and not (lane.in_use() and lane.is_inside()) and not self._log.is_interrupted():
-            lane.call(lambda: wire.SYNC_BODY)
+        if (lane.in_use() and lane.is_inside()) or self._log.is_interrupted():
+            self.write(encoded)
+            return
+        reply: pb.Reply = lane.call(lambda: wire.sync_body(object_id), encoded)
+        ended = reply.get.values
+        if ended and ref._value is None:
+            ref._value = (ended[0].data, ended[0].metadata)
 
     def flush(self) -> int:
         """Writes what finalizers queued so far; returns the last number."""

@@ -116,6 +116,12 @@ def done_one(task_id: bytes, attempt: int, data: bytes, metadata: bytes) -> byte
     return field(0x52, b"\x0a\x18%b%b%b" % (task_id, number, field(0x22, value)))
 
 
+def cancel(object_id: bytes, force: bool, recursive: bool) -> bytes:
+    """Mutation{cancel}; `object_id` has 28 bytes."""
+    body = b"\x0a\x1c" + object_id + (b"\x10\x01" if force else b"") + (b"\x18\x01" if recursive else b"")
+    return b"*%c%b" % (len(body), body)
+
+
 def give_up(lane: int, request_id: int) -> bytes:
     """Mutation{give_up}."""
     body = b"\x08%b\x10%b" % (varint(lane), varint(request_id))
@@ -148,6 +154,11 @@ def abandon_body(request_id: int) -> bytes:
 
 
 SYNC_BODY = b"\x62\x00"
+
+
+def sync_body(object_id: bytes) -> bytes:
+    """Request{sync} that brings the value of an object where it is an error."""
+    return b"\x62\x1e\x0a\x1c" + object_id
 
 
 def _objects(object_ids: bytes) -> bytes:
