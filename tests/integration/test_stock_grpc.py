@@ -25,7 +25,7 @@ pytestmark = pytest.mark.mobula_leaves("descriptor")  # what gRPC's C core opens
 @pytest.fixture
 def core(place: str) -> Iterator[launch.Core]:
     """A core without a session of the package's."""
-    started = launch.start(LaunchConfig(object_store_bytes=1 << 26))
+    started = launch.start(LaunchConfig(object_store_bytes=1 << 26, options={"lazy_install": True}))  # no worker before its time
     yield started
     assert started.is_alive(), started.describe_end()
     started.stop()
