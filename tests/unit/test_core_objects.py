@@ -17,6 +17,7 @@ from fake_core import FakeCore
 from mobula import exceptions
 from mobula._core.pb import boundary_pb2 as pb
 from mobula._core.process import Process
+from mobula._core.recent import MOST_KEPT, Recent
 from mobula.object_ref import ObjectRef
 from mobula.serialization import serialize
 
@@ -150,6 +151,31 @@ def test_a_large_value_goes_through_the_arena(core: FakeCore, process: Process) 
     time.sleep(0.1)
     assert core.pins[1] == 1
     del part
+    core.until(lambda: core.pins[1] == 0)
+
+
+def test_a_large_value_that_was_got_a_moment_ago_is_not_asked_for(
+    core: FakeCore, process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refs = [put(process, np.arange(20_000) + number) for number in range(MOST_KEPT + 1)]
+    looked = threading.Event()
+    with monkeypatch.context() as patch:
+        patch.setattr(Recent, "forget", lambda recent: looked.set())  # for as long as this takes, the helper thread is a blind one
+        for _ in range(3):
+            assert process.get([refs[0]])[0][-1] == 19_999
+        assert process.get([refs[0]], 60)[0][-1] == 19_999
+        assert core.gets == 1
+        first = process.get([refs[0]])[0]
+        for number, ref in enumerate(refs):  # more than are kept
+            assert process.get([ref])[0][0] == number
+        assert process.get([refs[0]])[0][0] == 0
+        assert core.gets == len(refs) + 1
+        assert looked.wait(60)
+        assert core.pins[1] > 0
+    core.until(lambda: not any(core.pins[number + 1] for number in range(1, len(refs))))
+    assert core.pins[1] == 1
+    assert first[-1] == 19_999
+    del first
     core.until(lambda: core.pins[1] == 0)
 
 

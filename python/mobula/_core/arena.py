@@ -26,6 +26,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from types import MethodType
 
+from mobula._core.recent import Recent
 from mobula._core.together import together, together_all
 from mobula.exceptions import RaySystemError
 
@@ -69,6 +70,8 @@ class Arena:
         self._lock = threading.Lock()
         # Plain weak references, without a callback: it would be Python code, and a Ctrl-C that lands there is lost.
         self._maps: dict[int, weakref.ref[PinnedMap]] = {}
+        #: Forgotten whenever unpins are taken.
+        self.recent = Recent()
         #: Block ids to be unpinned, 8 bytes little-endian each; one for each Block that was received.
         self.unpins: deque[bytes] = deque()
         #: Block ids that were allocated for us and will not be sealed, in the same form.
@@ -148,6 +151,7 @@ class Arena:
         with self._lock:
             self._fd = self._disk = -1
             self._writable = None
+        self.recent.forget()
 
     def _open_fd(self) -> int:
         fd = self._fd

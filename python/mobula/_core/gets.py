@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mobula._core import context, values, wire
@@ -31,13 +31,20 @@ GRACE_S = 1.0
 
 def get(process: Process, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
     """The values of refs, in order; see Process.get."""
-    if timeout is None and len(refs) == 1:
+    if len(refs) == 1 and refs[0]._value is None:
         ref = refs[0]
-        if ref._value is None:
+        arena = process.arena
+        recent = arena.recent.find(ref._id) if arena is not None else None
+        if recent is None and timeout is None:
             ref._value = process.outcome(ref._id)
+    else:
+        recent = None
     deadline = deadline_of(timeout)
     asked = [ref for ref in refs if ref._value is None]
-    if asked:
+    large: Mapping[bytes, values.Raw]
+    if recent is not None:
+        large = {asked[0]._id: recent}
+    elif asked:
         if len(asked) != len(refs):
             _raise_known_error(refs)
         large = _fetch(process, asked, deadline)
@@ -93,6 +100,8 @@ def _fetch(process: Process, refs: list[ObjectRef[Any]], deadline: float | None)
                 large[ref._id] = raw
             else:
                 ref._value = raw  # type: ignore[assignment]  # bytes, for it has no block
+        if large and len(refs) == 1 and arena is not None:
+            arena.recent.keep(ids[0], *opened[0])
         return large
     small: dict[bytes, values.Inline] = {}
     for object_id, value, raw in zip(ids, got.values, opened, strict=True):

@@ -384,6 +384,8 @@ class Helper:
         log = self.session.log
         encoded = []
         arena = self._arena
+        if arena is not None:
+            arena.recent.forget()
         if arena is not None and arena.unpins:
             encoded.append(pb.Mutation(unpin=arena.take_unpins()).SerializeToString())
         if arena is not None and arena.discards:
