@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,8 @@ from mobula import testing
 from mobula.testing import sessions
 
 pytest_plugins = ["pytester"]
+
+TESTS = Path(__file__).parents[1]
 
 
 @pytest.fixture(autouse=True)
@@ -75,8 +78,13 @@ def test_an_outcome_too_many_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
             assert "3 tasks, 0 of them pending, and 4 outcomes" in running.restless(frozenset())
 
 
+def _impatient_there(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest("from mobula import testing\ntesting.waited = lambda findings: findings()")
+
+
 def test_the_plugin_is_silent_until_it_is_asked(pytester: pytest.Pytester) -> None:
     """Invariant: who has mobula installed and does not ask for the checks is not checked."""
+    _impatient_there(pytester)
     pytester.makepyfile("""
         import subprocess
         import pytest
@@ -98,4 +106,24 @@ def test_the_plugin_is_silent_until_it_is_asked(pytester: pytest.Pytester) -> No
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     done = subprocess.run(command, check=False, cwd=pytester.path, capture_output=True, text=True)
     assert "4 passed, 1 error" in done.stdout, done.stdout + done.stderr
+    assert "left behind: process" in done.stdout
+
+
+def test_a_conformance_case_is_checked(pytester: pytest.Pytester) -> None:
+    """Invariant: a case of the conformance suite that leaves something on mobula does not pass, though the suite knows nothing
+    of the checks."""
+    _impatient_there(pytester)
+    pytester.makepyfile("""
+        import subprocess
+        started = []
+        def test_leaves():
+            started.append(subprocess.Popen(["sleep", "1000"]))
+        def test_tidies_up():
+            started[0].kill()
+            started[0].wait()
+    """)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "conformance_selection"]
+    environment = os.environ | {"PYTHONPATH": str(TESTS), "CONFORMANCE_BACKEND": "mobula"}
+    done = subprocess.run(command, check=False, cwd=pytester.path, capture_output=True, text=True, env=environment)
+    assert "2 passed, 1 error" in done.stdout, done.stdout + done.stderr
     assert "left behind: process" in done.stdout

@@ -33,7 +33,7 @@ def nothing_left(*allowed: str) -> Iterator[None]:
     """Checks what the block leaves: a session that runs on comes to rest, one that has ended is gone without trace.
 
     `allowed` names what may stay: a count (`"tasks_running"`, `"objects"`, `"pins"`, `"canceled"`, …) or how a finding
-    begins (`"descriptor"`). Waits up to five seconds for what is on its way out. After an exception in the block nothing is
+    begins (`"descriptor"`). Waits up to thirty seconds for what is on its way out. After an exception in the block nothing is
     checked, for its traceback keeps locals alive.
 
     Raises LeftBehind, which lists what there still is.
@@ -54,7 +54,7 @@ def nothing_left(*allowed: str) -> Iterator[None]:
 def at_rest(*allowed: str) -> None:
     """Waits until the session of this process, if one runs, has nothing to do and holds nothing that nobody refers to.
 
-    Raises LeftBehind when that has not come true within five seconds. `allowed` as in `nothing_left`.
+    Raises LeftBehind when that has not come true within thirty seconds. `allowed` as in `nothing_left`.
 
     >>> import mobula, mobula.testing
     >>> with mobula.init(num_cpus=1):

@@ -31,7 +31,14 @@ class Watched:
 
     def restless(self, allowed: frozenset[str]) -> list[str]:
         """What keeps the session from rest, at this moment, but for the counts that are `allowed`."""
+        # Garbage in cycles may hold refs and views. To collect it takes fifty times as long as the rest, so only if there is
+        # something to explain.
+        if not self._restless(allowed):
+            return []
         gc.collect()
+        return self._restless(allowed)
+
+    def _restless(self, allowed: frozenset[str]) -> list[str]:
         counts = self.started.process.inspect(validate=True)
         found = [f"{name}={getattr(counts, name)}" for name in _QUIET if getattr(counts, name) and name not in allowed]
         if counts.task_outcomes + counts.tasks_pending != counts.tasks_submitted:
@@ -69,11 +76,15 @@ class Watched:
 
     def left(self) -> list[str]:
         """What the session left when it had ended."""
-        gc.collect()
-        found = []
-        if os.path.exists(self.session_dir):
-            found.append(f"folder {self.session_dir}")
-        return found + self.before.new_since(Machine())
+        found = self._left()
+        if found:
+            gc.collect()
+            found = self._left()
+        return found
+
+    def _left(self) -> list[str]:
+        folder = [f"folder {self.session_dir}"] if os.path.exists(self.session_dir) else []
+        return folder + self.before.new_since(Machine())
 
 
 class Watch:
