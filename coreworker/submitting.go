@@ -117,13 +117,15 @@ func (p *Process) create(e *task.Entry) error {
 	return nil
 }
 
-// RegisterActor creates a named actor, or finds the one that has the name.
+// RegisterActor creates a named actor, or finds the one that has the name. The caller will have a handle of it.
 func (p *Process) RegisterActor(s *task.Spec, getIfExists bool) (spec *task.Spec, created bool, err error) {
 	c := p.core
 	if e := c.tasks.Get(s.ID); e != nil {
+		c.newHandle(e.Spec)
 		return e.Spec, true, nil // asked again after a lane was lost
 	}
 	if c.actors.Known(s.Actor) {
+		c.newHandle(s)
 		return s, true, nil // the same, and meanwhile it was created, or is dead
 	}
 	if old, err := c.actors.ByName(s.Creation.Namespace, s.Creation.Name); err == nil {

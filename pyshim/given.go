@@ -2,6 +2,7 @@ package pyshim
 
 import (
 	"github.com/mobula/mobula/coreworker"
+	"github.com/mobula/mobula/coreworker/ids"
 	pb "github.com/mobula/mobula/proto/boundary"
 )
 
@@ -26,11 +27,12 @@ type given struct {
 	request uint64
 	pins    []uint64 // block ids
 	block   uint64   // allocated, to be written; 0 for none
+	actor   []ids.ObjectID
 }
 
 // handOver notes what an answer hands over, and forgets the answer before it: its asker went on, so it was taken.
-func (l *lane) handOver(id uint64, r *pb.Reply) {
-	l.given = given{request: id}
+func (l *lane) handOver(id uint64, r *pb.Reply, actor []ids.ObjectID) {
+	l.given = given{request: id, actor: actor}
 	switch k := r.Kind.(type) {
 	case *pb.Reply_Allocate:
 		l.given.block = k.Allocate.Id
@@ -58,6 +60,7 @@ func (l *lane) giveUp(id uint64) {
 	if l.given.block != 0 {
 		l.process.Discard([]uint64{l.given.block})
 	}
+	l.process.Refs(nil, l.given.actor)
 	l.given = given{}
 }
 

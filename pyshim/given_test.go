@@ -113,3 +113,50 @@ func TestUnsureHandles(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 }
+
+// The answer with an actor gives a handle. One that is given up is gone, and with it the actor that nobody else refers to.
+func TestGiveUpOfAnActor(t *testing.T) {
+	k := newKit(t)
+	d := k.numbered(7)
+	actor := ids.NilActor(k.core.Job)
+	actor[0] = 1
+	register := func(id uint64) *pb.Request {
+		spec := &pb.TaskSpec{Type: pb.TaskType_ACTOR_CREATION_TASK, TaskId: actor.CreationTask().Bytes(), ActorId: actor.Bytes(),
+			FunctionId: make([]byte, 28), Actor: &pb.ActorCreation{Name: "n"}}
+		return &pb.Request{Id: id, Kind: &pb.Request_RegisterActor{RegisterActor: &pb.RegisterActor{Spec: spec, GetIfExists: true}}}
+	}
+	unused := func() (is bool) {
+		k.core.Do(func() {
+			rows, _ := k.core.ActorsNow(1)
+			is = rows[0].OfNoUse
+		})
+		return is
+	}
+	lookup := &pb.Request{Id: 2, Kind: &pb.Request_LookupActor{LookupActor: &pb.LookupActor{Name: "n"}}}
+	drop := &pb.Mutation{Kind: &pb.Mutation_ActorHandles{ActorHandles: &pb.ActorHandles{Dropped: actor.Bytes()}}}
+	d.ask(0, register(1))
+	d.reply(1)
+	d.ask(0, lookup)
+	d.reply(2)
+	d.mutate(1, giveUp(7, 2), giveUp(7, 1)) // the first one was taken, for another was asked for after it
+	d.sync(3, 2)
+	if unused() {
+		t.Error("the handle that was taken is gone")
+	}
+	d.ask(2, register(4))
+	d.reply(4)
+	d.mutate(3, drop, giveUp(7, 4))
+	d.sync(5, 4)
+	if !unused() {
+		t.Error("a handle is left of an answer that was given up")
+	}
+	d.ask(4, register(6)) // it is still being created: asked again, it is in use again
+	if r := d.reply(6).GetActor(); !r.GetCreated() || unused() {
+		t.Errorf("%v, out of use: %v", r, unused())
+	}
+	d.mutate(5, drop)
+	d.sync(7, 5)
+	if !unused() {
+		t.Error("a handle is left")
+	}
+}

@@ -17,11 +17,24 @@ import (
 )
 
 // answer sends the reply to a request, unless it was abandoned.
-func (l *lane) answer(id uint64, r *pb.Reply) {
+func (l *lane) answer(id uint64, r *pb.Reply) { l.answerWith(id, r, nil) }
+
+// answerActor answers with an actor, and with a handle of it: one that the process told of later, it might never tell of, and then
+// nothing would end the actor.
+func (l *lane) answerActor(id uint64, found *task.Spec, created bool, err error) {
+	var handle []ids.ObjectID
+	if err == nil {
+		handle = []ids.ObjectID{found.Actor.Handle()}
+		l.process.Refs(handle, nil)
+	}
+	l.answerWith(id, encodeActor(found, created, err), handle)
+}
+
+func (l *lane) answerWith(id uint64, r *pb.Reply, actor []ids.ObjectID) {
 	delete(l.requests, id)
 	r.Id = id
 	if l.number != 0 {
-		l.handOver(id, r)
+		l.handOver(id, r, actor)
 	}
 	n := l.process.Applied()
 	l.acked = n
@@ -106,12 +119,12 @@ func (l *lane) decodeRequest(q *pb.Request) (func(), error) {
 		existing := k.RegisterActor.GetIfExists
 		return func() {
 			found, created, err := p.RegisterActor(spec, existing)
-			l.answer(id, encodeActor(found, created, err))
+			l.answerActor(id, found, created, err)
 		}, nil
 	case *pb.Request_LookupActor:
 		return func() {
 			found, err := core.LookupActor(k.LookupActor.Namespace, k.LookupActor.Name)
-			l.answer(id, encodeActor(found, false, err))
+			l.answerActor(id, found, false, err)
 		}, nil
 	case *pb.Request_ListNamedActors:
 		return func() {

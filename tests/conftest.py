@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator
+from typing import Any
 
 import hypothesis
 import pytest
@@ -39,3 +41,10 @@ def _ends_its_sessions() -> Iterator[None]:
     left = mobula.is_initialized()
     mobula.shutdown()
     assert not left, "a test of this module left its session running: end it with mobula.shutdown()"
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """How many bytecodes the tests of interrupts have interrupted."""
+    kit = sys.modules.get("bytecodes")
+    for line in kit.told() if kit is not None else ():
+        terminalreporter.write_line(line)

@@ -3836,6 +3836,7 @@ func (x *Allocate) GetSize() uint64 {
 	return 0
 }
 
+// The process has a handle of the actor that is created or found with the answer, as if ActorHandles.added had named it.
 type RegisterActor struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Spec          *TaskSpec              `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"` // actor creation with actor.name set
@@ -3888,6 +3889,7 @@ func (x *RegisterActor) GetGetIfExists() bool {
 	return false
 }
 
+// As with RegisterActor, the answer gives a handle.
 type LookupActor struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`

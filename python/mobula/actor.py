@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast
 
 from mobula import arguments, runtime_env, session
 from mobula._core import ids
-from mobula.actor_handle import ActorHandle, ActorMethod, ActorProxy
+from mobula.actor_handle import ActorHandle, ActorMethod, ActorProxy, requested
 from mobula.class_description import Description, decode, describe
 from mobula.options import check_actor_options
 from mobula.placement import Places
@@ -22,7 +22,6 @@ from mobula.strategies import spec_fields
 from mobula.task_spec import call_fields, resource_list, resources, retries
 
 if TYPE_CHECKING:
-    from mobula._core.pb import boundary_pb2 as pb
     from mobula._core.process import Process
 
 __all__ = ["ActorClass", "ActorClassInheritanceException", "ActorHandle", "ActorMethod", "ActorProxy", "exit_actor"]
@@ -273,22 +272,13 @@ _MEMORY = {"memory", "object_store_memory"}
 def _submit(process: Process, spec: bytes, actor_id: bytes, creation: Creation) -> ActorHandle[Any]:
     from mobula._core.pb import boundary_pb2 as pb
 
-    description = creation.description
+    if creation.name:
+        asked = pb.RegisterActor(spec=pb.TaskSpec.FromString(spec), get_if_exists=creation.get_if_exists)
+        return requested(process, pb.Request(register_actor=asked), creation.description)
+    handle = ActorHandle._called(actor_id, creation.description)
     # With the count in the process's own order: the core never sees this actor without its first handle once a handle
     # could have been passed on.
-    if creation.name:
-        reply = process.request(
-            pb.Request(register_actor=pb.RegisterActor(spec=pb.TaskSpec.FromString(spec), get_if_exists=creation.get_if_exists))
-        )
-        found: pb.ActorInfo = reply.actor
-        actor_id = found.actor_id
-        if not found.created:
-            description = decode(found.handle)
-        handle = ActorHandle._called(actor_id, description)
-        process.mutate(pb.Mutation(actor_handles=pb.ActorHandles(added=actor_id)))
-    else:
-        handle = ActorHandle._called(actor_id, description)
-        process.submit_encoded(spec, pb.Mutation(actor_handles=pb.ActorHandles(added=actor_id)).SerializeToString())
+    process.submit_encoded(spec, pb.Mutation(actor_handles=pb.ActorHandles(added=actor_id)).SerializeToString())
     handle._counted()
     return handle
 

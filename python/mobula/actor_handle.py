@@ -24,6 +24,7 @@ from mobula.serialization import note_contained
 from mobula.task_spec import call_fields, retries, retry_exceptions
 
 if TYPE_CHECKING:
+    from mobula._core.pb import boundary_pb2 as pb
     from mobula._core.process import Process
 
 T = TypeVar("T")
@@ -58,6 +59,14 @@ class ActorHandle(Generic[T]):
         handle = cls.__new__(cls)
         handle._take(actor_id, description)
         handle.__del__ = MethodType(_note_unsure, actor_id)
+        return handle
+
+    @classmethod
+    def _taken_over(cls, actor_id: bytes, description: Description, step: Callable[[], object]) -> ActorHandle[Any]:
+        """A handle that takes over a count; `step` (together.py) lets go of it on the other side, at the same moment."""
+        handle = cls.__new__(cls)
+        handle._take(actor_id, description)
+        together(step, partial(_set_end, handle, MethodType(_note_dropped, actor_id)))
         return handle
 
     def _counted(self) -> None:
@@ -131,6 +140,30 @@ _set_end = ActorHandle.__dict__["__del__"].__set__
 def restore(actor_id: bytes, description: bytes) -> ActorHandle[Any]:
     """Called by pickles to make the handle again."""
     return ActorHandle(actor_id, decode(description))
+
+
+def requested(process: Process, request: pb.Request, created: Description | None = None) -> ActorHandle[Any]:
+    """The handle that comes with the answer to a request for an actor by its name; `created` is the description of one that the
+    request creates. Whoever is interrupted while he waits has no handle, and the core none for him.
+
+    Raises what the core's refusal stands for.
+    """
+    from mobula._core.replies import check
+
+    encoded = request.SerializeToString()
+
+    def take(reply: pb.Reply, settle: Callable[[], object]) -> tuple[pb.Reply, ActorHandle[Any] | None]:
+        if reply.WhichOneof("kind") != "actor":
+            settle()
+            return reply, None
+        found = reply.actor
+        description = created if created is not None and found.created else decode(found.handle)
+        return reply, ActorHandle._taken_over(found.actor_id, description, settle)
+
+    reply, handle = process.call_and_take(lambda: encoded, take)
+    check(reply)
+    assert handle is not None, "an answer without an actor is a refusal"
+    return handle
 
 
 def _forget_pinned() -> None:

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from mobula import arguments, resources, session
 from mobula._core import ids
-from mobula.actor_handle import ActorHandle
-from mobula.class_description import decode
+from mobula.actor_handle import ActorHandle, requested
 from mobula.init_options import check_namespace
 from mobula.object_ref import ObjectRef
 from mobula.object_ref_generator import ObjectRefGenerator, wait_for
@@ -159,12 +158,11 @@ def get_actor(name: str, namespace: str | None = None) -> ActorHandle[Any]:
     process = session.process()
     where = namespace or process.namespace
     try:
-        found = process.request(pb.Request(lookup_actor=pb.LookupActor(name=name, namespace=where))).actor
+        return requested(process, pb.Request(lookup_actor=pb.LookupActor(name=name, namespace=where)))
     except ValueError as error:
         raise ValueError(
             f"there is no actor named {name!r} in namespace {where!r}: it was never created there, or has ended"
         ) from error
-    return ActorHandle(found.actor_id, decode(found.handle))
 
 
 def cluster_resources() -> dict[str, float]:

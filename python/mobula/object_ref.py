@@ -7,7 +7,6 @@ the session client's as well; this module imports it only when somebody waits.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Generator
 from functools import partial
 from types import MethodType
@@ -30,7 +29,6 @@ _note_unsure = refcount.unsure.append
 
 #: Refs that were pickled by hand, by id: the pickle may be loaded at any time, so they stay (as in Ray).
 _pinned: dict[bytes, ObjectRef[Any]] = {}
-_pinned_lock = threading.Lock()
 
 
 class ObjectRef(Generic[T]):
@@ -83,13 +81,15 @@ class ObjectRef(Generic[T]):
         return ref
 
     @classmethod
-    def _taken_over(cls, id: bytes, step: Callable[[], object]) -> ObjectRef[Any]:
-        """A handle that takes over a count; `step` (together.py) lets go of it on the other side, at the same moment."""
+    def _taken_over(
+        cls, id: bytes, value: tuple[bytes, bytes] | None, step: Callable[[], object], keep: Callable[[ObjectRef[Any]], object]
+    ) -> None:
+        """A handle that takes over a count. In one step (together.py) `step` lets go of it on the other side, the handle counts,
+        and `keep` is given it."""
         ref = cls.__new__(cls)
-        ref._value = None
+        ref._value = value
         ref._id = id
-        together(step, partial(_set_end, ref, MethodType(_note_dropped, id)))
-        return ref
+        together(step, partial(_set_end, ref, MethodType(_note_dropped, id)), partial(keep, ref))
 
     def _counted(self) -> None:
         self.__del__ = MethodType(_note_dropped, self._id)
@@ -157,8 +157,7 @@ class ObjectRef(Generic[T]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         if not contained.note(self._id, self):
-            with _pinned_lock:
-                _pinned.setdefault(self._id, self)
+            _pinned.setdefault(self._id, self)
         return restore, (self._id,)
 
     # ------------------------------------------------------------------------------------------------- waiting
@@ -199,7 +198,4 @@ def restore(
 
 def _forget_pinned() -> None:
     """The session is over: whatever was pickled by hand leads nowhere now."""
-    with _pinned_lock:
-        forgotten = dict(_pinned)
-        _pinned.clear()
-    forgotten.clear()  # here, not under the lock: the drops are noted by finalizers
+    _pinned.clear()

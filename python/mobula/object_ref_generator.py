@@ -4,12 +4,15 @@ Owns the consumer's side of a stream: which items were taken, which were told ah
 to each item that was not taken; the ref that is made here when one is taken takes it over, and when this object goes the rest
 is let go. Ray's rules: an exception of the generator is its last item; when the task fails otherwise (worker's death, cancel)
 the generator's own ref, which then holds the error, comes as the last one.
+
+A Ctrl-C may part any two bytecodes of a driver. Taking an item and handing it to the caller are such steps, so what was taken
+lies in `_taken_refs` until one call of a C function takes it out for the caller: a `next` that is interrupted leaves its item to
+the `next` after it. The lock is one that an interrupt cannot leave locked (`_core.guard`).
 """
 
 from __future__ import annotations
 
 import collections
-import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from types import MethodType
@@ -17,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, TypeVar
 
 from mobula import session
 from mobula._core import ids, refcount
+from mobula._core.together import together
 from mobula.object_ref import ObjectRef
 
 if TYPE_CHECKING:
@@ -63,11 +67,11 @@ class ObjectRefGenerator(Generic[T]):
         "__weakref__",
         "_ended",
         "_error_told",
-        "_first",
         "_generator_ref",
+        "_guard",
         "_limited",
-        "_lock",
         "_process",
+        "_taken_refs",
         "_tally",
         "_task_id",
         "_told",
@@ -77,17 +81,20 @@ class ObjectRefGenerator(Generic[T]):
     __del__: Callable[[], object]
 
     def __init__(self, generator_ref: ObjectRef[Any], process: Process, limited: bool) -> None:
+        from mobula._core.guard import Guard  # there with the session, not with `import mobula`
+
         self._generator_ref = generator_ref
         self._task_id = ids.task_of_object(generator_ref._id)
         self._process: Process = process
         self._limited = limited
-        # Items _first, _first+1 … that were told; what was taken of them is seen from _taken alone, which is set in one step.
-        self._first = 0
-        self._told: list[tuple[bytes, bytes] | None] = []
+        # The number of the first item that was told, and what was told of it and of those after it. One attribute, so that
+        # both are of one answer; what was taken of them is seen from _taken alone.
+        self._told: tuple[int, list[tuple[bytes, bytes] | None]] = (0, [])
         self._ended: pb.ItemsReply | None = None
         self._error_told = False
+        self._taken_refs: collections.deque[ObjectRef[Any]] = collections.deque()  # taken, and not yet the caller's
         # A blocking next() of one thread keeps others out; reentrant for a finalizer or handler that asks inside of it.
-        self._lock = threading.RLock()
+        self._guard = Guard()
         self._tally = refcount.Tally(generator_ref._id)
         self.__del__ = MethodType(_note_dropped, self._tally)
 
@@ -106,13 +113,16 @@ class ObjectRefGenerator(Generic[T]):
 
     def _next_sync(self, timeout_s: float | None = None) -> ObjectRef[Any]:
         """`next` with a limit in seconds; the nil ref when it is over."""
-        with self._lock:
-            if not self._look(timeout_s):
+        while True:
+            there = self._guard.run(partial(self._take, timeout_s))
+            if there is None:
                 return ObjectRef.nil()
-            ref = self._take()
-        if ref is None:
-            raise StopIteration
-        return ref
+            if not there:
+                raise StopIteration
+            try:
+                return self._taken_refs.popleft()
+            except IndexError:
+                pass  # another thread was faster
 
     def __aiter__(self) -> ObjectRefGenerator[T]:
         return self
@@ -122,14 +132,16 @@ class ObjectRefGenerator(Generic[T]):
         import asyncio
 
         while True:
-            with self._lock:
-                if self._look(0):
-                    ref = self._take()
-                    break
-            await asyncio.wrap_future(self._live().raw_future(ObjectRef(self._expected())))
-        if ref is None:
-            raise StopAsyncIteration
-        return ref
+            there = self._guard.run(partial(self._take, 0))
+            if there is None:
+                await asyncio.wrap_future(self._live().raw_future(ObjectRef(self._expected())))
+            elif not there:
+                raise StopAsyncIteration
+            else:
+                try:
+                    return self._taken_refs.popleft()
+                except IndexError:
+                    pass
 
     def send(self, value: Any) -> NoReturn:
         """Refused, as in Ray."""
@@ -163,13 +175,13 @@ class ObjectRefGenerator(Generic[T]):
 
     def is_finished(self) -> bool:
         """Whether the task is over and every item, the error included, was taken."""
-        with self._lock:
-            return self._look(0) and self._is_at_end() and not self._has_error()
+        return not self._taken_refs and self._guard.run(lambda: self._look(0) and self._is_at_end() and not self._has_error())
 
     def next_ready(self) -> bool:
         """Whether `next` would return a ref without waiting."""
-        with self._lock:
-            return self._look(0) and not (self._is_at_end() and not self._has_error())
+        return bool(self._taken_refs) or self._guard.run(
+            lambda: self._look(0) and not (self._is_at_end() and not self._has_error())
+        )
 
     # ------------------------------------------------------------------------------------------ objects
 
@@ -189,7 +201,7 @@ class ObjectRefGenerator(Generic[T]):
 
     def _waitable(self) -> ObjectRef[Any]:
         """A ref that is ready when `next` would not wait."""
-        if self._taken < self._first + len(self._told) or self._ended is not None:
+        if self._taken_refs or self._is_told() or self._ended is not None:
             ref: ObjectRef[Any] = ObjectRef(self._generator_ref._id)
             ref._value = _SOMETHING  # seen already: nobody needs to be asked
             return ref
@@ -209,8 +221,13 @@ class ObjectRefGenerator(Generic[T]):
     def _expected(self) -> bytes:
         return ids.generator_item_id(self._task_id, self._taken)
 
+    def _is_told(self) -> bool:
+        """Whether something was told that was not taken."""
+        first, told = self._told
+        return self._taken < first + len(told)
+
     def _is_at_end(self) -> bool:
-        return self._ended is not None and self._taken >= self._first + len(self._told)
+        return self._ended is not None and not self._is_told()
 
     def _has_error(self) -> bool:
         ended = self._ended
@@ -218,7 +235,7 @@ class ObjectRefGenerator(Generic[T]):
 
     def _look(self, timeout: float | None) -> bool:
         """Whether the next item, or the end, is known; asks for it. With a timeout (seconds), waits no longer."""
-        if self._ended is not None or self._taken < self._first + len(self._told):
+        if self._ended is not None or self._is_told():
             return True
         from mobula._core import streams
 
@@ -230,28 +247,33 @@ class ObjectRefGenerator(Generic[T]):
         if items.ended:
             self._ended = items
             return True
-        told = [(value.data, value.metadata) if value.metadata else None for value in items.values]
-        self._first, self._told = first, told
+        self._told = first, [(value.data, value.metadata) if value.metadata else None for value in items.values]
         return True
 
-    def _take(self) -> ObjectRef[Any] | None:
-        """The ref of what `_look` found; None at the end."""
-        if self._is_at_end():
-            if self._has_error():
-                self._error_told = True
-                return self._generator_ref
+    def _take(self, timeout: float | None) -> bool | None:
+        """Sees that the next ref is among the taken ones. False at the end, None when the time was over."""
+        if self._taken_refs:
+            return True
+        if not self._look(timeout):
             return None
+        if self._is_at_end():
+            if not self._has_error():
+                return False
+            together(partial(setattr, self, "_error_told", True), partial(self._taken_refs.append, self._generator_ref))
+            return True
         number = self._taken
-        known = self._told[number - self._first]
+        first, told = self._told
         if self._limited:
             from mobula._core import streams
 
             streams.tell_taken(self._process, self._generator_ref._id, number + 1)
-        ref = ObjectRef._taken_over(
-            ids.generator_item_id(self._task_id, number), partial(setattr, self._tally, "taken", number + 1)
+        ObjectRef._taken_over(
+            ids.generator_item_id(self._task_id, number),
+            told[number - first],
+            partial(setattr, self._tally, "taken", number + 1),
+            self._taken_refs.append,
         )
-        ref._value = known
-        return ref
+        return True
 
 
 def wait_for(process: Process, waitables: list[Any], num_returns: int, timeout: float | None) -> tuple[list[Any], list[Any]]:

@@ -192,8 +192,9 @@ def shutdown(*, wait_for_processes: bool = False, _exiting_interpreter: bool = F
     """
     global _started
     with _lock:
-        mine, _started = _started, None
+        mine = _started
         if mine is None or mine.pid != os.getpid():
+            _started = None
             return
         from mobula import actor_handle, object_ref, runtime_context
 
@@ -205,6 +206,7 @@ def shutdown(*, wait_for_processes: bool = False, _exiting_interpreter: bool = F
             actor_handle._forget_pinned()
             if not _exiting_interpreter:
                 _forget_values()
+        _started = None  # last: what an interrupt has left, the next call ends
 
 
 def _forget_values() -> None:

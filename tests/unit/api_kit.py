@@ -43,6 +43,10 @@ class Unattached(process.Process):
         self.requests.append(request)
         return self.replies.pop(0)
 
+    def call_and_take(self, body: Any, take: Any, until: float | None = None) -> Any:
+        self.requests.append(pb.Request.FromString(body()))
+        return take(self.replies.pop(0), lambda: None)
+
     def reserve(self, serialized: Any) -> tuple[pb.Value, None]:
         return pb.Value(data=serialized.to_bytes(), metadata=serialized.metadata), None
 

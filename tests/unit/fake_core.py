@@ -78,6 +78,12 @@ class FakeCore:
         self.seen_again = 0
         self.objects: dict[bytes, pb.Value] = {}
         self.refs: Counter[bytes] = Counter()
+        self.handles: Counter[bytes] = Counter()  # of actors
+        self.named: dict[tuple[str, str], pb.ActorInfo] = {}
+        self.registered: set[bytes] = set()
+        self.streams: dict[bytes, list[pb.Value]] = {}  # items, by task
+        self.failing_streams: set[bytes] = set()
+        self.cancels: list[pb.Cancel] = []
         self.pins: Counter[int] = Counter()
         self.blocks: dict[int, pb.Block] = {}
         self.discarded: list[int] = []
@@ -215,7 +221,7 @@ class FakeCore:
             lane.push(pb.ToShim(applied=self.applied))
         self.settle()
 
-    def _apply(self, mutation: pb.Mutation) -> None:
+    def _apply(self, mutation: pb.Mutation) -> None:  # noqa: C901 - one case a kind
         kind = mutation.WhichOneof("kind")
         if kind == "submit":
             spec = mutation.submit
@@ -234,6 +240,8 @@ class FakeCore:
             self.objects.setdefault(mutation.cancel.object_id, self.cancelled)
         elif kind == "refs":
             self._count(mutation.refs)
+        elif kind == "actor_handles":
+            self._count_handles(mutation.actor_handles)
         elif kind == "give_up":
             self._give_up(mutation.give_up)
         elif kind == "unpin":
@@ -246,6 +254,11 @@ class FakeCore:
             self.dones.append((self.applied + 1, mutation.done))
         elif kind == "export":
             self.table[mutation.export.namespace, mutation.export.key] = mutation.export.value
+        elif kind == "drop_streams":
+            for one in _split(mutation.drop_streams, 32):
+                self._drop_stream(one[:24], int.from_bytes(one[28:], "little"))
+        elif kind == "cancel":
+            self.cancels.append(mutation.cancel)
 
     def _count(self, refs: pb.Refs) -> None:
         self.refs.update(_split(refs.added, 28))
@@ -254,12 +267,54 @@ class FakeCore:
             if self.refs[object_id] > 0:
                 self.refs[object_id] -= 1
 
+    def _count_handles(self, told: pb.ActorHandles) -> None:
+        self.handles.update(_split(told.added, 16))
+        self.handles.subtract(_split(told.dropped, 16))
+        for actor_id in _split(told.unsure, 16):
+            if self.handles[actor_id] > 0:
+                self.handles[actor_id] -= 1
+        self._forget_names()
+
+    def _forget_names(self) -> None:
+        self.named = {name: info for name, info in self.named.items() if self.handles[info.actor_id] > 0}
+
+    def _drop_stream(self, task_id: bytes, taken: int) -> None:
+        for number in range(taken, len(self.streams.pop(task_id, ()))):
+            self.refs[_item(task_id, number)] -= 1
+
+    def _register(self, asked: pb.RegisterActor) -> pb.Reply:
+        spec = asked.spec
+        name = (spec.actor.namespace, spec.actor.name)
+        info = self.named.get(name)
+        if info is None:
+            info = self.named[name] = pb.ActorInfo(actor_id=spec.actor_id, handle=spec.actor.handle, created=True)
+            self.registered.add(spec.actor_id)
+        elif info.actor_id != spec.actor_id:
+            if not asked.get_if_exists:
+                return pb.Reply(error="the name is taken", error_kind=pb.ERROR_NAME_TAKEN)
+            info = pb.ActorInfo(actor_id=info.actor_id, handle=info.handle)
+        self.handles[info.actor_id] += 1
+        return pb.Reply(actor=info)
+
+    def _next_items(self, asked: pb.NextItems) -> pb.Reply:
+        task_id, number = asked.object_id[:24], int.from_bytes(asked.object_id[24:], "little") - 2
+        items = self.streams.get(task_id, [])[number : number + 2]  # a few at a time, so that it is asked again
+        if items:
+            return pb.Reply(items=pb.ItemsReply(values=items))
+        return pb.Reply(items=pb.ItemsReply(ended=True, failed=task_id in self.failing_streams))
+
     def run_at_once(self, spec: pb.TaskSpec) -> None:
-        """The result of a task is its first argument; a task named "never" has none, "error" gives its argument as one."""
+        """The result of a task is its first argument; a task named "never" has none, "error" gives its argument as one. A stream
+        has five items of it."""
         if spec.name == "never":
             return
+        arg = spec.args[0] if spec.args else pb.Arg()
+        value = self.objects[arg.ref] if arg.ref else arg.value
+        if spec.streaming:
+            self.streams[spec.task_id] = [value] * 5
+            self.refs.update(_item(spec.task_id, number) for number in range(5))
         for number in range(spec.num_returns):
-            self.objects[spec.task_id + (number + 1).to_bytes(4, "little")] = spec.args[0].value
+            self.objects[spec.task_id + (number + 1).to_bytes(4, "little")] = value
 
     def finish(self, object_id: bytes, value: pb.Value) -> None:
         """Makes an object appear."""
@@ -315,6 +370,9 @@ class FakeCore:
                 self.pins[value.block.id] -= 1
         if reply.HasField("allocate"):
             self._discard(reply.allocate.id)
+        if reply.HasField("actor"):
+            self.handles[reply.actor.actor_id] -= 1
+            self._forget_names()
 
     def _discard(self, block: int) -> None:
         if block in self.writing:
@@ -367,7 +425,15 @@ class FakeCore:
         if kind == "kv_get":
             found = self.table.get((request.kv_get.namespace, request.kv_get.key))
             return pb.Reply(kv=pb.KvValue(found=found is not None, value=found or b""))
+        if kind == "register_actor":
+            return self._register(request.register_actor)
+        if kind == "next_items":
+            return self._next_items(request.next_items)
         if kind == "lookup_actor":
+            found = self.named.get((request.lookup_actor.namespace, request.lookup_actor.name))
+            if found is not None:
+                self.handles[found.actor_id] += 1
+                return pb.Reply(actor=pb.ActorInfo(actor_id=found.actor_id, handle=found.handle))
             return pb.Reply(error="no such actor", error_kind=pb.ERROR_NOT_FOUND)
         if kind == "sync" and (value := self.objects.get(request.sync.object_id)) is not None and value.metadata.isdigit():
             return pb.Reply(get=pb.GetReply(values=[value], failed=True))
@@ -407,6 +473,10 @@ class FakeCore:
         """Waits until `condition()` holds for the state of this core."""
         with self.changed:
             assert self.changed.wait_for(condition, timeout), "the condition was not met in time"
+
+
+def _item(task_id: bytes, number: int) -> bytes:
+    return task_id + (number + 2).to_bytes(4, "little")
 
 
 def _split(ids: bytes, size: int) -> list[bytes]:

@@ -19,13 +19,13 @@ import mmap
 import os
 import resource
 import sys
-import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from types import MethodType
 
+from mobula._core.guard import Guard
 from mobula._core.recent import Recent
 from mobula._core.together import together, together_all
 from mobula.exceptions import RaySystemError
@@ -67,7 +67,7 @@ class Arena:
         self._disk = disk
         self._base = -(-size // mmap.PAGESIZE) * mmap.PAGESIZE if disk >= 0 else sys.maxsize
         self._writable: memoryview | None = None
-        self._lock = threading.Lock()
+        self._guard = Guard()
         # Plain weak references, without a callback: it would be Python code, and a Ctrl-C that lands there is lost.
         self._maps: dict[int, weakref.ref[PinnedMap]] = {}
         #: Forgotten whenever unpins are taken.
@@ -86,11 +86,14 @@ class Arena:
             return memoryview(on_disk)
         whole = self._writable
         if whole is None:
-            with self._lock:
-                whole = self._writable
-                if whole is None:
-                    whole = self._writable = memoryview(mmap.mmap(self._open_fd(), self._size, mmap.MAP_SHARED))
+            whole = self._guard.run(self._map_whole)
         return whole[offset : offset + size]
+
+    def _map_whole(self) -> memoryview:
+        whole = self._writable
+        if whole is None:
+            whole = self._writable = memoryview(mmap.mmap(self._open_fd(), self._size, mmap.MAP_SHARED))
+        return whole
 
     def view(self, block_id: int, offset: int, size: int) -> memoryview | bytes:
         """The bytes of a block that was pinned for us with this message. The pin goes when nobody looks any more.
@@ -148,10 +151,12 @@ class Arena:
 
         Views stay, and so does what is being written at this moment; new ones raise RaySystemError.
         """
-        with self._lock:
-            self._fd = self._disk = -1
-            self._writable = None
+        self._guard.run(self._forget)
         self.recent.forget()
+
+    def _forget(self) -> None:
+        self._fd = self._disk = -1
+        self._writable = None
 
     def _open_fd(self) -> int:
         fd = self._fd

@@ -14,15 +14,15 @@ seen. It refuses to know what a mutation means.
 
 from __future__ import annotations
 
-import gc
 import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from types import CodeType, FrameType
-from typing import Protocol, cast
+from typing import Protocol
 
 from mobula._core import wire
+from mobula._core.guard import LOCK_PATIENCE_S, STRIKES, RLock, frames_of_threads, new_lock
 from mobula._core.transport import LaneClosed, RpcError, Stream
 
 # One mutation may not be longer than this: the core would end every lane that brings it.
@@ -33,21 +33,6 @@ READ_ACKS_EVERY_BYTES = 4 << 20
 
 # How a stream says that it is gone. Not OSError: a signal handler that raises TimeoutError must get through.
 LOST: tuple[type[Exception], ...] = (LaneClosed, RpcError)
-
-
-LOCK_PATIENCE_S = 0.3
-
-
-class _RLock(Protocol):
-    """threading.RLock: a function before Python 3.13, so no type to name; `_is_owned` is what Condition relies on."""
-
-    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool: ...
-    def release(self) -> None: ...
-    def _is_owned(self) -> bool: ...
-
-
-def _new_lock() -> _RLock:
-    return cast("_RLock", threading.RLock())
 
 
 class Writer(Protocol):
@@ -69,7 +54,7 @@ class MutationLog:
 
     def __init__(self, on_doubt: Callable[[], None] = lambda: None) -> None:
         # Re-entrant: a finalizer of the user's may run inside our own allocation and call kill() or submit.
-        self._lock = _new_lock()
+        self._lock = new_lock()
         self._entries: deque[tuple[int, bytes]] = deque()
         self._deferred: deque[bytes] = deque()  # from finalizers that ran inside `write`
         self.acked = 0  # trimmed up to here; set before entries go, so that `last` never falls back
@@ -303,7 +288,7 @@ class MutationLog:
     # So a lock whose holder has no frame in `_write_locked` or `trim` any more counts as left behind. Its own thread gives it back
     # on its next visit; other threads find out after some fruitless waiting, and put a new lock in its place.
 
-    def _enter(self) -> _RLock:
+    def _enter(self) -> RLock:
         strikes = 0
         while True:
             lock = self._lock
@@ -315,8 +300,8 @@ class MutationLog:
                 lock.release()
             else:
                 strikes = 0 if _anybody_in_locked_code() else strikes + 1
-                if strikes == 3:
-                    self._lock = _new_lock()
+                if strikes == STRIKES:
+                    self._lock = new_lock()
 
 
 def _numbers(last: int, count: int) -> range:
@@ -342,19 +327,4 @@ def _in_locked_code(frame: FrameType | None) -> bool:
 
 def _anybody_in_locked_code() -> bool:
     me = threading.get_ident()
-    return any(_in_locked_code(frame) for thread, frame in _frames().items() if thread != me)
-
-
-def _frames() -> dict[int, FrameType]:
-    """sys._current_frames(), safe before CPython 3.12: it allocates while it holds the interpreter's list of threads.
-
-    this thread:  lists the frames -> allocates -> collects garbage -> a finalizer lets go of the interpreter lock
-    other thread: starts or ends -> waits for the list of threads with the interpreter lock in its hand: for ever
-    """
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        return sys._current_frames()
-    finally:
-        if collecting:
-            gc.enable()
+    return any(_in_locked_code(frame) for thread, frame in frames_of_threads().items() if thread != me)

@@ -20,6 +20,7 @@ from mobula._core.arena import Arena, Reservation
 from mobula._core.context import TaskContext, current_task
 from mobula._core.executor import ExecutorLane
 from mobula._core.futures import RefFuture
+from mobula._core.guard import Guard
 from mobula._core.helper import Helper
 from mobula._core.lanes import Lane, LaneTable, Take
 from mobula._core.pb import boundary_pb2 as pb
@@ -129,7 +130,7 @@ class Process:
         # A task that waits lends its CPU, of which the core has to be told: only a driver waits without asking.
         self._expects = mode == "driver" and self._writes_through
         self._stop_core = stop_core
-        self._close_lock = threading.Lock()
+        self._close_guard = Guard()
         self._closed = False
 
     # ------------------------------------------------------------------------------------------ attaching
@@ -179,18 +180,23 @@ class Process:
             refcount.clear()
         try:
             attached = self._helper.start()
+            self._log.start_at(attached.applied)
+            self._join(attached.job_id or job_id)
+            self.node_id = attached.node_id
+            self.namespace = namespace or attached.namespace
+            context.attach_page(self.page, self._ask_canceled, is_worker=self.mode == "worker")
+            forks.on_child(self._forget_in_child)
+            _forked = False
+            _current = self
         except BaseException:
+            # The core is the caller's to stop. Interrupted in the last moment it may have been whole.
+            if _current is self:
+                _current = None
+            forks.forget(self._forget_in_child)
+            context.attach_page(None, None, is_worker=False)
             self._helper.stop()
             self.session.close()
             raise
-        self._log.start_at(attached.applied)
-        self._join(attached.job_id or job_id)
-        self.node_id = attached.node_id
-        self.namespace = namespace or attached.namespace
-        context.attach_page(self.page, self._ask_canceled, is_worker=self.mode == "worker")
-        forks.on_child(self._forget_in_child)
-        _forked = False
-        _current = self
 
     def _join(self, job_id: bytes) -> None:
         self.job_id = job_id
@@ -216,15 +222,16 @@ class Process:
     def close(self) -> None:
         """Ends the attachment: tells the core what finalizers queued, closes the lanes, and stops the core in a driver.
 
-        Idempotent. Calls of other threads that are under way fail with RaySystemError. Views of large objects stay valid.
+        Idempotent, and what an interrupt has left is done by the next call. Calls of other threads that are under way fail with
+        RaySystemError. Views of large objects stay valid.
         """
+        if os.getpid() == self.pid:
+            self._close_guard.run(self._close)
+
+    def _close(self) -> None:
         global _current
-        if os.getpid() != self.pid:
+        if self._closed:
             return
-        with self._close_lock:
-            if self._closed:
-                return
-            self._closed = True
         forks.forget(self._forget_in_child)
         try:
             if self._stop_core is None:
@@ -248,6 +255,7 @@ class Process:
             self.session.close()
             if self.mode == "driver":
                 refcount.clear()
+        self._closed = True
 
     # ------------------------------------------------------------------------------------------ mutations
 
