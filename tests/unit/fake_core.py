@@ -237,6 +237,7 @@ class FakeCore:
             self.objects[mutation.put.object_id] = value
             self.refs[mutation.put.object_id] += 1
         elif kind == "cancel":
+            self.cancels.append(mutation.cancel)
             self.objects.setdefault(mutation.cancel.object_id, self.cancelled)
         elif kind == "refs":
             self._count(mutation.refs)
@@ -257,8 +258,6 @@ class FakeCore:
         elif kind == "drop_streams":
             for one in _split(mutation.drop_streams, 32):
                 self._drop_stream(one[:24], int.from_bytes(one[28:], "little"))
-        elif kind == "cancel":
-            self.cancels.append(mutation.cancel)
 
     def _count(self, refs: pb.Refs) -> None:
         self.refs.update(_split(refs.added, 28))
