@@ -15,6 +15,7 @@ from mobula import arguments, runtime_env, session
 from mobula._core import ids
 from mobula.actor_handle import ActorHandle, ActorMethod, ActorProxy, requested
 from mobula.class_description import Description, decode, describe
+from mobula.method import method
 from mobula.options import check_actor_options
 from mobula.placement import Places
 from mobula.remote_function import export_bytes
@@ -24,7 +25,7 @@ from mobula.task_spec import call_fields, resource_list, resources, retries
 if TYPE_CHECKING:
     from mobula._core.process import Process
 
-__all__ = ["ActorClass", "ActorClassInheritanceException", "ActorHandle", "ActorMethod", "ActorProxy", "exit_actor"]
+__all__ = ["ActorClass", "ActorClassInheritanceException", "ActorHandle", "ActorMethod", "ActorProxy", "exit_actor", "method"]
 
 T = TypeVar("T")
 
@@ -194,10 +195,10 @@ class Creation:
     def __init__(self, description: Description, options: Mapping[str, Any]) -> None:
         self.options = options
         self.groups: dict[str, int] = dict(options.get("concurrency_groups") or {})
-        for name, method in description.methods.items():
-            if method.concurrency_group and method.concurrency_group not in self.groups:
+        for name, one in description.methods.items():
+            if one.concurrency_group and one.concurrency_group not in self.groups:
                 raise ValueError(
-                    f"{description.class_name}.{name} is in concurrency group {method.concurrency_group!r}, which the class "
+                    f"{description.class_name}.{name} is in concurrency group {one.concurrency_group!r}, which the class "
                     f"does not have: add it to @remote(concurrency_groups={{...}}), which has {sorted(self.groups)}"
                 )
         self.concurrency: int = options.get("max_concurrency") or (ASYNC_CONCURRENCY if description.is_async else 1)

@@ -33,6 +33,7 @@ _PRIVATE = frozenset(
         "_system_config",
         "_temp_dir",
         "_tracing_startup_hook",
+        "object_spilling_directory",
     )
 )
 _LOCAL_ADDRESSES = (None, "", "local")
@@ -88,7 +89,7 @@ def read(given: Mapping[str, Any], private: Mapping[str, Any]) -> Settings:
         namespace=namespace,
         log_to_driver=_flag("RAY_LOG_TO_DRIVER", True) if given["log_to_driver"] is None else bool(given["log_to_driver"]),
         temp_dir=private.get("_temp_dir") or os.environ.get("RAY_TMPDIR") or None,
-        spill_dir=_spill_dir(private.get("_object_spilling_directory")),
+        spill_dir=_spill_dir(private.get("object_spilling_directory") or private.get("_object_spilling_directory")),
         runtime_env=dict(env or {}),
         labels=labels,
         node_name=private.get("_node_name") or "",
@@ -204,7 +205,7 @@ def _store_bytes(value: Any, available: int) -> int:
 
 def _spill_dir(value: Any) -> str | None:
     if value is not None and not isinstance(value, (str, os.PathLike)):
-        raise TypeError(f"init(_object_spilling_directory=): takes the path of a folder, not {value!r}")
+        raise TypeError(f"init(object_spilling_directory=): takes the path of a folder, not {value!r}")
     return os.path.abspath(os.fspath(value)) if value else None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 _CLUSTER = "mobula runs on one machine without Ray's cluster processes"
 _LIBRARY = "Ray's libraries are built on a cluster of Ray: install ray and run this part there"
+_NO_LOGS = "workers write no log files: what they print comes to the driver, and an error has a worker's last lines"
 _GO = "mobula runs Python functions and classes only"
 
 #: Dotted name without "ray." -> why it is not there and what to do.
@@ -44,6 +45,16 @@ HINTS: dict[str, str] = {
     "job_config": "give runtime_env and namespace to init()",
     "scripts": "the command line is `mobula`",
     "widgets": "there is no dashboard",
+    "experimental": "values travel by the object store, which is the only transport, and there is one machine",
+    "experimental.get_object_locations": "there is one machine; util.state.list_objects() has sizes and owners",
+    "experimental.get_local_object_locations": "there is one machine; util.state.list_objects() has sizes and owners",
+    "experimental.set_resource": "what a session has is said once, by init(resources=)",
+    "runtime_env.RuntimeEnv": "conda, containers, Java and profilers are refused when they are asked for (docs/runtime_env.md)",
+    "util.state.get_log": _NO_LOGS,
+    "util.state.list_logs": _NO_LOGS,
+    "util.state.list_cluster_events": "there is no cluster; timeline() has what ran, and errors say what a process died of",
+    "util.state.list_runtime_envs": "they are not listed; get_runtime_context().runtime_env is a task's own",
+    "util.state.StateApiClient": "it speaks to Ray's dashboard; the functions of util.state ask the session itself",
     "util.client": f"{_CLUSTER}; call init() without an address",
     "util.connect": f"{_CLUSTER}; call init() without an address",
     "util.disconnect": "call shutdown()",

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from functools import partial
 from types import MethodType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from mobula._core import refcount
 from mobula._core.ids import OBJECT_BYTES, JobID, ObjectID, TaskID
@@ -127,6 +127,16 @@ class ObjectRef(Generic[T]):
         return cls(b"\xff" * OBJECT_BYTES)
 
     @classmethod
+    def from_random(cls) -> ObjectRef[Any]:
+        """A ref with a random id, to which there is no object: nobody counts it."""
+        import os
+
+        ref = cls.__new__(cls)
+        ref._value = None
+        ref._id = os.urandom(OBJECT_BYTES)
+        return ref
+
+    @classmethod
     def from_hex(cls, text: str) -> ObjectRef[Any]:
         """The ref that ``hex()`` gave this text for."""
         return cls(bytes.fromhex(text))
@@ -135,6 +145,21 @@ class ObjectRef(Generic[T]):
     def from_binary(cls, binary: bytes) -> ObjectRef[Any]:
         """The same as calling the class."""
         return cls(binary)
+
+    def call_site(self) -> str:
+        """Where the ref was made, as text: "", for that is not recorded (Ray's answer, too, unless it is told to)."""
+        return ""
+
+    def tensor_transport(self) -> None:
+        """What carries the value: None, the object store."""
+
+    def owner_address(self) -> NoReturn:
+        """Refused: the core owns what the processes of its session made, and nobody else can be asked."""
+        raise NotImplementedError("owner_address(): the session's core owns every object; there is no address to ask")
+
+    def redis_shard_hash(self) -> NoReturn:
+        """Refused, as of ids."""
+        ObjectID(self._id).redis_shard_hash()
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ObjectRef):

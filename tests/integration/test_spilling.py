@@ -173,7 +173,7 @@ def test_a_full_disk_is_an_error_and_nothing_else_is_lost(fresh: Callable[..., A
 
 def test_the_file_has_no_name_and_goes_to_the_folder_that_was_named(fresh: Callable[..., Any], tmp_path: Path) -> None:
     folder = tmp_path / "made" / "for it"
-    process = fresh(object_store_memory=STORE, _object_spilling_directory=folder)
+    process = fresh(object_store_memory=STORE, object_spilling_directory=folder)
     refs = [mobula.put(block(30, number)) for number in range(6)]
     assert os.listdir(folder) == []
     assert os.fstat(process.arena._disk).st_dev == os.stat(folder).st_dev

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -90,6 +90,10 @@ class BaseID:
         """The id that stands for "none"."""
         return cls(b"\xff" * cls._length)
 
+    def redis_shard_hash(self) -> NoReturn:
+        """Refused: there is no Redis whose shards it would choose from."""
+        raise NotImplementedError("redis_shard_hash(): there are no shards here; hash(id) or id.binary() identify it")
+
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
@@ -141,6 +145,11 @@ class PlacementGroupID(BaseID):
     __slots__ = ()
     _length = PLACEMENT_GROUP_BYTES
 
+    @classmethod
+    def of(cls, job_id: JobID) -> Self:
+        """A fresh id of a group of this job."""
+        return cls(os.urandom(cls._length - JOB_BYTES) + job_id.binary())
+
 
 class JobID(BaseID):
     """One driver: a 32-bit number."""
@@ -168,6 +177,12 @@ class ActorID(BaseID):
         """The job that created the actor."""
         return JobID(self._bytes[_ActorUnique:])
 
+    @classmethod
+    def of(cls, job_id: JobID, parent_task_id: TaskID, parent_task_counter: int) -> Self:
+        """A fresh id of an actor that this task creates: another one at each call, as in Ray, where the time is part of it."""
+        once = int.from_bytes(os.urandom(8), "little")
+        return cls(new_actor_id(job_id.binary(), parent_task_id.binary(), parent_task_counter, once))
+
 
 class TaskID(BaseID):
     """8 unique bytes and an actor id, which is nil but for its job when no actor runs the task."""
@@ -182,6 +197,31 @@ class TaskID(BaseID):
     def job_id(self) -> JobID:
         """The job that submitted the task."""
         return JobID(self._bytes[-JOB_BYTES:])
+
+    @classmethod
+    def for_driver_task(cls, job_id: JobID) -> Self:
+        """What the code of a driver counts as."""
+        return cls(driver_task_id(job_id.binary()))
+
+    @classmethod
+    def for_normal_task(cls, job_id: JobID, parent_task_id: TaskID, parent_task_counter: int) -> Self:
+        """The task that a task submits as its so-and-so-manieth."""
+        return cls(normal_task_id(job_id.binary(), parent_task_id.binary(), parent_task_counter))
+
+    @classmethod
+    def for_actor_creation_task(cls, actor_id: ActorID) -> Self:
+        """The task that creates an actor."""
+        return cls(actor_creation_task_id(actor_id.binary()))
+
+    @classmethod
+    def for_actor_task(cls, job_id: JobID, parent_task_id: TaskID, parent_task_counter: int, actor_id: ActorID) -> Self:
+        """A call of a method that a task submits as its so-and-so-manieth."""
+        return cls(actor_task_id(actor_id.binary(), job_id.binary(), parent_task_id.binary(), parent_task_counter))
+
+    @classmethod
+    def for_fake_task(cls, job_id: JobID) -> Self:
+        """A random one of this job."""
+        return cls(os.urandom(TASK_BYTES - JOB_BYTES) + job_id.binary())
 
 
 class ObjectID(BaseID):

@@ -38,5 +38,5 @@ def make(directory: str | None) -> int:
             return -1
         raise CoreStartError(
             f"no file for spilling objects could be made in {directory} ({error.strerror}); "
-            "give init(_object_spilling_directory=) a folder that can be written to"
+            "give init(object_spilling_directory=) a folder that can be written to"
         ) from error

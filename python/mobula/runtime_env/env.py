@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from copy import deepcopy
-from typing import Any
+from typing import Any, NoReturn
 
 from mobula.runtime_env.checks import RuntimeEnvConfig, check_together, normalized
 
@@ -55,6 +55,14 @@ class RuntimeEnv(dict[str, Any]):
         checked = normalized(key, value)
         if checked is not None:
             super().__setitem__(key, checked)
+
+    def __getattr__(self, name: str) -> NoReturn:
+        # Only for what is not there; `__reduce_ex__` and the like must not be taken for a part of Ray.
+        if name.startswith("_"):
+            raise AttributeError(name)
+        from mobula import missing
+
+        raise AttributeError(missing.sentence(f"runtime_env.RuntimeEnv.{name}"))
 
     def set(self, name: str, value: Any) -> None:
         """The same as `env[name] = value`."""

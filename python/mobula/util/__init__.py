@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mobula.util.check_serialize import inspect_serializability
     from mobula.util.completion import as_completed, map_unordered
     from mobula.util.debug import disable_log_once_globally, enable_periodic_logging, log_once
-    from mobula.util.node import get_node_ip_address, list_named_actors
+    from mobula.util.node import get_node_instance_id, get_node_ip_address, list_named_actors
 
 __all__ = [
     "ActorPool",
@@ -33,6 +33,7 @@ __all__ = [
     "disable_log_once_globally",
     "enable_periodic_logging",
     "get_current_placement_group",
+    "get_node_instance_id",
     "get_node_ip_address",
     "get_placement_group",
     "inspect_serializability",
@@ -53,6 +54,7 @@ _HOME = {
     "as_completed": "completion",
     "disable_log_once_globally": "debug",
     "enable_periodic_logging": "debug",
+    "get_node_instance_id": "node",
     "get_node_ip_address": "node",
     "inspect_serializability": "check_serialize",
     "list_named_actors": "node",
@@ -61,6 +63,7 @@ _HOME = {
 }
 
 _MODULES = (
+    "accelerators",
     "actor_pool",
     "annotations",
     "check_serialize",
@@ -84,6 +87,10 @@ def __getattr__(name: str) -> Any:
         return found
     if name in _MODULES:
         return importlib.import_module(f"mobula.util.{name}")
+    from mobula import missing
+
+    if f"util.{name}" in missing.HINTS:
+        raise AttributeError(missing.sentence(f"util.{name}", asked_of="mobula"))
     raise AttributeError(
         f"mobula.util has no {name!r}: of ray.util it has {', '.join(__all__)}, and the modules {', '.join(_MODULES)}; "
         "docs/differences.md lists what is missing"

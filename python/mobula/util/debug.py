@@ -1,10 +1,10 @@
-"""`log_once` and its two switches: whether a message that repeats is due. Owns the keys that were seen in this process."""
+"""`log_once` and its switches: whether a message that repeats is due. Owns the keys that were seen in this process."""
 
 from __future__ import annotations
 
 import time
 
-__all__ = ["disable_log_once_globally", "enable_periodic_logging", "log_once"]
+__all__ = ["disable_log_once_globally", "enable_periodic_logging", "log_once", "reset_log_once"]
 
 PERIOD = 60.0  # seconds until a key is due again, once periodic logging is on; as in Ray
 
@@ -29,6 +29,18 @@ def log_once(key: str) -> bool:
         return False
     _seen[key] = now
     return True
+
+
+def reset_log_once(key: str | None = None) -> None:
+    """`log_once` gives True again for this key, or for every key.
+
+    >>> log_once("the cache is full"), reset_log_once("the cache is full"), log_once("the cache is full")
+    (True, None, True)
+    """
+    if key is None:
+        _seen.clear()
+    else:
+        _seen.pop(key, None)
 
 
 def disable_log_once_globally() -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from mobula import resources, session
 
-__all__ = ["get_node_ip_address", "list_named_actors"]
+__all__ = ["get_node_instance_id", "get_node_ip_address", "list_named_actors"]
 
 
 def get_node_ip_address(address: str | None = None) -> str:
@@ -18,6 +19,15 @@ def get_node_ip_address(address: str | None = None) -> str:
     '127.0.0.1'
     """
     return resources.NODE_ADDRESS
+
+
+def get_node_instance_id() -> str:
+    """The cloud's id of this machine, as RAY_CLOUD_INSTANCE_ID says it; "" where nothing does.
+
+    >>> get_node_instance_id()
+    ''
+    """
+    return os.environ.get("RAY_CLOUD_INSTANCE_ID", "")
 
 
 def list_named_actors(all_namespaces: bool = False) -> list[Any]:

@@ -11,16 +11,18 @@ from mobula.util.state import rows
 
 if TYPE_CHECKING:
     from mobula._core.look import Watch
-    from mobula.util.state.rows import ActorState, NodeState, ObjectState, PlacementGroupState, TaskState, WorkerState
+    from mobula.util.state.rows import ActorState, JobState, NodeState, ObjectState, PlacementGroupState, TaskState, WorkerState
 
 __all__ = [
     "get_actor",
+    "get_job",
     "get_node",
     "get_objects",
     "get_placement_group",
     "get_task",
     "get_worker",
     "list_actors",
+    "list_jobs",
     "list_nodes",
     "list_objects",
     "list_placement_groups",
@@ -142,6 +144,29 @@ def get_actor(id: str, address: str | None = None, **rest: Any) -> ActorState | 
     """The actor with this id (hexadecimal), or None."""
     _accept(rest)
     return _first(list_actors(address, [("actor_id", "=", _hex(id))], MOST))
+
+
+def list_jobs(address: str | None = None, filters: Filters | None = None, limit: int = LIMIT, **rest: Any) -> list[JobState]:
+    """The one job of a session, its driver. Arguments and errors as of `list_tasks`.
+
+    >>> import mobula
+    >>> from mobula.util.state import list_jobs
+    >>> started = mobula.init(ignore_reinit_error=True)
+    >>> [(job.job_id, job.status) for job in list_jobs()]
+    [('01000000', 'RUNNING')]
+    """
+    _accept(rest)
+    from mobula._core import ids
+    from mobula._core.pb import boundary_pb2 as pb
+
+    watch(address).state(pb.STATE_WORKERS, 1)  # whether it answers
+    return chosen([rows.JobState(ids.job_id(1).hex())], filters, limit)
+
+
+def get_job(id: str, address: str | None = None, **rest: Any) -> JobState | None:
+    """The job with this id (hexadecimal), or None."""
+    _accept(rest)
+    return _first(list_jobs(address, [("job_id", "=", _hex(id))], MOST))
 
 
 def get_node(id: str, address: str | None = None, **rest: Any) -> NodeState | None:

@@ -15,7 +15,7 @@ from mobula.resources import NODE_ADDRESS
 if TYPE_CHECKING:
     from mobula._core.pb import boundary_pb2 as pb
 
-__all__ = ["ActorState", "NodeState", "ObjectState", "PlacementGroupState", "TaskState", "WorkerState"]
+__all__ = ["ActorState", "JobState", "NodeState", "ObjectState", "PlacementGroupState", "TaskState", "WorkerState"]
 
 TYPES = ("NORMAL_TASK", "ACTOR_CREATION_TASK", "ACTOR_TASK")
 # Ray's names; RUNNING_IN_RAY_GET and _WAIT are one here, since the core does not tell them apart.
@@ -133,6 +133,16 @@ class NodeState(Row):
     node_name: str
     resources_total: dict[str, float]
     labels: dict[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class JobState(Row):
+    """The driver of a session. It runs: the session ends with it."""
+
+    job_id: str
+    type: str = "DRIVER"
+    status: str = "RUNNING"
+    submission_id: str | None = None  # of programs that were handed to a cluster
 
 
 @dataclasses.dataclass(frozen=True)
