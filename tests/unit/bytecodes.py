@@ -25,8 +25,16 @@ ROOMS = tuple(path + os.sep for path in mobula.__path__)
 # to the frames of its traceback.
 GLUE = frozenset({"PUSH_EXC_INFO", "POP_EXCEPT", "RERAISE", "COPY", "WITH_EXCEPT_START", "CHECK_EXC_MATCH", "CLEANUP_THROW"})
 
+GLUE_OPCODES = frozenset(dis.opmap[name] for name in GLUE if name in dis.opmap)
+
 WHOLE = os.environ.get("MOBULA_EVERY_BYTECODE", "") not in ("", "0")
 _dice = random.Random()
+
+
+def stride_of(wanted: int) -> tuple[int, int]:
+    """The first bytecode that this run takes, and the distance to the next one."""
+    stride = 1 if WHOLE else wanted
+    return 1 + _dice.randrange(stride), stride
 
 
 class Count(NamedTuple):
@@ -56,7 +64,7 @@ class Interrupter:
     def step(self, frame: FrameType, event: str, argument: Any) -> Any:
         if event == "opcode":
             self.left -= 1
-            if self.left <= 0 and dis.opname[frame.f_code.co_code[frame.f_lasti]] not in GLUE:
+            if self.left <= 0 and frame.f_code.co_code[frame.f_lasti] not in GLUE_OPCODES:
                 sys.settrace(None)
                 raise KeyboardInterrupt
         return self.step
@@ -81,8 +89,8 @@ def run_everywhere(
 ) -> int:
     """Runs `operation(n)` with an interrupt at its n-th bytecode, then `check(n)`, for growing n until it comes to its end. Returns
     that n."""
-    stride = 1 if WHOLE else stride
-    for interrupts, step in enumerate(range(1 + _dice.randrange(stride), most, stride)):
+    first, stride = stride_of(stride)
+    for interrupts, step in enumerate(range(first, most, stride)):
         if not interrupted(step, lambda step=step: operation(step)):  # type: ignore[misc]
             counts[name] = Count(step - 1, interrupts)
             return step
