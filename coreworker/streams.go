@@ -159,7 +159,7 @@ func (c *Core) NextItems(a Asker, obj ids.ObjectID, most int, timeout time.Durat
 		switch {
 		case w.Canceled:
 			answer(Items{Canceled: true})
-		case !w.Ready[0]:
+		case w.Ready[0] == NotReady:
 			answer(Items{TimedOut: true})
 		default:
 			answer(c.itemsFrom(obj, most))

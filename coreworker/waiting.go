@@ -38,9 +38,20 @@ type Fetched struct {
 
 // Waited is the answer to Wait.
 type Waited struct {
-	Ready    []bool // as asked; never more true than were wanted
+	Ready    []Readiness // as asked
 	Canceled bool
 }
+
+// Readiness is what Wait tells of one object.
+type Readiness byte
+
+const (
+	NotReady Readiness = iota
+	Ready              // never of more than were wanted: of the first ones
+	ReadyToo           // more than were wanted
+)
+
+func (r Readiness) String() string { return [...]string{"no", "yes", "too"}[r] }
 
 // parked is a request that waits. It ends once: by objects, by time, by a cancel, or because its process is gone.
 type parked struct {
@@ -117,12 +128,15 @@ func (c *Core) Wait(a Asker, objs []ids.ObjectID, want int, timeout time.Duratio
 		}
 	}
 	look := func() Waited {
-		out := make([]bool, len(objs))
-		for i, n := 0, 0; i < len(objs) && n < want; i++ {
-			if _, ok := c.Value(objs[i]); ok {
-				out[i] = true
-				n++
+		out, n := make([]Readiness, len(objs)), 0
+		for i, id := range objs {
+			if _, ok := c.Value(id); !ok {
+				continue
 			}
+			if out[i] = ReadyToo; n < want {
+				out[i] = Ready
+			}
+			n++
 		}
 		return Waited{Ready: out}
 	}

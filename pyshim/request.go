@@ -223,9 +223,7 @@ func encodeWaited(w coreworker.Waited) *pb.Reply {
 	}
 	ready := make([]byte, len(w.Ready))
 	for i, r := range w.Ready {
-		if r {
-			ready[i] = 1
-		}
+		ready[i] = byte(r)
 	}
 	return &pb.Reply{Kind: &pb.Reply_Wait{Wait: &pb.WaitReply{Ready: ready}}}
 }

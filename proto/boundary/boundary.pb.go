@@ -3542,8 +3542,10 @@ func (x *Wait) GetTold() bool {
 }
 
 type WaitReply struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Ready         []byte                 `protobuf:"bytes,1,opt,name=ready,proto3" json:"ready,omitempty"` // one byte per id asked: 1 = ready; never more than num_returns of them are 1
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One byte per id asked. 1 = ready; never more than num_returns of them are 1, the first ones. 2 = ready as well, and more than
+	// were wanted: who waits for the rest next need not ask.
+	Ready         []byte `protobuf:"bytes,1,opt,name=ready,proto3" json:"ready,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }

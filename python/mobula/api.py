@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from mobula import arguments, resources, session
@@ -92,12 +92,12 @@ def wait(
     `timeout` in seconds: None waits for ever, 0 only looks. Never more than `num_returns` are in the first list. Raises
     TypeError for what is not a list of refs, ValueError for duplicates, an impossible `num_returns` or a negative timeout.
     """
-    _check_waitables(ray_waitables)
+    only_refs = _check_waitables(ray_waitables)
     if timeout is not None:
         _check_timeout(timeout)
     if not ray_waitables:
         return [], []
-    if len(set(ray_waitables)) != len(ray_waitables):
+    if len(set(map(_id_of, ray_waitables)) if only_refs else set(ray_waitables)) != len(ray_waitables):
         raise ValueError("wait() takes each ref once, and this list holds one twice")
     if num_returns <= 0:
         raise ValueError(f"wait(num_returns=) takes a number from 1 on, not {num_returns}")
@@ -254,14 +254,21 @@ def _running() -> Process:
     return process
 
 
-def _check_waitables(given: object) -> None:
+_id_of: Callable[[Any], bytes] = operator.attrgetter("_id")
+
+
+def _check_waitables(given: object) -> bool:
+    """Whether there are plain refs alone: loops over wait() pay for each ref that is left, each time."""
     if isinstance(given, ObjectRef):
         raise TypeError(f"wait() takes a list of ObjectRefs, and got a single one: wait([{given!r}])")
     if not isinstance(given, list):
         raise TypeError(f"wait() takes a list of ObjectRefs, not {given!r} of type {_type_name(given)}")
+    if set(map(type, given)) == {ObjectRef}:
+        return True
     for one in given:
         if not isinstance(one, (ObjectRef, ObjectRefGenerator)):
             raise TypeError(f"wait() takes a list of ObjectRefs, and this list holds {one!r} of type {_type_name(one)}")
+    return False
 
 
 def _check_timeout(timeout: float) -> None:

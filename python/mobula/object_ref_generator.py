@@ -278,7 +278,7 @@ class ObjectRefGenerator(Generic[T]):
 
 def wait_for(process: Process, waitables: list[Any], num_returns: int, timeout: float | None) -> tuple[list[Any], list[Any]]:
     """`Process.wait` for a list that may hold generators: one is ready when its next item, or its end, is."""
-    if not any(isinstance(one, ObjectRefGenerator) for one in waitables):
+    if not any(issubclass(kind, ObjectRefGenerator) for kind in set(map(type, waitables))):
         return process.wait(waitables, num_returns, timeout)
     asked = [one._waitable() if isinstance(one, ObjectRefGenerator) else one for one in waitables]
     given = {id(ref): one for ref, one in zip(asked, waitables, strict=True)}

@@ -62,7 +62,7 @@ def test_a_whole_driver_by_stock_client(client: RawClient) -> None:
     put = _task_id(0) + b"\x00\0\0\x01"
     lane.mutate(pb.Mutation(put=pb.Put(object_id=put, value=value_of({"by": "hand"}))))
     assert load(lane.answer(get=pb.Get(object_ids=put, timeout_ms=0)).get.values[0]) == {"by": "hand"}
-    assert lane.answer(wait=pb.Wait(object_ids=put + wanted[0], num_returns=1, timeout_ms=0)).wait.ready == b"\1\0"
+    assert lane.answer(wait=pb.Wait(object_ids=put + wanted[0], num_returns=1, timeout_ms=0)).wait.ready == b"\1\2"
     lane.mutate(pb.Mutation(refs=pb.Refs(dropped=b"".join([*wanted, put]))))
     lane.answer(sync=pb.Sync())
     assert client.inspect().objects == 0

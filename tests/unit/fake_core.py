@@ -458,8 +458,8 @@ class FakeCore:
         left = wait.num_returns
         out = bytearray()
         for flag in flags:
-            out.append(1 if flag and left > 0 else 0)
-            left -= out[-1]
+            out.append((1 if left > 0 else 2) if flag else 0)
+            left -= flag
         return pb.Reply(wait=pb.WaitReply(ready=bytes(out)))
 
     def _is_canceled(self, request: pb.IsTaskCanceledRequest, context: Any) -> pb.IsTaskCanceledReply:

@@ -134,6 +134,36 @@ def test_wait_for_what_is_known_asks_nobody(core: FakeCore, process: Process) ->
     assert all(not lane.asked for lane in core.lanes)
 
 
+def test_a_loop_over_wait_asks_when_nothing_more_is_known_to_be_ready(core: FakeCore, process: Process) -> None:
+    def asked() -> int:
+        return sum(request.HasField("wait") for lane in core.lanes for request in lane.asked)
+
+    never = submit(process, 1, "never")
+    late = submit(process, 2, "never")
+    there = [submit(process, number) for number in range(4)]
+    pending = [there[0], never, there[1], there[2], late, there[3]]
+    taken = []
+    for _ in range(4):
+        ready, pending = process.wait(pending)
+        taken += ready
+    assert (taken, pending) == (there, [never, late])
+    assert asked() == 1
+    core.finish(late._id, inline(2))
+    assert process.wait(pending) == ([late], [never])
+    assert process.wait([never], 1, 0) == ([], [never])
+    assert asked() == 3
+
+
+def test_what_is_known_of_other_refs_says_nothing(core: FakeCore, process: Process) -> None:
+    never = [submit(process, number, "never") for number in range(2)]
+    there = [submit(process, number) for number in range(3)]
+    assert process.wait([*there, *never]) == ([there[0]], [*there[1:], *never])
+    assert process.wait([never[0], there[1], there[2], never[1]]) == ([there[1]], [never[0], there[2], never[1]])
+    assert process.wait([never[0], there[2], never[1]], 2, 0) == ([there[2]], [never[0], never[1]])
+    many = [submit(process, number) for number in range(40)]
+    assert process.wait([*never, *many], 30) == (many[:30], [*never, *many[30:]])
+
+
 def test_a_large_value_goes_through_the_arena(core: FakeCore, process: Process) -> None:
     array = np.arange(200_000, dtype=np.int64)
     ref = put(process, array)

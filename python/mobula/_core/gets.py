@@ -150,18 +150,50 @@ def wait(
     if all(ref._value is not None for ref in refs[:num_returns]):
         return list(refs[:num_returns]), list(refs[num_returns:])
     joined = b"".join([ref._id for ref in refs])
-    task_id, told = context.asking()
-    try:
-        reply = process.call(
-            lambda: wire.wait_body(joined, num_returns, remaining_ms(deadline), task_id, told), give_up_at(deadline)
-        )
-        flags = check(reply).wait.ready
-    except TooLate:
-        flags = bytes(ref._value is not None for ref in refs)  # what is known to be ready without asking
+    asked, flags = process.waited
+    if joined != asked or flags.count(_READY_TOO) < num_returns:
+        task_id, told = context.asking()
+        try:
+            reply = process.call(
+                lambda: wire.wait_body(joined, num_returns, remaining_ms(deadline), task_id, told), give_up_at(deadline)
+            )
+            flags = check(reply).wait.ready.replace(b"\1", _READY_TOO)
+        except TooLate:
+            flags = bytes(2 * (ref._value is not None) for ref in refs)  # what is known to be ready without asking
+    return _parted(process, refs, joined, flags, num_returns)
+
+
+_READY_TOO = b"\2"
+#: Up to so many, what is taken is taken one by one.
+_FEW = 16
+
+
+def _parted(
+    process: Process, refs: Sequence[ObjectRef[Any]], joined: bytes, flags: bytes, num_returns: int
+) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
+    """(ready, rest) by the flags of all; what is known of the rest is kept for who waits for it next, as loops do.
+
+    What is ready stays so. Mostly few of many are taken, so what lies between them is moved in slices.
+    """
     ready: list[ObjectRef[Any]] = []
     rest: list[ObjectRef[Any]] = []
-    for ref, flag in zip(refs, flags, strict=True):
-        (ready if flag and len(ready) < num_returns else rest).append(ref)
+    if num_returns > _FEW:
+        for ref, flag in zip(refs, flags, strict=True):
+            (ready if flag and len(ready) < num_returns else rest).append(ref)
+        return ready, rest
+    rest_joined, rest_flags = [], []
+    start = 0
+    while len(ready) < num_returns and (found := flags.find(_READY_TOO, start)) >= 0:
+        ready.append(refs[found])
+        rest += refs[start:found]
+        rest_joined.append(joined[28 * start : 28 * found])
+        rest_flags.append(flags[start:found])
+        start = found + 1
+    rest += refs[start:]
+    rest_joined.append(joined[28 * start :])
+    rest_flags.append(flags[start:])
+    known = b"".join(rest_flags)
+    process.waited = (b"".join(rest_joined), known) if _READY_TOO in known else (b"", b"")
     return ready, rest
 
 

@@ -129,6 +129,8 @@ class Process:
         self._writes_through = transport.writes_through()
         # A task that waits lends its CPU, of which the core has to be told: only a driver waits without asking.
         self._expects = mode == "driver" and self._writes_through
+        #: Of the last wait: the ids that are left, and which of them it found ready too (gets.py).
+        self.waited = b"", b""
         self._stop_core = stop_core
         self._close_guard = Guard()
         self._closed = False
