@@ -8,9 +8,9 @@ stays one, as the cause of a RayTaskError.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import pickle
+import sys
 import traceback
 from collections.abc import Sequence
 from types import TracebackType
@@ -115,7 +115,8 @@ def done_exit(task_id: bytes, attempt: int) -> pb.TaskDone:
 def done_error(process: Store, spec: pb.TaskSpec, attempt: int, error: BaseException, actor: Actor | None = None) -> pb.TaskDone:
     """The report of a run that raised."""
     retryable = spec.retry_exceptions and _matches(error, spec.retry_allowlist)
-    if isinstance(error, asyncio.CancelledError):
+    # Where nobody has imported asyncio, this is none of its errors.
+    if isinstance(error, getattr(sys.modules.get("asyncio.exceptions"), "CancelledError", ())):
         # Not an Exception: no RayTaskError can be one as well and still be caught by `except Exception`.
         cause = error
         error = TaskCancelledError(task_id=TaskID(spec.task_id))

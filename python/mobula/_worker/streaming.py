@@ -7,7 +7,6 @@ entered through the doors of `trampoline` only.
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
@@ -74,6 +73,8 @@ class Items:
 
     async def run_on_loop(self, generator: Any) -> Any:
         """`run` for the methods of async actors: async generators, and sync ones, which block the loop while they compute."""
+        from asyncio import sleep
+
         is_async = inspect.isasyncgen(generator)
         try:
             if self._asks_first:
@@ -91,7 +92,7 @@ class Items:
                 self._send(value)
                 del value
                 # Also without a limit: what else the loop has to do, a cancel of this among it, comes between two items.
-                await asyncio.sleep(0)
+                await sleep(0)
                 if self._asks:
                     await self._demand()
         except Exception as error:
@@ -115,7 +116,9 @@ class Items:
         call_user(streams.await_demand, (self._process, self._spec.task_id, self.count), {})
 
     async def _demand(self) -> None:
-        await asyncio.wrap_future(streams.demand_future(self._process, self._spec.task_id, self.count))
+        from asyncio import wrap_future
+
+        await wrap_future(streams.demand_future(self._process, self._spec.task_id, self.count))
 
     def _send(self, value: Any) -> None:
         for item in self._items(value):

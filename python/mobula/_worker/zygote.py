@@ -31,7 +31,11 @@ from mobula._worker.config import WorkerConfig
 
 # Imported once here so that no worker pays for it. Not numpy: its BLAS starts threads. The entry's own module comes
 # last, so that a package that lacks something says so at once and in one place.
-PRELOAD = ("pickle", "asyncio", "concurrent.futures.thread")
+PRELOAD = ("pickle",)
+# Of use to async actors alone, and long in coming: the first worker is waited for, and few workers would share little. Imported
+# in a pause once this many were forked.
+PRELOAD_LATER = ("concurrent.futures.thread", "mobula._worker.loop")
+LATER = 4
 PRELOAD_FOR_TASKS = ("cloudpickle", "mobula._core.pb.boundary_pb2")
 CONFIG_FD = 4
 MAX_PACKET = 64 << 10
@@ -77,6 +81,10 @@ def _preload(options: Mapping[str, Any]) -> None:
     for_tasks = PRELOAD_FOR_TASKS if "entry" not in options else ()
     for name in (*PRELOAD, *for_tasks, *(options.get("preload") or ()), entry):
         importlib.import_module(name)
+    _freeze()
+
+
+def _freeze() -> None:
     gc.collect()
     gc.freeze()  # the collector of a worker must not touch, and so copy, what all share
 
@@ -88,6 +96,7 @@ class _Zygote:
         self._certificate = certificate
         self._control = control
         self._core = core
+        self._forked = 0
 
     def serve(self) -> None:
         # Until here the core's end killed this process, whatever an import was waiting for. From here on it sees that end
@@ -97,7 +106,13 @@ class _Zygote:
         poll.register(self._control, select.POLLIN)
         poll.register(self._core, select.POLLIN)
         self._answer(ready=__version__)
+        later = list(PRELOAD_LATER) if "entry" not in self._certificate["options"] else []
         while True:
+            if later and self._forked >= LATER and not poll.poll(0):
+                importlib.import_module(later.pop())
+                if not later:
+                    _freeze()
+                continue
             ready = [fd for fd, _ in poll.poll()]
             if self._core in ready:
                 leftovers.clean_up_after_core(self._certificate["session_dir"])
@@ -150,6 +165,7 @@ class _Zygote:
             self._answer(failed=request["id"], why=f"the zygote could not fork: {error}")
             return
         self._answer(born=request["id"], pid=pid)
+        self._forked += 1
 
     def _fork_twice(self, request: Mapping[str, Any], fds: Sequence[int]) -> int:
         """Make the worker a child of the core and return its pid, when it is one."""
