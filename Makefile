@@ -3,6 +3,7 @@
 # Three environments, each made on demand and rebuilt when pyproject.toml changes:
 #   .venv      what a user gets: the package installed as a wheel                    (make demo)
 #   .venv-dev  the package in editable form, with what tests and lint need           (make test, lint, bench)
+#   .venv-plots  what draws the curves of docs/growth.svg                              (make bench-plots)
 #   .venv-ray  real Ray, to run the conformance cases and the benchmarks against     (make conformance-ray, bench)
 
 SHELL := /usr/bin/env bash
@@ -50,7 +51,7 @@ CONFORMANCE := cd tests/conformance && PYTHONPATH='$(CURDIR)/tests' '$(CURDIR)'/
   -p conformance_selection --conformance-selection='$(CURDIR)/tests/conformance-core.txt'
 FUZZTIME ?= 20m
 
-.PHONY: help demo test test-go test-py conformance conformance-grpcio conformance-ray compat lint lint-go lint-py proto proto-check bench fuzz fuzz-short soak million audit build clean
+.PHONY: help demo test test-go test-py conformance conformance-grpcio conformance-ray compat lint lint-go lint-py proto proto-check bench bench-plots fuzz fuzz-short soak million audit build clean
 
 help: ## print this list
 	@echo 'make <target>:'
@@ -87,6 +88,13 @@ $(CORE): $(GO_SOURCES) packaging/core_binary.py
 	@$(call pip,.venv-ray) 'ray[default]==$(RAY_VERSION)' pytest pytest-timeout numpy pandas pyarrow psutil
 	@touch $@
 
+.venv-plots/.made: Makefile
+	$(need_python)
+	@$(call new_venv,.venv-plots)
+	@echo 'installing matplotlib into .venv-plots'
+	@$(call pip,.venv-plots) 'matplotlib>=3.9'
+	@touch $@
+
 # ------------------------------------------------------------------------------------------------ run
 
 demo: .venv/.made ## build everything and run examples/scan_tree.py (TREE=/some/folder to scan another one)
@@ -94,6 +102,10 @@ demo: .venv/.made ## build everything and run examples/scan_tree.py (TREE=/some/
 
 bench: $(CORE) .venv-dev/.made .venv-ray/.made ## the microbenchmarks, on mobula and on real Ray in turn (ARGS='--rounds 1')
 	@$(DEV) tests/bench/compare.py --python-a $(DEV) --backend-a mobula --python-b $(RAY) --backend-b ray $(ARGS)
+
+bench-plots: $(CORE) .venv-dev/.made .venv-plots/.made ## how costs grow with tasks, actors, refs and bytes: docs/growth.json and .svg
+	@$(DEV) tests/bench/growth.py --json docs/growth.json $(ARGS)
+	@.venv-plots/bin/python tests/bench/plots.py docs/growth.json docs/growth.svg
 
 # ------------------------------------------------------------------------------------------------ test
 
@@ -185,5 +197,5 @@ proto-check: ## fail where the generated code is not fresh
 	@proto/generate.sh --check
 
 clean: ## remove what was built, the environments included
-	rm -rf build dist .venv .venv-dev .venv-ray .venv-audit .tools python/mobula/bin .pytest_cache .mypy_cache .ruff_cache
+	rm -rf build dist .venv .venv-dev .venv-ray .venv-audit .venv-plots .tools python/mobula/bin .pytest_cache .mypy_cache .ruff_cache
 	find python tests examples packaging -name __pycache__ -type d -prune -exec rm -rf {} +

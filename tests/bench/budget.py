@@ -11,6 +11,8 @@ import argparse
 import os
 import time
 
+from cpu import children, cpu
+
 import mobula
 
 CALLS = 1000
@@ -35,34 +37,6 @@ class Actor:
 class AsyncActor:
     async def small_value(self):
         return b"ok"
-
-
-def children(pid):
-    """Processes whose parent is `pid` (Linux)."""
-    out = []
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            try:
-                with open(f"/proc/{name}/stat") as f:
-                    parent = int(f.read().rsplit(")", 1)[1].split()[1])
-            except OSError:  # it has ended meanwhile
-                continue
-            if parent == pid:
-                out.append(int(name))
-    return out
-
-
-def cpu(pids):
-    """Nanoseconds that the threads of these processes have run."""
-    total = 0
-    for pid in pids:
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            try:
-                with open(f"/proc/{pid}/task/{thread}/schedstat") as f:
-                    total += int(f.read().split()[0])
-            except OSError:  # noqa: PERF203 - it has ended meanwhile
-                continue
-    return total
 
 
 def measure(call, core, workers):
