@@ -152,9 +152,10 @@ class ActorClass(Generic[T]):
         session_key = (process.node_id, process.job_id)
         if self._exported == session_key:
             return
-        before, self._exported = self._exported, session_key
+        before = self._exported
         cls = self._class
         try:
+            self._exported = session_key
             value = export_bytes(
                 "class",
                 cls,

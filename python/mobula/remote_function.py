@@ -136,8 +136,9 @@ class RemoteFunction(Generic[P, Out]):
         if self._exported != session_key:
             # Set first: the pickle may contain this object (a function that calls itself), and who loads that copy must
             # not export what it captured over there.
-            before, self._exported = self._exported, session_key
+            before = self._exported
             try:
+                self._exported = session_key
                 value = export_bytes(
                     "function",
                     self._function,
