@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from bytecodes import ROOMS, interrupted, run_everywhere
+from bytecodes import ROOMS, WHOLE, interrupted, run_everywhere
 from core_kit import put, submit
 from fake_core import FakeCore
 from interrupt_checks import known, nothing_left, works
@@ -20,6 +20,8 @@ from interrupt_checks import known, nothing_left, works
 from mobula._core.pb import boundary_pb2 as pb
 from mobula._core.process import Process
 from mobula.object_ref import ObjectRef
+
+pytestmark = pytest.mark.timeout(1800 if WHOLE else 120)
 
 
 @pytest.fixture
