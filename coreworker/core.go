@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mobula/mobula/coreworker/backend"
 	"github.com/mobula/mobula/coreworker/embedded"
 	"github.com/mobula/mobula/coreworker/events"
 	"github.com/mobula/mobula/coreworker/ids"
@@ -26,6 +27,8 @@ type Config struct {
 	Reserve func(offset, length uint64) error
 	// Disk does the work of spilling. Nil: objects lie in memory only.
 	Disk Disk
+	// Cluster is what the session has joined: functions and actors run there. Nil: all is on this machine.
+	Cluster backend.Cluster
 	// Processes starts and ends worker processes.
 	Processes Processes
 	// Report is told of broken invariants. Nil discards them.
@@ -57,6 +60,13 @@ type Core struct {
 	sched   *embedded.Scheduler
 	actors  *embedded.Actors
 	kv      *embedded.KV
+	// Where functions and actors run: on this machine sched and actors, else the cluster's. Set once.
+	leaser    submit.Leaser
+	directory submit.Directory
+	cluster   backend.Cluster // nil on this machine alone
+	far       backend.Actors  // of the cluster
+	bringing  map[ids.ObjectID][]func()
+	leaving   map[ids.ActorID]struct{} // of the cluster, without a handle, that have calls
 	// callers lists, for each actor, the queues of calls to it.
 	callers map[ids.ActorID]map[*submit.Actor]*Process
 	timers  map[*timer]struct{}
@@ -86,6 +96,8 @@ func New(cfg Config) *Core {
 	c.actors = embedded.NewActors(c.sched, embedded.ActorHooks{
 		Changed: c.actorChanged, Settle: c.Settle, Busy: c.actorBusy, Kill: host.Kill, Released: c.unuse,
 		Died: c.actorDied, Forgotten: c.forgetCallers})
+	c.leaser, c.directory = c.sched, c.actors
+	c.join()
 	return c
 }
 

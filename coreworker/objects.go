@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/mobula/mobula/coreworker/backend"
 	"github.com/mobula/mobula/coreworker/ids"
 	"github.com/mobula/mobula/coreworker/objects"
 	"github.com/mobula/mobula/coreworker/refs"
@@ -35,6 +36,7 @@ func (p *Process) Put(id ids.ObjectID, v objects.Value) {
 	}
 	c.report(c.refs.Own(id, p.ID))
 	c.report(c.refs.Add(id, p.ID, 1))
+	c.expect(id)
 	c.keep(id, v)
 }
 
@@ -49,8 +51,13 @@ func (c *Core) keep(id ids.ObjectID, v objects.Value) {
 	}
 	if !c.store.Put(id, v) {
 		c.discard(v)
-	} else if v.Block != nil {
+		return
+	}
+	if v.Block != nil {
 		c.arena.Name(v.Block.ID, id)
+	}
+	if c.cluster != nil {
+		c.publish(id, v)
 	}
 }
 
@@ -65,6 +72,9 @@ func (c *Core) discard(v objects.Value) {
 func (c *Core) free(gone []ids.ObjectID) {
 	for _, id := range gone {
 		if v, ok := c.store.Delete(id); ok {
+			if c.cluster != nil {
+				c.cluster.Forget(id)
+			}
 			if v.Block != nil {
 				c.lineage.Gone(id)
 			}
@@ -72,7 +82,7 @@ func (c *Core) free(gone []ids.ObjectID) {
 			continue
 		}
 		if t := id.Task(); t.IsActorCreation() && id == t.Actor().Handle() {
-			c.actors.OutOfScope(t.Actor())
+			c.outOfScope(t.Actor())
 		}
 	}
 }
@@ -145,7 +155,13 @@ func unknown(id ids.ObjectID) objects.Value {
 }
 
 // Export puts an entry into the function table.
-func (c *Core) Export(namespace string, key, value []byte) { c.kv.Put(namespace, key, value) }
+func (c *Core) Export(namespace string, key, value []byte, fn backend.Function) {
+	if c.cluster != nil {
+		c.cluster.Export(namespace, key, value, fn)
+		return
+	}
+	c.kv.Put(namespace, key, value)
+}
 
 // Lookup reads an entry of the function table.
 func (c *Core) Lookup(namespace string, key []byte) ([]byte, bool) { return c.kv.Get(namespace, key) }

@@ -37,7 +37,7 @@ type Process struct {
 func (c *Core) addProcess(id ids.WorkerID, role Role) *Process {
 	p := &Process{ID: id, Role: role, core: c, actors: map[ids.ActorID]*submit.Actor{},
 		known: map[ids.FunctionID]struct{}{}, parked: map[*parked]struct{}{}}
-	p.normal = submit.NewNormal(c, c.sched, id)
+	p.normal = submit.NewNormal(c, c.leaser, id)
 	c.procs[id] = p
 	return p
 }
@@ -93,7 +93,7 @@ func (c *Core) removeProcess(p *Process, why string) {
 		if a.Load() == 0 {
 			delete(c.callers[id], a)
 		}
-		c.actors.CallSettled(id)
+		c.callSettled(id)
 	}
 	for _, id := range c.actors.OwnedBy(p.ID) {
 		c.actors.OwnerGone(id, why)
@@ -110,12 +110,12 @@ func (p *Process) actorQueue(id ids.ActorID) *submit.Actor {
 	a := p.actors[id]
 	if a == nil {
 		c := p.core
-		a = submit.NewActor(c, c.actors, id)
+		a = submit.NewActor(c, c.directory, id)
 		a.Settled = func() {
 			if p.gone && a.Load() == 0 {
 				delete(c.callers[id], a)
 			}
-			c.actors.CallSettled(id)
+			c.callSettled(id)
 		}
 		p.actors[id] = a
 		if c.callers[id] == nil {

@@ -60,11 +60,15 @@ func (p *Process) Pinned(v objects.Value) (objects.Value, bool) {
 
 // readable says whether all of the objects can be looked at without reading any back.
 func (c *Core) readable(objs []ids.ObjectID) bool {
-	if c.arena.Away() == 0 {
+	if c.arena.Away() == 0 && c.cluster == nil {
 		return true
 	}
 	for _, id := range objs {
-		if v, _ := c.Value(id); v.Block != nil && !c.arena.Readable(v.Block.ID) {
+		v, _ := c.Value(id)
+		if v.Stored {
+			return false
+		}
+		if v.Block != nil && !c.arena.Readable(v.Block.ID) {
 			return false
 		}
 	}
@@ -77,6 +81,7 @@ type bringing struct {
 	p       *Process
 	values  []objects.Value
 	waits   []*objects.Bringing
+	over    bool
 	missing int
 }
 
@@ -93,6 +98,24 @@ func (b *bringing) start(objs []ids.ObjectID, done func(bool)) {
 	}
 	for i, id := range objs {
 		v, _ := c.Value(id)
+		if v.Stored {
+			b.missing++
+			c.bringStored(id, func() {
+				if b.over {
+					return
+				}
+				v, _ := c.Value(id)
+				pinned, here := b.p.Pinned(v)
+				if v.IsError || !here {
+					b.drop()
+					done(false)
+					return
+				}
+				b.values[i] = pinned
+				arrived()
+			})
+			continue
+		}
 		pinned, here := b.p.Pinned(v)
 		if here {
 			b.values[i] = pinned
@@ -115,6 +138,7 @@ func (b *bringing) start(objs []ids.ObjectID, done func(bool)) {
 
 // drop lets go of what has come.
 func (b *bringing) drop() {
+	b.over = true
 	for _, w := range b.waits {
 		w.Stop()
 	}

@@ -62,7 +62,7 @@ func (c *Core) expectItem(s *stream) {
 	id := s.item(s.written)
 	c.report(c.refs.Own(id, s.owner.ID))
 	c.report(c.refs.Add(id, s.owner.ID, 1))
-	c.store.Expect(id)
+	c.expect(id)
 }
 
 // endStream says that no more items will come.

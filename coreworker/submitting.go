@@ -19,7 +19,7 @@ import (
 // anything is sent. An id that is known already is ignored.
 func (p *Process) Submit(s *task.Spec) {
 	c := p.core
-	s.Place.Nowhere = !sched.AnyFits(s.Labels, c.labels)
+	s.Place.Nowhere = c.cluster == nil && !sched.AnyFits(s.Labels, c.labels)
 	e, fresh := c.tasks.Add(s, p.ID)
 	if !fresh {
 		return
@@ -38,7 +38,7 @@ func (p *Process) Submit(s *task.Spec) {
 	s.Returns(func(id ids.ObjectID) {
 		c.report(c.refs.Own(id, p.ID))
 		c.report(c.refs.Add(id, p.ID, 1))
-		c.store.Expect(id)
+		c.expect(id)
 	})
 	if s.Streaming {
 		c.openStream(s, p)
@@ -63,7 +63,7 @@ func (p *Process) Submit(s *task.Spec) {
 // call sends a call to its actor, or fails it with the actor's death.
 func (p *Process) call(e *task.Entry) {
 	c, actor := p.core, e.Spec.Actor
-	if _, ok := c.actors.Target(actor); !ok {
+	if _, ok := c.directory.Target(actor); !ok {
 		c.Settle(e, task.FailWith, peer.Reply{End: task.Failed, Error: objects.ActorDied(objects.Death{Actor: actor,
 			Text: "no actor with this id is known", NeverStarted: true})})
 		return
@@ -92,7 +92,7 @@ func (c *Core) submittedUnaware(s *task.Spec) (late, force bool) {
 
 // elsewhere says whether the task has to run on a machine that is not this one.
 func (c *Core) elsewhere(s *task.Spec) bool {
-	return len(s.Node) > 0 && !bytes.Equal(s.Node, c.Node.Bytes())
+	return c.cluster == nil && len(s.Node) > 0 && !bytes.Equal(s.Node, c.Node.Bytes())
 }
 
 func noSuchNode(s *task.Spec) string {
@@ -103,6 +103,9 @@ func noSuchNode(s *task.Spec) string {
 func (p *Process) create(e *task.Entry) error {
 	c, s := p.core, e.Spec
 	c.report(c.refs.Own(s.Actor.Handle(), p.ID))
+	if c.far != nil {
+		return p.createFar(e)
+	}
 	if err := c.actors.Register(e); err != nil {
 		return err
 	}
@@ -240,8 +243,8 @@ func (c *Core) deathValue(e *task.Entry, r peer.Reply) objects.Value {
 		return r.Error
 	}
 	if e.Spec.Type == task.ActorMethod {
-		if death, dead := c.actors.Death(e.Spec.Actor); dead {
-			return death
+		if t, ok := c.directory.Target(e.Spec.Actor); ok && t.State == submit.Dead {
+			return t.Death
 		}
 		return objects.ActorUnavailable(e.Spec.Actor, "it is restarted, because "+r.Text)
 	}
@@ -273,6 +276,10 @@ func (c *Core) cancelEntry(e *task.Entry, force, recursive bool) {
 	case e.Spec.Type == task.ActorCreation:
 		if recursive && e.State == task.Pushed {
 			c.cancelChildren(e.Spec.ID, force)
+		}
+		if c.far != nil {
+			c.far.CancelCreation(e)
+			return
 		}
 		c.actors.CancelCreation(e)
 	case p == nil: // its owner is gone: it is with a worker, if anywhere
@@ -315,4 +322,10 @@ func (c *Core) abandonTasks(p *Process, why string) {
 }
 
 // KillActor implements kill().
-func (c *Core) KillActor(id ids.ActorID, noRestart bool) { c.actors.Kill(id, noRestart) }
+func (c *Core) KillActor(id ids.ActorID, noRestart bool) {
+	if c.far != nil {
+		c.far.Kill(id, noRestart)
+		return
+	}
+	c.actors.Kill(id, noRestart)
+}

@@ -3,6 +3,7 @@ package pyshim
 import (
 	"fmt"
 
+	"github.com/mobula/mobula/coreworker/backend"
 	"github.com/mobula/mobula/coreworker/ids"
 	"github.com/mobula/mobula/coreworker/objects"
 	"github.com/mobula/mobula/coreworker/sched"
@@ -161,7 +162,8 @@ func (l *lane) decodeMutation(m *pb.Mutation) (func(), error) {
 		return l.decodeDropStreams(k.DropStreams)
 	case *pb.Mutation_Export:
 		e := k.Export
-		return func() { core.Export(e.GetNamespace(), e.GetKey(), e.GetValue()) }, nil
+		fn := backend.Function{Module: e.GetModule(), Class: e.GetClassName(), Name: e.GetFunctionName(), Hash: e.GetFunctionHash()}
+		return func() { core.Export(e.GetNamespace(), e.GetKey(), e.GetValue(), fn) }, nil
 	case *pb.Mutation_KillActor:
 		id, err := ids.Actor(k.KillActor.GetActorId())
 		if err != nil {
@@ -234,9 +236,12 @@ func decodeSpec(s *pb.TaskSpec) (*task.Spec, error) {
 	if s.NumReturns > maxReturns {
 		return nil, fmt.Errorf("task %s: %d returns, at most %d", id, s.NumReturns, maxReturns)
 	}
-	if !s.NodeSoft {
+	if s.NodeSoft {
+		out.Rather = s.Node
+	} else {
 		out.Node = s.Node
 	}
+	out.Spread, out.RetryExceptions, out.RetryAllowlist = s.Spread, s.RetryExceptions, s.RetryAllowlist
 	if len(s.ParentTaskId) > 0 {
 		if out.Parent, err = ids.Task(s.ParentTaskId); err != nil {
 			return nil, err
@@ -274,6 +279,7 @@ func decodeSpec(s *pb.TaskSpec) (*task.Spec, error) {
 		out.Args = make([]task.Arg, len(s.Args))
 	}
 	for i, a := range s.Args {
+		out.Args[i].Name, out.Args[i].Named = a.Keyword, a.HasKeyword
 		if len(a.Ref) > 0 {
 			out.Args[i].IsRef = true
 			if out.Args[i].Ref, err = ids.Object(a.Ref); err != nil {

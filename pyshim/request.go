@@ -3,12 +3,15 @@ package pyshim
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/mobula/mobula/coreworker"
+	"github.com/mobula/mobula/coreworker/backend"
 	"github.com/mobula/mobula/coreworker/embedded"
 	"github.com/mobula/mobula/coreworker/ids"
 	"github.com/mobula/mobula/coreworker/objects"
@@ -118,13 +121,13 @@ func (l *lane) decodeRequest(q *pb.Request) (func(), error) {
 		}
 		existing := k.RegisterActor.GetIfExists
 		return func() {
-			found, created, err := p.RegisterActor(spec, existing)
-			l.answerActor(id, found, created, err)
+			l.laterActor(id, func(answer func(*task.Spec, bool, error)) { p.MakeActor(spec, existing, answer) })
 		}, nil
 	case *pb.Request_LookupActor:
 		return func() {
-			found, err := core.LookupActor(k.LookupActor.Namespace, k.LookupActor.Name)
-			l.answerActor(id, found, false, err)
+			l.laterActor(id, func(answer func(*task.Spec, bool, error)) {
+				core.FindActor(k.LookupActor.Namespace, k.LookupActor.Name, func(found *task.Spec, err error) { answer(found, false, err) })
+			})
 		}, nil
 	case *pb.Request_ListNamedActors:
 		return func() {
@@ -136,7 +139,13 @@ func (l *lane) decodeRequest(q *pb.Request) (func(), error) {
 			l.answer(id, &pb.Reply{Kind: &pb.Reply_Kv{Kv: &pb.KvValue{Found: found, Value: value}}})
 		}, nil
 	case *pb.Request_ClusterInfo:
-		return func() { l.answer(id, encodeInfo(core.Info())) }, nil
+		return func() {
+			l.later(id, func(answer func(*pb.Reply)) {
+				if !core.Nodes(func(nodes []backend.Node, err error) { answer(encodeNodes(nodes, err)) }) {
+					answer(encodeInfo(core.Info()))
+				}
+			})
+		}, nil
 	case *pb.Request_TaskEvents:
 		asked := k.TaskEvents
 		return func() { l.answer(id, &pb.Reply{Kind: &pb.Reply_TaskEvents{TaskEvents: events(core, asked)}}) }, nil
@@ -191,6 +200,37 @@ func (l *lane) hold(id uint64, begin func() func()) {
 	}
 }
 
+// laterActor is later for an actor. Of one that was made for a request which was given up meanwhile nobody has a handle: it goes.
+func (l *lane) laterActor(id uint64, begin func(answer func(*task.Spec, bool, error))) {
+	l.hold(id, func() func() {
+		given := false
+		begin(func(found *task.Spec, created bool, err error) {
+			switch {
+			case !given:
+				l.answerActor(id, found, created, err)
+			case created && err == nil:
+				handle := []ids.ObjectID{found.Actor.Handle()}
+				l.process.Refs(handle, nil)
+				l.process.Refs(nil, handle)
+			}
+		})
+		return func() { given = true }
+	})
+}
+
+// later answers a request whenever the answer comes, at once or not. Nothing gives such a request up: its answer is dropped.
+func (l *lane) later(id uint64, begin func(answer func(*pb.Reply))) {
+	l.hold(id, func() func() {
+		given := false
+		begin(func(r *pb.Reply) {
+			if !given {
+				l.answer(id, r)
+			}
+		})
+		return func() { given = true }
+	})
+}
+
 func encodeAllocated(b objects.Block, err error) *pb.Reply {
 	switch {
 	case err == nil:
@@ -234,8 +274,10 @@ func encodeActor(s *task.Spec, created bool, err error) *pb.Reply {
 		return &pb.Reply{Kind: &pb.Reply_Actor{Actor: &pb.ActorInfo{ActorId: s.Actor.Bytes(), Handle: s.Creation.Handle, Created: created}}}
 	case errors.Is(err, embedded.ErrNameTaken):
 		return refused(pb.ErrorKind_ERROR_NAME_TAKEN, err)
-	default:
+	case errors.Is(err, embedded.ErrNoSuchActor):
 		return refused(pb.ErrorKind_ERROR_NOT_FOUND, err)
+	default:
+		return refused(pb.ErrorKind_ERROR_INTERNAL, err)
 	}
 }
 
@@ -250,6 +292,28 @@ func encodeNames(specs []*task.Spec) *pb.Reply {
 
 // storeResource is the resource under which Ray tells of the room in the object store.
 const storeResource = "object_store_memory"
+
+// encodeNodes tells of the nodes of a cluster, and of what those that are alive have together.
+func encodeNodes(nodes []backend.Node, err error) *pb.Reply {
+	if err != nil {
+		return refused(pb.ErrorKind_ERROR_INTERNAL, err)
+	}
+	out := &pb.ClusterInfoReply{}
+	sums := map[string]float64{}
+	for _, n := range nodes {
+		out.Nodes = append(out.Nodes, &pb.ClusterNode{NodeId: n.ID.Bytes(), Alive: n.Alive, Address: n.Address, Hostname: n.Hostname, Name: n.Name,
+			Head: n.Head, Total: n.Total, Labels: n.Labels})
+		if n.Alive {
+			for name, amount := range n.Total {
+				sums[name] += amount
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(sums)) {
+		out.Total = append(out.Total, &pb.Resource{Name: name, Amount: sums[name]})
+	}
+	return &pb.Reply{Kind: &pb.Reply_ClusterInfo{ClusterInfo: out}}
+}
 
 func encodeInfo(i coreworker.Info) *pb.Reply {
 	available := encodeResources(i.Available)

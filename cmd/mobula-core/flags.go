@@ -17,6 +17,7 @@ type flagValues struct {
 	arenaFD, pageFD, tokenFD, lifelineFD        int
 	spillFD                                     int
 	driverPID                                   int
+	address                                     string
 	arenaBytes                                  uint64
 }
 
@@ -34,6 +35,7 @@ func parseFlags(args []string, stdout io.Writer) (v flagValues, done bool, err e
 	set.IntVar(&v.lifelineFD, "lifeline-fd", -1, "descriptor of a pipe whose end means that the driver is gone")
 	set.IntVar(&v.driverPID, "driver-pid", 0, "process id of the driver, which must be the parent")
 	set.StringVar(&v.resources, "resources", "{}", `what may be used, as JSON: {"CPU": 2}`)
+	set.StringVar(&v.address, "address", "", "GCS of the Ray cluster to join, host:port; empty: a session on this machine")
 	set.StringVar(&v.python, "python", "python3", "interpreter for workers")
 	set.StringVar(&v.workerConfig, "worker-config", "", "JSON for workers: a file, or fd:N for an inherited descriptor")
 	showVersion := set.Bool("version", false, "print the version and exit")

@@ -25,6 +25,7 @@ type Config struct {
 	DriverPID     int    // 0: none
 	Resources     map[string]float64
 	Python        string
+	Address       string          // of the cluster to join; "": none
 	WorkerOptions json.RawMessage // a JSON object; "{}" when the driver gave none
 }
 
@@ -34,7 +35,7 @@ const tokenBytes = 32
 func inherit(v flagValues) (Config, error) {
 	cfg := Config{
 		SessionDir: v.sessionDir, ArenaFD: v.arenaFD, ArenaBytes: v.arenaBytes, PageFD: v.pageFD, SpillFD: v.spillFD,
-		LifelineFD: v.lifelineFD, DriverPID: v.driverPID, Python: v.python,
+		LifelineFD: v.lifelineFD, DriverPID: v.driverPID, Python: v.python, Address: v.address,
 	}
 	for name, fd := range map[string]int{
 		"arena-fd": v.arenaFD, "page-fd": v.pageFD, "spill-fd": v.spillFD, "token-fd": v.tokenFD, "lifeline-fd": v.lifelineFD,

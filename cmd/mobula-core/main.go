@@ -9,13 +9,17 @@
 //
 //	mobula-core|1|<version>|unix|<path of the socket>
 //
+// With --address it is a driver of a Ray cluster by then, and two fields follow: the job's id, and the driver's address as references
+// to its objects carry it, both in hex. There are no workers of its own then.
+//
 // # End
 //
 // The driver's death, the lifeline's end, SIGTERM, SIGINT and SIGHUP all end it in order: serving stops, workers get
 // SIGTERM and then SIGKILL, the zygote and every orphan go, the session folder is removed.
 //
 // Exit codes: 0 an ordinary end; 1 serving failed, or the end took too long; 2 wrong flags; 3 the session folder was refused or
-// cannot be listened in; 4 an inherited descriptor is not what it should be; 5 workers cannot be started here.
+// cannot be listened in; 4 an inherited descriptor is not what it should be; 5 workers cannot be started here; 6 the cluster was
+// not joined.
 package main
 
 import (
@@ -23,6 +27,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"time"
 
@@ -41,6 +46,7 @@ const (
 	exitFolder
 	exitInherited
 	exitWorkers
+	exitCluster
 )
 
 const (
@@ -80,6 +86,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if err := watch(cfg, stop); err != nil {
 		return fail(exitInherited, err)
 	}
+	if cfg.Address != "" {
+		return far(ctx, cfg, ln, stdout, stderr, stop)
+	}
 	pool, err := workers.Start(workers.Config{
 		Python: cfg.Python, SocketPath: ln.Addr().String(), Token: cfg.Token, SessionDir: cfg.SessionDir,
 		ArenaFD: cfg.ArenaFD, ArenaBytes: cfg.ArenaBytes, PageFD: cfg.PageFD, SpillFD: cfg.SpillFD, Options: cfg.WorkerOptions,
@@ -90,10 +99,22 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return fail(exitWorkers, err)
 	}
 	defer pool.Close(grace)
-	fmt.Fprintf(stdout, "mobula-core|%d|%s|unix|%s\n", version.Handshake, version.Version, ln.Addr())
-	if err := silence(stdout); err != nil {
+	if err := greet(ctx, stdout, stderr, ln.Addr()); err != nil {
 		return fail(exitServe, err)
 	}
+	if err := serve(ctx, cfg, ln, pool, nil, stderr); err != nil && ctx.Err() == nil {
+		return fail(exitServe, err)
+	}
+	return 0
+}
+
+// greet writes the one line that the driver waits for, and sees that the end takes no longer than it may.
+func greet(ctx context.Context, stdout, stderr io.Writer, socket net.Addr, more ...string) error {
+	line := fmt.Sprintf("mobula-core|%d|%s|unix|%s", version.Handshake, version.Version, socket)
+	for _, field := range more {
+		line += "|" + field
+	}
+	fmt.Fprintln(stdout, line)
 	context.AfterFunc(ctx, func() {
 		time.AfterFunc(patience, func() {
 			// Without goodbye: the zygote takes this for a kill and cleans up.
@@ -101,10 +122,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 			os.Exit(exitServe)
 		})
 	})
-	if err := serve(ctx, cfg, ln, pool, stderr); err != nil && ctx.Err() == nil {
-		return fail(exitServe, err)
-	}
-	return 0
+	return silence(stdout)
 }
 
 // silence puts /dev/null in stdout's place: the driver reads one line and no more, and an unread pipe would block.

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/mobula/mobula/coreworker"
+	"github.com/mobula/mobula/coreworker/backend"
 	"github.com/mobula/mobula/coreworker/ids"
 	"github.com/mobula/mobula/coreworker/sched"
 	"github.com/mobula/mobula/coreworker/spill"
@@ -38,7 +39,9 @@ const (
 
 // serve runs a core on ln until ctx ends. At the end the workers go first, so that what they printed last still reaches
 // the driver, then the lanes.
-func serve(ctx context.Context, cfg Config, ln net.Listener, pool *workers.Pool, complain io.Writer) error {
+//
+// With a joined cluster there is no pool: nothing runs on this machine but the driver.
+func serve(ctx context.Context, cfg Config, ln net.Listener, pool *workers.Pool, joined backend.Cluster, complain io.Writer) error {
 	resources, err := sched.From(cfg.Resources)
 	if err != nil {
 		return err
@@ -74,15 +77,15 @@ func serve(ctx context.Context, cfg Config, ln net.Listener, pool *workers.Pool,
 	show := options.LogToDriver == nil || *options.LogToDriver
 	var shim *pyshim.Server
 	prestart := min(int(resources.Get("CPU")), maxPrestart)
-	if options.Lazy {
+	if options.Lazy || joined != nil {
 		prestart = 0
 	}
 	core := coreworker.New(coreworker.Config{
 		Resources: resources, Labels: options.Labels, NodeName: options.NodeName, Namespace: options.Namespace,
 		ArenaBytes: cfg.ArenaBytes,
 		Reserve:    func(offset, length uint64) error { return reserve(cfg.ArenaFD, offset, length) },
-		Disk:       disk,
-		Processes:  processes{pool, func(id ids.WorkerID) { shim.HearOut(id, lastWords) }}, Prestart: prestart, SessionEnv: options.SessionEnv,
+		Disk:       disk, Cluster: joined,
+		Processes: processes{pool, func(id ids.WorkerID) { shim.HearOut(id, lastWords) }}, Prestart: prestart, SessionEnv: options.SessionEnv,
 		Warn: func(text string) {
 			if show {
 				shim.Warn(text)
@@ -91,11 +94,13 @@ func serve(ctx context.Context, cfg Config, ln net.Listener, pool *workers.Pool,
 		Report: func(err error) { fmt.Fprintf(complain, "mobula-core: broken invariant: %v\n", err) },
 	})
 	shim = pyshim.NewServer(core, page, version.Version, options.Namespace)
-	pool.SetOutput(func(id ids.WorkerID, printed workers.Printed) {
-		if show {
-			shim.Output(id, printed.Pid, printed.IsErr, printed.Label, printed.Lines)
-		}
-	})
+	if pool != nil {
+		pool.SetOutput(func(id ids.WorkerID, printed workers.Printed) {
+			if show {
+				shim.Output(id, printed.Pid, printed.IsErr, printed.Label, printed.Lines)
+			}
+		})
+	}
 	loop, err := direct.NewLoop(direct.Limits{Window: door.Window, MaxMessage: door.MaxMessage, MaxHeaders: door.MaxHeaderList})
 	if err != nil {
 		return err
@@ -114,7 +119,14 @@ func serve(ctx context.Context, cfg Config, ln net.Listener, pool *workers.Pool,
 	stopped := context.AfterFunc(ctx, func() {
 		defer close(ended)
 		core.Close()
-		pool.Close(grace)
+		if joined != nil {
+			if err := joined.Close(); err != nil {
+				fmt.Fprintf(complain, "mobula-core: leave the cluster: %v\n", err)
+			}
+		}
+		if pool != nil {
+			pool.Close(grace)
+		}
 		shim.Close()
 		hurry := time.AfterFunc(goodbye, server.Stop)
 		server.GracefulStop()

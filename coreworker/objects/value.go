@@ -21,6 +21,8 @@ type Value struct {
 	Block     *Block         // the data lies in the arena
 	Contained []ids.ObjectID // pickled inside
 	IsError   bool           // what Metadata(Value.Metadata) says
+	// Stored says that the value lies in a cluster's store and nothing of it is here: no data, no metadata, no block.
+	Stored bool
 }
 
 // Size is the number of bytes of data, wherever they are.

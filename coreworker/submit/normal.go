@@ -70,10 +70,10 @@ func keyOf(s *task.Spec) classKey {
 
 // Where stands for the nodes that a task may run on: equal for tasks that may run on the same ones.
 func Where(s *task.Spec) string {
-	if len(s.Node) == 0 && len(s.Labels) == 0 {
+	if len(s.Node) == 0 && len(s.Labels) == 0 && len(s.Rather) == 0 && !s.Spread {
 		return ""
 	}
-	return fmt.Sprintf("%x%#v", s.Node, s.Labels)
+	return fmt.Sprintf("%x/%x%#v%t", s.Node, s.Rather, s.Labels, s.Spread)
 }
 
 // class is the tasks that may run on the same leases: same resources, same place, same environment.

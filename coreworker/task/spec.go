@@ -23,6 +23,8 @@ type Arg struct {
 	Value objects.Value
 	Ref   ids.ObjectID // of a top-level reference; meaningful when IsRef
 	IsRef bool
+	Name  string // of one that is given by name, where Named: a keyword may be the empty text
+	Named bool
 }
 
 // Group is a named concurrency group of an actor.
@@ -75,9 +77,15 @@ type Spec struct {
 	// Told says that the parent could know that it is canceled when it made this call: a recursive cancel of it that came
 	// before does not reach this task.
 	Told bool
-	// Node is where the task has to run, whatever bytes the user gave; empty for anywhere. A soft wish is not kept here: there
-	// is one machine, and where it cannot be granted it asks for nothing.
-	Node []byte
+	// Node is where the task has to run, whatever bytes the user gave; empty for anywhere. Rather is where it runs if that is
+	// there, and Spread is SPREAD: both ask for nothing where there is one machine.
+	Node   []byte
+	Rather []byte
+	Spread bool
+	// RetryExceptions says that an exception of the user's is tried again; the allowlist is a pickled tuple of classes, empty for any.
+	// Who runs the task decides by them.
+	RetryExceptions bool
+	RetryAllowlist  []byte
 	// Place is where it may run; Labels, of which one must fit the machine, become Place.Nowhere when it is submitted.
 	Place  sched.Place
 	Labels []sched.Selector

@@ -1987,10 +1987,15 @@ func (x *Cancel) GetRecursive() bool {
 
 // An entry of the function table, under Ray's keys. Exporting the same key again overwrites.
 type Export struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
-	Key           []byte                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
-	Value         []byte                 `protobuf:"bytes,3,opt,name=value,proto3" json:"value,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Key       []byte                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	Value     []byte                 `protobuf:"bytes,3,opt,name=value,proto3" json:"value,omitempty"`
+	// What it holds, as Ray's descriptors name it; the class's name is empty for a function, and __init__ is a class's function.
+	Module        string `protobuf:"bytes,4,opt,name=module,proto3" json:"module,omitempty"`
+	ClassName     string `protobuf:"bytes,5,opt,name=class_name,json=className,proto3" json:"class_name,omitempty"`
+	FunctionName  string `protobuf:"bytes,6,opt,name=function_name,json=functionName,proto3" json:"function_name,omitempty"`
+	FunctionHash  string `protobuf:"bytes,7,opt,name=function_hash,json=functionHash,proto3" json:"function_hash,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2044,6 +2049,34 @@ func (x *Export) GetValue() []byte {
 		return x.Value
 	}
 	return nil
+}
+
+func (x *Export) GetModule() string {
+	if x != nil {
+		return x.Module
+	}
+	return ""
+}
+
+func (x *Export) GetClassName() string {
+	if x != nil {
+		return x.ClassName
+	}
+	return ""
+}
+
+func (x *Export) GetFunctionName() string {
+	if x != nil {
+		return x.FunctionName
+	}
+	return ""
+}
+
+func (x *Export) GetFunctionHash() string {
+	if x != nil {
+		return x.FunctionHash
+	}
+	return ""
 }
 
 type KillActor struct {
@@ -2177,6 +2210,7 @@ type TaskSpec struct {
 	Labels   []*LabelSelector `protobuf:"bytes,81,rep,name=labels,proto3" json:"labels,omitempty"`
 	Node     []byte           `protobuf:"bytes,40,opt,name=node,proto3" json:"node,omitempty"`                          // NodeAffinitySchedulingStrategy: run on this node; empty = anywhere
 	NodeSoft bool             `protobuf:"varint,41,opt,name=node_soft,json=nodeSoft,proto3" json:"node_soft,omitempty"` // elsewhere when `node` is not there; else the task fails
+	Spread   bool             `protobuf:"varint,42,opt,name=spread,proto3" json:"spread,omitempty"`                     // SPREAD: over the nodes of a cluster
 	MaxCalls uint32           `protobuf:"varint,50,opt,name=max_calls,json=maxCalls,proto3" json:"max_calls,omitempty"` // normal tasks: a worker leaves after so many calls of this function; 0 = it stays
 	// A generator whose items are objects of their own (num_returns is 1: the generator). Streaming: the submitter reads
 	// them as they come, and has one reference to each. Dynamic: return 1 is a list of them, made by the executor.
@@ -2383,6 +2417,13 @@ func (x *TaskSpec) GetNode() []byte {
 func (x *TaskSpec) GetNodeSoft() bool {
 	if x != nil {
 		return x.NodeSoft
+	}
+	return false
+}
+
+func (x *TaskSpec) GetSpread() bool {
+	if x != nil {
+		return x.Spread
 	}
 	return false
 }
@@ -4259,6 +4300,7 @@ type ClusterInfoReply struct {
 	GroupsAvailable []*Resource       `protobuf:"bytes,61,rep,name=groups_available,json=groupsAvailable,proto3" json:"groups_available,omitempty"`
 	Labels          map[string]string `protobuf:"bytes,62,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // of the machine
 	NodeName        string            `protobuf:"bytes,63,opt,name=node_name,json=nodeName,proto3" json:"node_name,omitempty"`                                                       // what the user calls it; may be empty
+	Nodes           []*ClusterNode    `protobuf:"bytes,64,rep,name=nodes,proto3" json:"nodes,omitempty"`                                                                             // of the cluster that was joined; then the rest but `total` is empty
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -4349,6 +4391,113 @@ func (x *ClusterInfoReply) GetNodeName() string {
 	return ""
 }
 
+func (x *ClusterInfoReply) GetNodes() []*ClusterNode {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+type ClusterNode struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	NodeId        []byte                 `protobuf:"bytes,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
+	Alive         bool                   `protobuf:"varint,2,opt,name=alive,proto3" json:"alive,omitempty"`
+	Address       string                 `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
+	Hostname      string                 `protobuf:"bytes,4,opt,name=hostname,proto3" json:"hostname,omitempty"`
+	Name          string                 `protobuf:"bytes,5,opt,name=name,proto3" json:"name,omitempty"`
+	Head          bool                   `protobuf:"varint,6,opt,name=head,proto3" json:"head,omitempty"`
+	Total         map[string]float64     `protobuf:"bytes,7,rep,name=total,proto3" json:"total,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"`
+	Labels        map[string]string      `protobuf:"bytes,8,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClusterNode) Reset() {
+	*x = ClusterNode{}
+	mi := &file_boundary_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClusterNode) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClusterNode) ProtoMessage() {}
+
+func (x *ClusterNode) ProtoReflect() protoreflect.Message {
+	mi := &file_boundary_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClusterNode.ProtoReflect.Descriptor instead.
+func (*ClusterNode) Descriptor() ([]byte, []int) {
+	return file_boundary_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *ClusterNode) GetNodeId() []byte {
+	if x != nil {
+		return x.NodeId
+	}
+	return nil
+}
+
+func (x *ClusterNode) GetAlive() bool {
+	if x != nil {
+		return x.Alive
+	}
+	return false
+}
+
+func (x *ClusterNode) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *ClusterNode) GetHostname() string {
+	if x != nil {
+		return x.Hostname
+	}
+	return ""
+}
+
+func (x *ClusterNode) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ClusterNode) GetHead() bool {
+	if x != nil {
+		return x.Head
+	}
+	return false
+}
+
+func (x *ClusterNode) GetTotal() map[string]float64 {
+	if x != nil {
+		return x.Total
+	}
+	return nil
+}
+
+func (x *ClusterNode) GetLabels() map[string]string {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
 type GroupBundle struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Resources     []*Resource            `protobuf:"bytes,1,rep,name=resources,proto3" json:"resources,omitempty"`
@@ -4359,7 +4508,7 @@ type GroupBundle struct {
 
 func (x *GroupBundle) Reset() {
 	*x = GroupBundle{}
-	mi := &file_boundary_proto_msgTypes[45]
+	mi := &file_boundary_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4371,7 +4520,7 @@ func (x *GroupBundle) String() string {
 func (*GroupBundle) ProtoMessage() {}
 
 func (x *GroupBundle) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[45]
+	mi := &file_boundary_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4384,7 +4533,7 @@ func (x *GroupBundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupBundle.ProtoReflect.Descriptor instead.
 func (*GroupBundle) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{45}
+	return file_boundary_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *GroupBundle) GetResources() []*Resource {
@@ -4416,7 +4565,7 @@ type CreateGroup struct {
 
 func (x *CreateGroup) Reset() {
 	*x = CreateGroup{}
-	mi := &file_boundary_proto_msgTypes[46]
+	mi := &file_boundary_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4428,7 +4577,7 @@ func (x *CreateGroup) String() string {
 func (*CreateGroup) ProtoMessage() {}
 
 func (x *CreateGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[46]
+	mi := &file_boundary_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4441,7 +4590,7 @@ func (x *CreateGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateGroup.ProtoReflect.Descriptor instead.
 func (*CreateGroup) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{46}
+	return file_boundary_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *CreateGroup) GetGroupId() []byte {
@@ -4496,7 +4645,7 @@ type RemoveGroup struct {
 
 func (x *RemoveGroup) Reset() {
 	*x = RemoveGroup{}
-	mi := &file_boundary_proto_msgTypes[47]
+	mi := &file_boundary_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4508,7 +4657,7 @@ func (x *RemoveGroup) String() string {
 func (*RemoveGroup) ProtoMessage() {}
 
 func (x *RemoveGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[47]
+	mi := &file_boundary_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4521,7 +4670,7 @@ func (x *RemoveGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveGroup.ProtoReflect.Descriptor instead.
 func (*RemoveGroup) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{47}
+	return file_boundary_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *RemoveGroup) GetGroupId() []byte {
@@ -4543,7 +4692,7 @@ type FindGroups struct {
 
 func (x *FindGroups) Reset() {
 	*x = FindGroups{}
-	mi := &file_boundary_proto_msgTypes[48]
+	mi := &file_boundary_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4555,7 +4704,7 @@ func (x *FindGroups) String() string {
 func (*FindGroups) ProtoMessage() {}
 
 func (x *FindGroups) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[48]
+	mi := &file_boundary_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4568,7 +4717,7 @@ func (x *FindGroups) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindGroups.ProtoReflect.Descriptor instead.
 func (*FindGroups) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{48}
+	return file_boundary_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *FindGroups) GetGroupId() []byte {
@@ -4601,7 +4750,7 @@ type Groups struct {
 
 func (x *Groups) Reset() {
 	*x = Groups{}
-	mi := &file_boundary_proto_msgTypes[49]
+	mi := &file_boundary_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4613,7 +4762,7 @@ func (x *Groups) String() string {
 func (*Groups) ProtoMessage() {}
 
 func (x *Groups) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[49]
+	mi := &file_boundary_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4626,7 +4775,7 @@ func (x *Groups) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Groups.ProtoReflect.Descriptor instead.
 func (*Groups) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{49}
+	return file_boundary_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Groups) GetGroups() []*GroupInfo {
@@ -4655,7 +4804,7 @@ type GroupInfo struct {
 
 func (x *GroupInfo) Reset() {
 	*x = GroupInfo{}
-	mi := &file_boundary_proto_msgTypes[50]
+	mi := &file_boundary_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4667,7 +4816,7 @@ func (x *GroupInfo) String() string {
 func (*GroupInfo) ProtoMessage() {}
 
 func (x *GroupInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[50]
+	mi := &file_boundary_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4680,7 +4829,7 @@ func (x *GroupInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupInfo.ProtoReflect.Descriptor instead.
 func (*GroupInfo) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{50}
+	return file_boundary_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *GroupInfo) GetGroupId() []byte {
@@ -4771,7 +4920,7 @@ type TaskEvents struct {
 
 func (x *TaskEvents) Reset() {
 	*x = TaskEvents{}
-	mi := &file_boundary_proto_msgTypes[51]
+	mi := &file_boundary_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4783,7 +4932,7 @@ func (x *TaskEvents) String() string {
 func (*TaskEvents) ProtoMessage() {}
 
 func (x *TaskEvents) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[51]
+	mi := &file_boundary_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4796,7 +4945,7 @@ func (x *TaskEvents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskEvents.ProtoReflect.Descriptor instead.
 func (*TaskEvents) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{51}
+	return file_boundary_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *TaskEvents) GetFrom() uint64 {
@@ -4825,7 +4974,7 @@ type TaskEventsReply struct {
 
 func (x *TaskEventsReply) Reset() {
 	*x = TaskEventsReply{}
-	mi := &file_boundary_proto_msgTypes[52]
+	mi := &file_boundary_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4837,7 +4986,7 @@ func (x *TaskEventsReply) String() string {
 func (*TaskEventsReply) ProtoMessage() {}
 
 func (x *TaskEventsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[52]
+	mi := &file_boundary_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4850,7 +4999,7 @@ func (x *TaskEventsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskEventsReply.ProtoReflect.Descriptor instead.
 func (*TaskEventsReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{52}
+	return file_boundary_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *TaskEventsReply) GetEvents() []*TaskEvent {
@@ -4907,7 +5056,7 @@ type TaskEvent struct {
 
 func (x *TaskEvent) Reset() {
 	*x = TaskEvent{}
-	mi := &file_boundary_proto_msgTypes[53]
+	mi := &file_boundary_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4919,7 +5068,7 @@ func (x *TaskEvent) String() string {
 func (*TaskEvent) ProtoMessage() {}
 
 func (x *TaskEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[53]
+	mi := &file_boundary_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4932,7 +5081,7 @@ func (x *TaskEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskEvent.ProtoReflect.Descriptor instead.
 func (*TaskEvent) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{53}
+	return file_boundary_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *TaskEvent) GetTaskId() []byte {
@@ -5068,7 +5217,7 @@ type TaskGet struct {
 
 func (x *TaskGet) Reset() {
 	*x = TaskGet{}
-	mi := &file_boundary_proto_msgTypes[54]
+	mi := &file_boundary_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5080,7 +5229,7 @@ func (x *TaskGet) String() string {
 func (*TaskGet) ProtoMessage() {}
 
 func (x *TaskGet) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[54]
+	mi := &file_boundary_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5093,7 +5242,7 @@ func (x *TaskGet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskGet.ProtoReflect.Descriptor instead.
 func (*TaskGet) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{54}
+	return file_boundary_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *TaskGet) GetTaskId() []byte {
@@ -5140,7 +5289,7 @@ type Abandon struct {
 
 func (x *Abandon) Reset() {
 	*x = Abandon{}
-	mi := &file_boundary_proto_msgTypes[55]
+	mi := &file_boundary_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5152,7 +5301,7 @@ func (x *Abandon) String() string {
 func (*Abandon) ProtoMessage() {}
 
 func (x *Abandon) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[55]
+	mi := &file_boundary_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5165,7 +5314,7 @@ func (x *Abandon) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Abandon.ProtoReflect.Descriptor instead.
 func (*Abandon) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{55}
+	return file_boundary_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *Abandon) GetId() uint64 {
@@ -5185,7 +5334,7 @@ type Sync struct {
 
 func (x *Sync) Reset() {
 	*x = Sync{}
-	mi := &file_boundary_proto_msgTypes[56]
+	mi := &file_boundary_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5197,7 +5346,7 @@ func (x *Sync) String() string {
 func (*Sync) ProtoMessage() {}
 
 func (x *Sync) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[56]
+	mi := &file_boundary_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5210,7 +5359,7 @@ func (x *Sync) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sync.ProtoReflect.Descriptor instead.
 func (*Sync) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{56}
+	return file_boundary_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *Sync) GetObjectId() []byte {
@@ -5239,7 +5388,7 @@ type RunTask struct {
 
 func (x *RunTask) Reset() {
 	*x = RunTask{}
-	mi := &file_boundary_proto_msgTypes[57]
+	mi := &file_boundary_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5251,7 +5400,7 @@ func (x *RunTask) String() string {
 func (*RunTask) ProtoMessage() {}
 
 func (x *RunTask) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[57]
+	mi := &file_boundary_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5264,7 +5413,7 @@ func (x *RunTask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunTask.ProtoReflect.Descriptor instead.
 func (*RunTask) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{57}
+	return file_boundary_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *RunTask) GetSpec() *TaskSpec {
@@ -5332,7 +5481,7 @@ type CancelRun struct {
 
 func (x *CancelRun) Reset() {
 	*x = CancelRun{}
-	mi := &file_boundary_proto_msgTypes[58]
+	mi := &file_boundary_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5344,7 +5493,7 @@ func (x *CancelRun) String() string {
 func (*CancelRun) ProtoMessage() {}
 
 func (x *CancelRun) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[58]
+	mi := &file_boundary_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5357,7 +5506,7 @@ func (x *CancelRun) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRun.ProtoReflect.Descriptor instead.
 func (*CancelRun) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{58}
+	return file_boundary_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *CancelRun) GetTaskId() []byte {
@@ -5378,7 +5527,7 @@ type OpenLane struct {
 
 func (x *OpenLane) Reset() {
 	*x = OpenLane{}
-	mi := &file_boundary_proto_msgTypes[59]
+	mi := &file_boundary_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5390,7 +5539,7 @@ func (x *OpenLane) String() string {
 func (*OpenLane) ProtoMessage() {}
 
 func (x *OpenLane) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[59]
+	mi := &file_boundary_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5403,7 +5552,7 @@ func (x *OpenLane) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenLane.ProtoReflect.Descriptor instead.
 func (*OpenLane) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{59}
+	return file_boundary_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *OpenLane) GetOpening() uint64 {
@@ -5431,7 +5580,7 @@ type Exit struct {
 
 func (x *Exit) Reset() {
 	*x = Exit{}
-	mi := &file_boundary_proto_msgTypes[60]
+	mi := &file_boundary_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5443,7 +5592,7 @@ func (x *Exit) String() string {
 func (*Exit) ProtoMessage() {}
 
 func (x *Exit) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[60]
+	mi := &file_boundary_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5456,7 +5605,7 @@ func (x *Exit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Exit.ProtoReflect.Descriptor instead.
 func (*Exit) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{60}
+	return file_boundary_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *Exit) GetNow() bool {
@@ -5496,7 +5645,7 @@ type TaskDone struct {
 
 func (x *TaskDone) Reset() {
 	*x = TaskDone{}
-	mi := &file_boundary_proto_msgTypes[61]
+	mi := &file_boundary_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5508,7 +5657,7 @@ func (x *TaskDone) String() string {
 func (*TaskDone) ProtoMessage() {}
 
 func (x *TaskDone) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[61]
+	mi := &file_boundary_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5521,7 +5670,7 @@ func (x *TaskDone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskDone.ProtoReflect.Descriptor instead.
 func (*TaskDone) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{61}
+	return file_boundary_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *TaskDone) GetTaskId() []byte {
@@ -5591,7 +5740,7 @@ type RunDropped struct {
 
 func (x *RunDropped) Reset() {
 	*x = RunDropped{}
-	mi := &file_boundary_proto_msgTypes[62]
+	mi := &file_boundary_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5603,7 +5752,7 @@ func (x *RunDropped) String() string {
 func (*RunDropped) ProtoMessage() {}
 
 func (x *RunDropped) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[62]
+	mi := &file_boundary_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5616,7 +5765,7 @@ func (x *RunDropped) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunDropped.ProtoReflect.Descriptor instead.
 func (*RunDropped) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{62}
+	return file_boundary_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *RunDropped) GetGeneration() uint64 {
@@ -5638,7 +5787,7 @@ type LogLine struct {
 
 func (x *LogLine) Reset() {
 	*x = LogLine{}
-	mi := &file_boundary_proto_msgTypes[63]
+	mi := &file_boundary_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5650,7 +5799,7 @@ func (x *LogLine) String() string {
 func (*LogLine) ProtoMessage() {}
 
 func (x *LogLine) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[63]
+	mi := &file_boundary_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5663,7 +5812,7 @@ func (x *LogLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogLine.ProtoReflect.Descriptor instead.
 func (*LogLine) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{63}
+	return file_boundary_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *LogLine) GetPid() uint32 {
@@ -5704,7 +5853,7 @@ type IsTaskCanceledRequest struct {
 
 func (x *IsTaskCanceledRequest) Reset() {
 	*x = IsTaskCanceledRequest{}
-	mi := &file_boundary_proto_msgTypes[64]
+	mi := &file_boundary_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5716,7 +5865,7 @@ func (x *IsTaskCanceledRequest) String() string {
 func (*IsTaskCanceledRequest) ProtoMessage() {}
 
 func (x *IsTaskCanceledRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[64]
+	mi := &file_boundary_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5729,7 +5878,7 @@ func (x *IsTaskCanceledRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IsTaskCanceledRequest.ProtoReflect.Descriptor instead.
 func (*IsTaskCanceledRequest) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{64}
+	return file_boundary_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *IsTaskCanceledRequest) GetWorkerId() []byte {
@@ -5755,7 +5904,7 @@ type IsTaskCanceledReply struct {
 
 func (x *IsTaskCanceledReply) Reset() {
 	*x = IsTaskCanceledReply{}
-	mi := &file_boundary_proto_msgTypes[65]
+	mi := &file_boundary_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5767,7 +5916,7 @@ func (x *IsTaskCanceledReply) String() string {
 func (*IsTaskCanceledReply) ProtoMessage() {}
 
 func (x *IsTaskCanceledReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[65]
+	mi := &file_boundary_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5780,7 +5929,7 @@ func (x *IsTaskCanceledReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IsTaskCanceledReply.ProtoReflect.Descriptor instead.
 func (*IsTaskCanceledReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{65}
+	return file_boundary_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *IsTaskCanceledReply) GetCanceled() bool {
@@ -5799,7 +5948,7 @@ type InspectRequest struct {
 
 func (x *InspectRequest) Reset() {
 	*x = InspectRequest{}
-	mi := &file_boundary_proto_msgTypes[66]
+	mi := &file_boundary_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5811,7 +5960,7 @@ func (x *InspectRequest) String() string {
 func (*InspectRequest) ProtoMessage() {}
 
 func (x *InspectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[66]
+	mi := &file_boundary_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5824,7 +5973,7 @@ func (x *InspectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectRequest.ProtoReflect.Descriptor instead.
 func (*InspectRequest) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{66}
+	return file_boundary_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *InspectRequest) GetValidate() bool {
@@ -5863,7 +6012,7 @@ type InspectReply struct {
 
 func (x *InspectReply) Reset() {
 	*x = InspectReply{}
-	mi := &file_boundary_proto_msgTypes[67]
+	mi := &file_boundary_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5875,7 +6024,7 @@ func (x *InspectReply) String() string {
 func (*InspectReply) ProtoMessage() {}
 
 func (x *InspectReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[67]
+	mi := &file_boundary_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5888,7 +6037,7 @@ func (x *InspectReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectReply.ProtoReflect.Descriptor instead.
 func (*InspectReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{67}
+	return file_boundary_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *InspectReply) GetProcesses() uint32 {
@@ -6048,7 +6197,7 @@ type StateRequest struct {
 
 func (x *StateRequest) Reset() {
 	*x = StateRequest{}
-	mi := &file_boundary_proto_msgTypes[68]
+	mi := &file_boundary_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6060,7 +6209,7 @@ func (x *StateRequest) String() string {
 func (*StateRequest) ProtoMessage() {}
 
 func (x *StateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[68]
+	mi := &file_boundary_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6073,7 +6222,7 @@ func (x *StateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StateRequest.ProtoReflect.Descriptor instead.
 func (*StateRequest) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{68}
+	return file_boundary_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *StateRequest) GetKind() StateKind {
@@ -6105,7 +6254,7 @@ type StateReply struct {
 
 func (x *StateReply) Reset() {
 	*x = StateReply{}
-	mi := &file_boundary_proto_msgTypes[69]
+	mi := &file_boundary_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6117,7 +6266,7 @@ func (x *StateReply) String() string {
 func (*StateReply) ProtoMessage() {}
 
 func (x *StateReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[69]
+	mi := &file_boundary_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6130,7 +6279,7 @@ func (x *StateReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StateReply.ProtoReflect.Descriptor instead.
 func (*StateReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{69}
+	return file_boundary_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *StateReply) GetTasks() []*TaskState {
@@ -6201,7 +6350,7 @@ type SessionState struct {
 
 func (x *SessionState) Reset() {
 	*x = SessionState{}
-	mi := &file_boundary_proto_msgTypes[70]
+	mi := &file_boundary_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6213,7 +6362,7 @@ func (x *SessionState) String() string {
 func (*SessionState) ProtoMessage() {}
 
 func (x *SessionState) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[70]
+	mi := &file_boundary_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6226,7 +6375,7 @@ func (x *SessionState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionState.ProtoReflect.Descriptor instead.
 func (*SessionState) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{70}
+	return file_boundary_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *SessionState) GetVersion() string {
@@ -6327,7 +6476,7 @@ type TaskState struct {
 
 func (x *TaskState) Reset() {
 	*x = TaskState{}
-	mi := &file_boundary_proto_msgTypes[71]
+	mi := &file_boundary_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6339,7 +6488,7 @@ func (x *TaskState) String() string {
 func (*TaskState) ProtoMessage() {}
 
 func (x *TaskState) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[71]
+	mi := &file_boundary_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6352,7 +6501,7 @@ func (x *TaskState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskState.ProtoReflect.Descriptor instead.
 func (*TaskState) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{71}
+	return file_boundary_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *TaskState) GetTaskId() []byte {
@@ -6465,7 +6614,7 @@ type ActorState struct {
 
 func (x *ActorState) Reset() {
 	*x = ActorState{}
-	mi := &file_boundary_proto_msgTypes[72]
+	mi := &file_boundary_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6477,7 +6626,7 @@ func (x *ActorState) String() string {
 func (*ActorState) ProtoMessage() {}
 
 func (x *ActorState) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[72]
+	mi := &file_boundary_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6490,7 +6639,7 @@ func (x *ActorState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorState.ProtoReflect.Descriptor instead.
 func (*ActorState) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{72}
+	return file_boundary_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *ActorState) GetActorId() []byte {
@@ -6588,7 +6737,7 @@ type ObjectState struct {
 
 func (x *ObjectState) Reset() {
 	*x = ObjectState{}
-	mi := &file_boundary_proto_msgTypes[73]
+	mi := &file_boundary_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6600,7 +6749,7 @@ func (x *ObjectState) String() string {
 func (*ObjectState) ProtoMessage() {}
 
 func (x *ObjectState) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[73]
+	mi := &file_boundary_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6613,7 +6762,7 @@ func (x *ObjectState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectState.ProtoReflect.Descriptor instead.
 func (*ObjectState) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{73}
+	return file_boundary_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *ObjectState) GetObjectId() []byte {
@@ -6701,7 +6850,7 @@ type WorkerState struct {
 
 func (x *WorkerState) Reset() {
 	*x = WorkerState{}
-	mi := &file_boundary_proto_msgTypes[74]
+	mi := &file_boundary_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6713,7 +6862,7 @@ func (x *WorkerState) String() string {
 func (*WorkerState) ProtoMessage() {}
 
 func (x *WorkerState) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[74]
+	mi := &file_boundary_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6726,7 +6875,7 @@ func (x *WorkerState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerState.ProtoReflect.Descriptor instead.
 func (*WorkerState) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{74}
+	return file_boundary_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *WorkerState) GetWorkerId() []byte {
@@ -6787,7 +6936,7 @@ type WhyRequest struct {
 
 func (x *WhyRequest) Reset() {
 	*x = WhyRequest{}
-	mi := &file_boundary_proto_msgTypes[75]
+	mi := &file_boundary_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6799,7 +6948,7 @@ func (x *WhyRequest) String() string {
 func (*WhyRequest) ProtoMessage() {}
 
 func (x *WhyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[75]
+	mi := &file_boundary_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6812,7 +6961,7 @@ func (x *WhyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyRequest.ProtoReflect.Descriptor instead.
 func (*WhyRequest) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{75}
+	return file_boundary_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *WhyRequest) GetTask() string {
@@ -6832,7 +6981,7 @@ type WhyReply struct {
 
 func (x *WhyReply) Reset() {
 	*x = WhyReply{}
-	mi := &file_boundary_proto_msgTypes[76]
+	mi := &file_boundary_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6844,7 +6993,7 @@ func (x *WhyReply) String() string {
 func (*WhyReply) ProtoMessage() {}
 
 func (x *WhyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[76]
+	mi := &file_boundary_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6857,7 +7006,7 @@ func (x *WhyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyReply.ProtoReflect.Descriptor instead.
 func (*WhyReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{76}
+	return file_boundary_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *WhyReply) GetLines() []*WhyLine {
@@ -6884,7 +7033,7 @@ type WhyLine struct {
 
 func (x *WhyLine) Reset() {
 	*x = WhyLine{}
-	mi := &file_boundary_proto_msgTypes[77]
+	mi := &file_boundary_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6896,7 +7045,7 @@ func (x *WhyLine) String() string {
 func (*WhyLine) ProtoMessage() {}
 
 func (x *WhyLine) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[77]
+	mi := &file_boundary_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6909,7 +7058,7 @@ func (x *WhyLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyLine.ProtoReflect.Descriptor instead.
 func (*WhyLine) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{77}
+	return file_boundary_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *WhyLine) GetDepth() uint32 {
@@ -7035,18 +7184,23 @@ const file_boundary_proto_rawDesc = "" +
 	"\x06Cancel\x12\x1b\n" +
 	"\tobject_id\x18\x01 \x01(\fR\bobjectId\x12\x14\n" +
 	"\x05force\x18\x02 \x01(\bR\x05force\x12\x1c\n" +
-	"\trecursive\x18\x03 \x01(\bR\trecursive\"N\n" +
+	"\trecursive\x18\x03 \x01(\bR\trecursive\"\xcf\x01\n" +
 	"\x06Export\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\fR\x03key\x12\x14\n" +
-	"\x05value\x18\x03 \x01(\fR\x05value\"E\n" +
+	"\x05value\x18\x03 \x01(\fR\x05value\x12\x16\n" +
+	"\x06module\x18\x04 \x01(\tR\x06module\x12\x1d\n" +
+	"\n" +
+	"class_name\x18\x05 \x01(\tR\tclassName\x12#\n" +
+	"\rfunction_name\x18\x06 \x01(\tR\ffunctionName\x12#\n" +
+	"\rfunction_hash\x18\a \x01(\tR\ffunctionHash\"E\n" +
 	"\tKillActor\x12\x19\n" +
 	"\bactor_id\x18\x01 \x01(\fR\aactorId\x12\x1d\n" +
 	"\n" +
 	"no_restart\x18\x02 \x01(\bR\tnoRestart\"6\n" +
 	"\bResource\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
-	"\x06amount\x18\x02 \x01(\x01R\x06amount\"\xc1\b\n" +
+	"\x06amount\x18\x02 \x01(\x01R\x06amount\"\xd9\b\n" +
 	"\bTaskSpec\x120\n" +
 	"\x04type\x18\x01 \x01(\x0e2\x1c.mobula.boundary.v1.TaskTypeR\x04type\x12\x17\n" +
 	"\atask_id\x18\x02 \x01(\fR\x06taskId\x12$\n" +
@@ -7076,7 +7230,8 @@ const file_boundary_proto_rawDesc = "" +
 	"\tplacement\x18P \x01(\v2\x1d.mobula.boundary.v1.PlacementR\tplacement\x129\n" +
 	"\x06labels\x18Q \x03(\v2!.mobula.boundary.v1.LabelSelectorR\x06labels\x12\x12\n" +
 	"\x04node\x18( \x01(\fR\x04node\x12\x1b\n" +
-	"\tnode_soft\x18) \x01(\bR\bnodeSoft\x12\x1b\n" +
+	"\tnode_soft\x18) \x01(\bR\bnodeSoft\x12\x16\n" +
+	"\x06spread\x18* \x01(\bR\x06spread\x12\x1b\n" +
 	"\tmax_calls\x182 \x01(\rR\bmaxCalls\x12\x1c\n" +
 	"\tstreaming\x18\x1e \x01(\bR\tstreaming\x12\x18\n" +
 	"\adynamic\x18\x1f \x01(\bR\adynamic\x12\"\n" +
@@ -7222,7 +7377,7 @@ const file_boundary_proto_rawDesc = "" +
 	"\aKvValue\x12\x14\n" +
 	"\x05found\x18\x01 \x01(\bR\x05found\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\fR\x05value\"\r\n" +
-	"\vClusterInfo\"\x88\x04\n" +
+	"\vClusterInfo\"\xbf\x04\n" +
 	"\x10ClusterInfoReply\x122\n" +
 	"\x05total\x18\x01 \x03(\v2\x1c.mobula.boundary.v1.ResourceR\x05total\x12:\n" +
 	"\tavailable\x18\x02 \x03(\v2\x1c.mobula.boundary.v1.ResourceR\tavailable\x12,\n" +
@@ -7231,7 +7386,24 @@ const file_boundary_proto_rawDesc = "" +
 	"\fgroups_total\x18< \x03(\v2\x1c.mobula.boundary.v1.ResourceR\vgroupsTotal\x12G\n" +
 	"\x10groups_available\x18= \x03(\v2\x1c.mobula.boundary.v1.ResourceR\x0fgroupsAvailable\x12H\n" +
 	"\x06labels\x18> \x03(\v20.mobula.boundary.v1.ClusterInfoReply.LabelsEntryR\x06labels\x12\x1b\n" +
-	"\tnode_name\x18? \x01(\tR\bnodeName\x1a9\n" +
+	"\tnode_name\x18? \x01(\tR\bnodeName\x125\n" +
+	"\x05nodes\x18@ \x03(\v2\x1f.mobula.boundary.v1.ClusterNodeR\x05nodes\x1a9\n" +
+	"\vLabelsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x96\x03\n" +
+	"\vClusterNode\x12\x17\n" +
+	"\anode_id\x18\x01 \x01(\fR\x06nodeId\x12\x14\n" +
+	"\x05alive\x18\x02 \x01(\bR\x05alive\x12\x18\n" +
+	"\aaddress\x18\x03 \x01(\tR\aaddress\x12\x1a\n" +
+	"\bhostname\x18\x04 \x01(\tR\bhostname\x12\x12\n" +
+	"\x04name\x18\x05 \x01(\tR\x04name\x12\x12\n" +
+	"\x04head\x18\x06 \x01(\bR\x04head\x12@\n" +
+	"\x05total\x18\a \x03(\v2*.mobula.boundary.v1.ClusterNode.TotalEntryR\x05total\x12C\n" +
+	"\x06labels\x18\b \x03(\v2+.mobula.boundary.v1.ClusterNode.LabelsEntryR\x06labels\x1a8\n" +
+	"\n" +
+	"TotalEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x84\x01\n" +
@@ -7576,7 +7748,7 @@ func file_boundary_proto_rawDescGZIP() []byte {
 }
 
 var file_boundary_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
-var file_boundary_proto_msgTypes = make([]protoimpl.MessageInfo, 85)
+var file_boundary_proto_msgTypes = make([]protoimpl.MessageInfo, 88)
 var file_boundary_proto_goTypes = []any{
 	(Role)(0),                     // 0: mobula.boundary.v1.Role
 	(LaneKind)(0),                 // 1: mobula.boundary.v1.LaneKind
@@ -7633,59 +7805,62 @@ var file_boundary_proto_goTypes = []any{
 	(*KvValue)(nil),               // 52: mobula.boundary.v1.KvValue
 	(*ClusterInfo)(nil),           // 53: mobula.boundary.v1.ClusterInfo
 	(*ClusterInfoReply)(nil),      // 54: mobula.boundary.v1.ClusterInfoReply
-	(*GroupBundle)(nil),           // 55: mobula.boundary.v1.GroupBundle
-	(*CreateGroup)(nil),           // 56: mobula.boundary.v1.CreateGroup
-	(*RemoveGroup)(nil),           // 57: mobula.boundary.v1.RemoveGroup
-	(*FindGroups)(nil),            // 58: mobula.boundary.v1.FindGroups
-	(*Groups)(nil),                // 59: mobula.boundary.v1.Groups
-	(*GroupInfo)(nil),             // 60: mobula.boundary.v1.GroupInfo
-	(*TaskEvents)(nil),            // 61: mobula.boundary.v1.TaskEvents
-	(*TaskEventsReply)(nil),       // 62: mobula.boundary.v1.TaskEventsReply
-	(*TaskEvent)(nil),             // 63: mobula.boundary.v1.TaskEvent
-	(*TaskGet)(nil),               // 64: mobula.boundary.v1.TaskGet
-	(*Abandon)(nil),               // 65: mobula.boundary.v1.Abandon
-	(*Sync)(nil),                  // 66: mobula.boundary.v1.Sync
-	(*RunTask)(nil),               // 67: mobula.boundary.v1.RunTask
-	(*CancelRun)(nil),             // 68: mobula.boundary.v1.CancelRun
-	(*OpenLane)(nil),              // 69: mobula.boundary.v1.OpenLane
-	(*Exit)(nil),                  // 70: mobula.boundary.v1.Exit
-	(*TaskDone)(nil),              // 71: mobula.boundary.v1.TaskDone
-	(*RunDropped)(nil),            // 72: mobula.boundary.v1.RunDropped
-	(*LogLine)(nil),               // 73: mobula.boundary.v1.LogLine
-	(*IsTaskCanceledRequest)(nil), // 74: mobula.boundary.v1.IsTaskCanceledRequest
-	(*IsTaskCanceledReply)(nil),   // 75: mobula.boundary.v1.IsTaskCanceledReply
-	(*InspectRequest)(nil),        // 76: mobula.boundary.v1.InspectRequest
-	(*InspectReply)(nil),          // 77: mobula.boundary.v1.InspectReply
-	(*StateRequest)(nil),          // 78: mobula.boundary.v1.StateRequest
-	(*StateReply)(nil),            // 79: mobula.boundary.v1.StateReply
-	(*SessionState)(nil),          // 80: mobula.boundary.v1.SessionState
-	(*TaskState)(nil),             // 81: mobula.boundary.v1.TaskState
-	(*ActorState)(nil),            // 82: mobula.boundary.v1.ActorState
-	(*ObjectState)(nil),           // 83: mobula.boundary.v1.ObjectState
-	(*WorkerState)(nil),           // 84: mobula.boundary.v1.WorkerState
-	(*WhyRequest)(nil),            // 85: mobula.boundary.v1.WhyRequest
-	(*WhyReply)(nil),              // 86: mobula.boundary.v1.WhyReply
-	(*WhyLine)(nil),               // 87: mobula.boundary.v1.WhyLine
-	nil,                           // 88: mobula.boundary.v1.ClusterInfoReply.LabelsEntry
-	nil,                           // 89: mobula.boundary.v1.SessionState.TotalEntry
-	nil,                           // 90: mobula.boundary.v1.SessionState.AvailableEntry
-	nil,                           // 91: mobula.boundary.v1.SessionState.LabelsEntry
-	nil,                           // 92: mobula.boundary.v1.TaskState.ResourcesEntry
-	nil,                           // 93: mobula.boundary.v1.ActorState.ResourcesEntry
-	nil,                           // 94: mobula.boundary.v1.WorkerState.ResourcesEntry
+	(*ClusterNode)(nil),           // 55: mobula.boundary.v1.ClusterNode
+	(*GroupBundle)(nil),           // 56: mobula.boundary.v1.GroupBundle
+	(*CreateGroup)(nil),           // 57: mobula.boundary.v1.CreateGroup
+	(*RemoveGroup)(nil),           // 58: mobula.boundary.v1.RemoveGroup
+	(*FindGroups)(nil),            // 59: mobula.boundary.v1.FindGroups
+	(*Groups)(nil),                // 60: mobula.boundary.v1.Groups
+	(*GroupInfo)(nil),             // 61: mobula.boundary.v1.GroupInfo
+	(*TaskEvents)(nil),            // 62: mobula.boundary.v1.TaskEvents
+	(*TaskEventsReply)(nil),       // 63: mobula.boundary.v1.TaskEventsReply
+	(*TaskEvent)(nil),             // 64: mobula.boundary.v1.TaskEvent
+	(*TaskGet)(nil),               // 65: mobula.boundary.v1.TaskGet
+	(*Abandon)(nil),               // 66: mobula.boundary.v1.Abandon
+	(*Sync)(nil),                  // 67: mobula.boundary.v1.Sync
+	(*RunTask)(nil),               // 68: mobula.boundary.v1.RunTask
+	(*CancelRun)(nil),             // 69: mobula.boundary.v1.CancelRun
+	(*OpenLane)(nil),              // 70: mobula.boundary.v1.OpenLane
+	(*Exit)(nil),                  // 71: mobula.boundary.v1.Exit
+	(*TaskDone)(nil),              // 72: mobula.boundary.v1.TaskDone
+	(*RunDropped)(nil),            // 73: mobula.boundary.v1.RunDropped
+	(*LogLine)(nil),               // 74: mobula.boundary.v1.LogLine
+	(*IsTaskCanceledRequest)(nil), // 75: mobula.boundary.v1.IsTaskCanceledRequest
+	(*IsTaskCanceledReply)(nil),   // 76: mobula.boundary.v1.IsTaskCanceledReply
+	(*InspectRequest)(nil),        // 77: mobula.boundary.v1.InspectRequest
+	(*InspectReply)(nil),          // 78: mobula.boundary.v1.InspectReply
+	(*StateRequest)(nil),          // 79: mobula.boundary.v1.StateRequest
+	(*StateReply)(nil),            // 80: mobula.boundary.v1.StateReply
+	(*SessionState)(nil),          // 81: mobula.boundary.v1.SessionState
+	(*TaskState)(nil),             // 82: mobula.boundary.v1.TaskState
+	(*ActorState)(nil),            // 83: mobula.boundary.v1.ActorState
+	(*ObjectState)(nil),           // 84: mobula.boundary.v1.ObjectState
+	(*WorkerState)(nil),           // 85: mobula.boundary.v1.WorkerState
+	(*WhyRequest)(nil),            // 86: mobula.boundary.v1.WhyRequest
+	(*WhyReply)(nil),              // 87: mobula.boundary.v1.WhyReply
+	(*WhyLine)(nil),               // 88: mobula.boundary.v1.WhyLine
+	nil,                           // 89: mobula.boundary.v1.ClusterInfoReply.LabelsEntry
+	nil,                           // 90: mobula.boundary.v1.ClusterNode.TotalEntry
+	nil,                           // 91: mobula.boundary.v1.ClusterNode.LabelsEntry
+	nil,                           // 92: mobula.boundary.v1.SessionState.TotalEntry
+	nil,                           // 93: mobula.boundary.v1.SessionState.AvailableEntry
+	nil,                           // 94: mobula.boundary.v1.SessionState.LabelsEntry
+	nil,                           // 95: mobula.boundary.v1.TaskState.ResourcesEntry
+	nil,                           // 96: mobula.boundary.v1.ActorState.ResourcesEntry
+	nil,                           // 97: mobula.boundary.v1.WorkerState.ResourcesEntry
 }
 var file_boundary_proto_depIdxs = []int32{
 	13,  // 0: mobula.boundary.v1.FromShim.attach:type_name -> mobula.boundary.v1.Attach
 	18,  // 1: mobula.boundary.v1.FromShim.mutations:type_name -> mobula.boundary.v1.Mutation
 	36,  // 2: mobula.boundary.v1.FromShim.request:type_name -> mobula.boundary.v1.Request
-	72,  // 3: mobula.boundary.v1.FromShim.dropped:type_name -> mobula.boundary.v1.RunDropped
+	73,  // 3: mobula.boundary.v1.FromShim.dropped:type_name -> mobula.boundary.v1.RunDropped
 	14,  // 4: mobula.boundary.v1.ToShim.attached:type_name -> mobula.boundary.v1.Attached
 	37,  // 5: mobula.boundary.v1.ToShim.reply:type_name -> mobula.boundary.v1.Reply
-	67,  // 6: mobula.boundary.v1.ToShim.run:type_name -> mobula.boundary.v1.RunTask
-	68,  // 7: mobula.boundary.v1.ToShim.cancel:type_name -> mobula.boundary.v1.CancelRun
-	69,  // 8: mobula.boundary.v1.ToShim.open_lane:type_name -> mobula.boundary.v1.OpenLane
-	70,  // 9: mobula.boundary.v1.ToShim.exit:type_name -> mobula.boundary.v1.Exit
-	73,  // 10: mobula.boundary.v1.ToShim.logs:type_name -> mobula.boundary.v1.LogLine
+	68,  // 6: mobula.boundary.v1.ToShim.run:type_name -> mobula.boundary.v1.RunTask
+	69,  // 7: mobula.boundary.v1.ToShim.cancel:type_name -> mobula.boundary.v1.CancelRun
+	70,  // 8: mobula.boundary.v1.ToShim.open_lane:type_name -> mobula.boundary.v1.OpenLane
+	71,  // 9: mobula.boundary.v1.ToShim.exit:type_name -> mobula.boundary.v1.Exit
+	74,  // 10: mobula.boundary.v1.ToShim.logs:type_name -> mobula.boundary.v1.LogLine
 	12,  // 11: mobula.boundary.v1.ToShim.ahead:type_name -> mobula.boundary.v1.Ahead
 	15,  // 12: mobula.boundary.v1.Ahead.value:type_name -> mobula.boundary.v1.Value
 	0,   // 13: mobula.boundary.v1.Attach.role:type_name -> mobula.boundary.v1.Role
@@ -7699,7 +7874,7 @@ var file_boundary_proto_depIdxs = []int32{
 	27,  // 21: mobula.boundary.v1.Mutation.export:type_name -> mobula.boundary.v1.Export
 	28,  // 22: mobula.boundary.v1.Mutation.kill_actor:type_name -> mobula.boundary.v1.KillActor
 	24,  // 23: mobula.boundary.v1.Mutation.actor_handles:type_name -> mobula.boundary.v1.ActorHandles
-	71,  // 24: mobula.boundary.v1.Mutation.done:type_name -> mobula.boundary.v1.TaskDone
+	72,  // 24: mobula.boundary.v1.Mutation.done:type_name -> mobula.boundary.v1.TaskDone
 	20,  // 25: mobula.boundary.v1.Mutation.item:type_name -> mobula.boundary.v1.GeneratorItem
 	21,  // 26: mobula.boundary.v1.Mutation.consumed:type_name -> mobula.boundary.v1.StreamConsumed
 	23,  // 27: mobula.boundary.v1.Mutation.await_group:type_name -> mobula.boundary.v1.AwaitGroup
@@ -7723,15 +7898,15 @@ var file_boundary_proto_depIdxs = []int32{
 	47,  // 45: mobula.boundary.v1.Request.lookup_actor:type_name -> mobula.boundary.v1.LookupActor
 	51,  // 46: mobula.boundary.v1.Request.kv_get:type_name -> mobula.boundary.v1.KvGet
 	53,  // 47: mobula.boundary.v1.Request.cluster_info:type_name -> mobula.boundary.v1.ClusterInfo
-	65,  // 48: mobula.boundary.v1.Request.abandon:type_name -> mobula.boundary.v1.Abandon
+	66,  // 48: mobula.boundary.v1.Request.abandon:type_name -> mobula.boundary.v1.Abandon
 	49,  // 49: mobula.boundary.v1.Request.list_named_actors:type_name -> mobula.boundary.v1.ListNamedActors
-	66,  // 50: mobula.boundary.v1.Request.sync:type_name -> mobula.boundary.v1.Sync
+	67,  // 50: mobula.boundary.v1.Request.sync:type_name -> mobula.boundary.v1.Sync
 	42,  // 51: mobula.boundary.v1.Request.next_items:type_name -> mobula.boundary.v1.NextItems
 	44,  // 52: mobula.boundary.v1.Request.demand:type_name -> mobula.boundary.v1.Demand
-	61,  // 53: mobula.boundary.v1.Request.task_events:type_name -> mobula.boundary.v1.TaskEvents
-	56,  // 54: mobula.boundary.v1.Request.create_group:type_name -> mobula.boundary.v1.CreateGroup
-	57,  // 55: mobula.boundary.v1.Request.remove_group:type_name -> mobula.boundary.v1.RemoveGroup
-	58,  // 56: mobula.boundary.v1.Request.find_groups:type_name -> mobula.boundary.v1.FindGroups
+	62,  // 53: mobula.boundary.v1.Request.task_events:type_name -> mobula.boundary.v1.TaskEvents
+	57,  // 54: mobula.boundary.v1.Request.create_group:type_name -> mobula.boundary.v1.CreateGroup
+	58,  // 55: mobula.boundary.v1.Request.remove_group:type_name -> mobula.boundary.v1.RemoveGroup
+	59,  // 56: mobula.boundary.v1.Request.find_groups:type_name -> mobula.boundary.v1.FindGroups
 	3,   // 57: mobula.boundary.v1.Reply.error_kind:type_name -> mobula.boundary.v1.ErrorKind
 	39,  // 58: mobula.boundary.v1.Reply.get:type_name -> mobula.boundary.v1.GetReply
 	41,  // 59: mobula.boundary.v1.Reply.wait:type_name -> mobula.boundary.v1.WaitReply
@@ -7741,8 +7916,8 @@ var file_boundary_proto_depIdxs = []int32{
 	54,  // 63: mobula.boundary.v1.Reply.cluster_info:type_name -> mobula.boundary.v1.ClusterInfoReply
 	50,  // 64: mobula.boundary.v1.Reply.named_actors:type_name -> mobula.boundary.v1.NamedActors
 	43,  // 65: mobula.boundary.v1.Reply.items:type_name -> mobula.boundary.v1.ItemsReply
-	62,  // 66: mobula.boundary.v1.Reply.task_events:type_name -> mobula.boundary.v1.TaskEventsReply
-	59,  // 67: mobula.boundary.v1.Reply.groups:type_name -> mobula.boundary.v1.Groups
+	63,  // 66: mobula.boundary.v1.Reply.task_events:type_name -> mobula.boundary.v1.TaskEventsReply
+	60,  // 67: mobula.boundary.v1.Reply.groups:type_name -> mobula.boundary.v1.Groups
 	15,  // 68: mobula.boundary.v1.GetReply.values:type_name -> mobula.boundary.v1.Value
 	15,  // 69: mobula.boundary.v1.ItemsReply.values:type_name -> mobula.boundary.v1.Value
 	30,  // 70: mobula.boundary.v1.RegisterActor.spec:type_name -> mobula.boundary.v1.TaskSpec
@@ -7750,57 +7925,60 @@ var file_boundary_proto_depIdxs = []int32{
 	29,  // 72: mobula.boundary.v1.ClusterInfoReply.available:type_name -> mobula.boundary.v1.Resource
 	29,  // 73: mobula.boundary.v1.ClusterInfoReply.groups_total:type_name -> mobula.boundary.v1.Resource
 	29,  // 74: mobula.boundary.v1.ClusterInfoReply.groups_available:type_name -> mobula.boundary.v1.Resource
-	88,  // 75: mobula.boundary.v1.ClusterInfoReply.labels:type_name -> mobula.boundary.v1.ClusterInfoReply.LabelsEntry
-	29,  // 76: mobula.boundary.v1.GroupBundle.resources:type_name -> mobula.boundary.v1.Resource
-	32,  // 77: mobula.boundary.v1.GroupBundle.labels:type_name -> mobula.boundary.v1.LabelSelector
-	4,   // 78: mobula.boundary.v1.CreateGroup.strategy:type_name -> mobula.boundary.v1.PlacementStrategy
-	55,  // 79: mobula.boundary.v1.CreateGroup.bundles:type_name -> mobula.boundary.v1.GroupBundle
-	60,  // 80: mobula.boundary.v1.Groups.groups:type_name -> mobula.boundary.v1.GroupInfo
-	4,   // 81: mobula.boundary.v1.GroupInfo.strategy:type_name -> mobula.boundary.v1.PlacementStrategy
-	55,  // 82: mobula.boundary.v1.GroupInfo.bundles:type_name -> mobula.boundary.v1.GroupBundle
-	5,   // 83: mobula.boundary.v1.GroupInfo.state:type_name -> mobula.boundary.v1.GroupState
-	63,  // 84: mobula.boundary.v1.TaskEventsReply.events:type_name -> mobula.boundary.v1.TaskEvent
-	64,  // 85: mobula.boundary.v1.TaskEventsReply.gets:type_name -> mobula.boundary.v1.TaskGet
-	2,   // 86: mobula.boundary.v1.TaskEvent.type:type_name -> mobula.boundary.v1.TaskType
-	6,   // 87: mobula.boundary.v1.TaskEvent.end:type_name -> mobula.boundary.v1.TaskEnd
-	30,  // 88: mobula.boundary.v1.RunTask.spec:type_name -> mobula.boundary.v1.TaskSpec
-	15,  // 89: mobula.boundary.v1.RunTask.function:type_name -> mobula.boundary.v1.Value
-	7,   // 90: mobula.boundary.v1.TaskDone.outcome:type_name -> mobula.boundary.v1.Outcome
-	15,  // 91: mobula.boundary.v1.TaskDone.returns:type_name -> mobula.boundary.v1.Value
-	15,  // 92: mobula.boundary.v1.TaskDone.error:type_name -> mobula.boundary.v1.Value
-	8,   // 93: mobula.boundary.v1.StateRequest.kind:type_name -> mobula.boundary.v1.StateKind
-	81,  // 94: mobula.boundary.v1.StateReply.tasks:type_name -> mobula.boundary.v1.TaskState
-	82,  // 95: mobula.boundary.v1.StateReply.actors:type_name -> mobula.boundary.v1.ActorState
-	83,  // 96: mobula.boundary.v1.StateReply.objects:type_name -> mobula.boundary.v1.ObjectState
-	84,  // 97: mobula.boundary.v1.StateReply.workers:type_name -> mobula.boundary.v1.WorkerState
-	80,  // 98: mobula.boundary.v1.StateReply.session:type_name -> mobula.boundary.v1.SessionState
-	60,  // 99: mobula.boundary.v1.StateReply.groups:type_name -> mobula.boundary.v1.GroupInfo
-	89,  // 100: mobula.boundary.v1.SessionState.total:type_name -> mobula.boundary.v1.SessionState.TotalEntry
-	90,  // 101: mobula.boundary.v1.SessionState.available:type_name -> mobula.boundary.v1.SessionState.AvailableEntry
-	77,  // 102: mobula.boundary.v1.SessionState.counts:type_name -> mobula.boundary.v1.InspectReply
-	91,  // 103: mobula.boundary.v1.SessionState.labels:type_name -> mobula.boundary.v1.SessionState.LabelsEntry
-	9,   // 104: mobula.boundary.v1.TaskState.stage:type_name -> mobula.boundary.v1.TaskStage
-	92,  // 105: mobula.boundary.v1.TaskState.resources:type_name -> mobula.boundary.v1.TaskState.ResourcesEntry
-	93,  // 106: mobula.boundary.v1.ActorState.resources:type_name -> mobula.boundary.v1.ActorState.ResourcesEntry
-	94,  // 107: mobula.boundary.v1.WorkerState.resources:type_name -> mobula.boundary.v1.WorkerState.ResourcesEntry
-	87,  // 108: mobula.boundary.v1.WhyReply.lines:type_name -> mobula.boundary.v1.WhyLine
-	10,  // 109: mobula.boundary.v1.Boundary.Lane:input_type -> mobula.boundary.v1.FromShim
-	74,  // 110: mobula.boundary.v1.Boundary.IsTaskCanceled:input_type -> mobula.boundary.v1.IsTaskCanceledRequest
-	76,  // 111: mobula.boundary.v1.Boundary.Inspect:input_type -> mobula.boundary.v1.InspectRequest
-	78,  // 112: mobula.boundary.v1.Boundary.State:input_type -> mobula.boundary.v1.StateRequest
-	85,  // 113: mobula.boundary.v1.Boundary.Why:input_type -> mobula.boundary.v1.WhyRequest
-	61,  // 114: mobula.boundary.v1.Boundary.Events:input_type -> mobula.boundary.v1.TaskEvents
-	11,  // 115: mobula.boundary.v1.Boundary.Lane:output_type -> mobula.boundary.v1.ToShim
-	75,  // 116: mobula.boundary.v1.Boundary.IsTaskCanceled:output_type -> mobula.boundary.v1.IsTaskCanceledReply
-	77,  // 117: mobula.boundary.v1.Boundary.Inspect:output_type -> mobula.boundary.v1.InspectReply
-	79,  // 118: mobula.boundary.v1.Boundary.State:output_type -> mobula.boundary.v1.StateReply
-	86,  // 119: mobula.boundary.v1.Boundary.Why:output_type -> mobula.boundary.v1.WhyReply
-	62,  // 120: mobula.boundary.v1.Boundary.Events:output_type -> mobula.boundary.v1.TaskEventsReply
-	115, // [115:121] is the sub-list for method output_type
-	109, // [109:115] is the sub-list for method input_type
-	109, // [109:109] is the sub-list for extension type_name
-	109, // [109:109] is the sub-list for extension extendee
-	0,   // [0:109] is the sub-list for field type_name
+	89,  // 75: mobula.boundary.v1.ClusterInfoReply.labels:type_name -> mobula.boundary.v1.ClusterInfoReply.LabelsEntry
+	55,  // 76: mobula.boundary.v1.ClusterInfoReply.nodes:type_name -> mobula.boundary.v1.ClusterNode
+	90,  // 77: mobula.boundary.v1.ClusterNode.total:type_name -> mobula.boundary.v1.ClusterNode.TotalEntry
+	91,  // 78: mobula.boundary.v1.ClusterNode.labels:type_name -> mobula.boundary.v1.ClusterNode.LabelsEntry
+	29,  // 79: mobula.boundary.v1.GroupBundle.resources:type_name -> mobula.boundary.v1.Resource
+	32,  // 80: mobula.boundary.v1.GroupBundle.labels:type_name -> mobula.boundary.v1.LabelSelector
+	4,   // 81: mobula.boundary.v1.CreateGroup.strategy:type_name -> mobula.boundary.v1.PlacementStrategy
+	56,  // 82: mobula.boundary.v1.CreateGroup.bundles:type_name -> mobula.boundary.v1.GroupBundle
+	61,  // 83: mobula.boundary.v1.Groups.groups:type_name -> mobula.boundary.v1.GroupInfo
+	4,   // 84: mobula.boundary.v1.GroupInfo.strategy:type_name -> mobula.boundary.v1.PlacementStrategy
+	56,  // 85: mobula.boundary.v1.GroupInfo.bundles:type_name -> mobula.boundary.v1.GroupBundle
+	5,   // 86: mobula.boundary.v1.GroupInfo.state:type_name -> mobula.boundary.v1.GroupState
+	64,  // 87: mobula.boundary.v1.TaskEventsReply.events:type_name -> mobula.boundary.v1.TaskEvent
+	65,  // 88: mobula.boundary.v1.TaskEventsReply.gets:type_name -> mobula.boundary.v1.TaskGet
+	2,   // 89: mobula.boundary.v1.TaskEvent.type:type_name -> mobula.boundary.v1.TaskType
+	6,   // 90: mobula.boundary.v1.TaskEvent.end:type_name -> mobula.boundary.v1.TaskEnd
+	30,  // 91: mobula.boundary.v1.RunTask.spec:type_name -> mobula.boundary.v1.TaskSpec
+	15,  // 92: mobula.boundary.v1.RunTask.function:type_name -> mobula.boundary.v1.Value
+	7,   // 93: mobula.boundary.v1.TaskDone.outcome:type_name -> mobula.boundary.v1.Outcome
+	15,  // 94: mobula.boundary.v1.TaskDone.returns:type_name -> mobula.boundary.v1.Value
+	15,  // 95: mobula.boundary.v1.TaskDone.error:type_name -> mobula.boundary.v1.Value
+	8,   // 96: mobula.boundary.v1.StateRequest.kind:type_name -> mobula.boundary.v1.StateKind
+	82,  // 97: mobula.boundary.v1.StateReply.tasks:type_name -> mobula.boundary.v1.TaskState
+	83,  // 98: mobula.boundary.v1.StateReply.actors:type_name -> mobula.boundary.v1.ActorState
+	84,  // 99: mobula.boundary.v1.StateReply.objects:type_name -> mobula.boundary.v1.ObjectState
+	85,  // 100: mobula.boundary.v1.StateReply.workers:type_name -> mobula.boundary.v1.WorkerState
+	81,  // 101: mobula.boundary.v1.StateReply.session:type_name -> mobula.boundary.v1.SessionState
+	61,  // 102: mobula.boundary.v1.StateReply.groups:type_name -> mobula.boundary.v1.GroupInfo
+	92,  // 103: mobula.boundary.v1.SessionState.total:type_name -> mobula.boundary.v1.SessionState.TotalEntry
+	93,  // 104: mobula.boundary.v1.SessionState.available:type_name -> mobula.boundary.v1.SessionState.AvailableEntry
+	78,  // 105: mobula.boundary.v1.SessionState.counts:type_name -> mobula.boundary.v1.InspectReply
+	94,  // 106: mobula.boundary.v1.SessionState.labels:type_name -> mobula.boundary.v1.SessionState.LabelsEntry
+	9,   // 107: mobula.boundary.v1.TaskState.stage:type_name -> mobula.boundary.v1.TaskStage
+	95,  // 108: mobula.boundary.v1.TaskState.resources:type_name -> mobula.boundary.v1.TaskState.ResourcesEntry
+	96,  // 109: mobula.boundary.v1.ActorState.resources:type_name -> mobula.boundary.v1.ActorState.ResourcesEntry
+	97,  // 110: mobula.boundary.v1.WorkerState.resources:type_name -> mobula.boundary.v1.WorkerState.ResourcesEntry
+	88,  // 111: mobula.boundary.v1.WhyReply.lines:type_name -> mobula.boundary.v1.WhyLine
+	10,  // 112: mobula.boundary.v1.Boundary.Lane:input_type -> mobula.boundary.v1.FromShim
+	75,  // 113: mobula.boundary.v1.Boundary.IsTaskCanceled:input_type -> mobula.boundary.v1.IsTaskCanceledRequest
+	77,  // 114: mobula.boundary.v1.Boundary.Inspect:input_type -> mobula.boundary.v1.InspectRequest
+	79,  // 115: mobula.boundary.v1.Boundary.State:input_type -> mobula.boundary.v1.StateRequest
+	86,  // 116: mobula.boundary.v1.Boundary.Why:input_type -> mobula.boundary.v1.WhyRequest
+	62,  // 117: mobula.boundary.v1.Boundary.Events:input_type -> mobula.boundary.v1.TaskEvents
+	11,  // 118: mobula.boundary.v1.Boundary.Lane:output_type -> mobula.boundary.v1.ToShim
+	76,  // 119: mobula.boundary.v1.Boundary.IsTaskCanceled:output_type -> mobula.boundary.v1.IsTaskCanceledReply
+	78,  // 120: mobula.boundary.v1.Boundary.Inspect:output_type -> mobula.boundary.v1.InspectReply
+	80,  // 121: mobula.boundary.v1.Boundary.State:output_type -> mobula.boundary.v1.StateReply
+	87,  // 122: mobula.boundary.v1.Boundary.Why:output_type -> mobula.boundary.v1.WhyReply
+	63,  // 123: mobula.boundary.v1.Boundary.Events:output_type -> mobula.boundary.v1.TaskEventsReply
+	118, // [118:124] is the sub-list for method output_type
+	112, // [112:118] is the sub-list for method input_type
+	112, // [112:112] is the sub-list for extension type_name
+	112, // [112:112] is the sub-list for extension extendee
+	0,   // [0:112] is the sub-list for field type_name
 }
 
 func init() { file_boundary_proto_init() }
@@ -7861,7 +8039,7 @@ func file_boundary_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_boundary_proto_rawDesc), len(file_boundary_proto_rawDesc)),
 			NumEnums:      10,
-			NumMessages:   85,
+			NumMessages:   88,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

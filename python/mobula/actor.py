@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast
 
 from mobula import arguments, runtime_env, session
 from mobula._core import ids
-from mobula.actor_handle import ActorHandle, ActorMethod, ActorProxy, requested
+from mobula.actor_handle import ActorHandle, ActorMethod, ActorProxy, handle_bytes, requested, stock_of_session
 from mobula.class_description import Description, decode, describe
 from mobula.method import method
 from mobula.options import check_actor_options
@@ -142,7 +142,11 @@ class ActorClass(Generic[T]):
         name = f"{self._class.__module__}.{self._class.__name__}"
         fields, keep = arguments.encode(process, args, kwargs, name)
         actor_id = process.new_actor_id()
-        spec = call_fields(process, ids.actor_creation_task_id(actor_id)) + creation.encode(process, self._id, actor_id) + fields
+        spec = (
+            call_fields(process, ids.actor_creation_task_id(actor_id))
+            + creation.encode(process, self._id, actor_id, self._hash)
+            + fields
+        )
         handle = _submit(process, spec, actor_id, creation)
         del keep
         return cast("ActorProxy[T]", handle)
@@ -158,7 +162,7 @@ class ActorClass(Generic[T]):
             self._exported = session_key
             value = export_bytes(
                 "class",
-                cls,
+                exported_class(cls),
                 f"{cls.__module__}.{cls.__qualname__}",
                 {
                     "class_name": cls.__name__,
@@ -168,7 +172,8 @@ class ActorClass(Generic[T]):
                     "actor_method_names": _json(sorted(self._description.methods)),
                 },
             )
-            process.export("fun", b"ActorClass:" + process.job_id.hex().encode() + b":" + self._id, value)
+            key = b"ActorClass:" + process.job_id.hex().encode() + b":" + self._id
+            process.export("fun", key, value, (cls.__module__, cls.__name__, "__init__", self._hash))
         except BaseException:
             self._exported = before
             raise
@@ -222,7 +227,7 @@ class Creation:
             stream_limit=max(options.get("_actor_generator_backpressure_num_objects") or 0, 0),
         )
 
-    def encode(self, process: Process, function_id: bytes, actor_id: bytes) -> bytes:
+    def encode(self, process: Process, function_id: bytes, actor_id: bytes, digest: str) -> bytes:
         """The creation's TaskSpec without ids of the call and arguments."""
         from mobula._core.pb import boundary_pb2 as pb
 
@@ -248,7 +253,7 @@ class Creation:
                 namespace=options.get("namespace") or process.namespace,
                 detached=options.get("lifetime") == "detached",
                 max_pending_calls=description.max_pending_calls,
-                handle=description.encode(),
+                handle=handle_bytes(process, self, actor_id, digest),
                 class_name=description.class_name,
                 placement_resources=resource_list(placed),
                 out_of_order=self.out_of_order,
@@ -266,6 +271,12 @@ def actor_resources(options: Mapping[str, Any]) -> tuple[dict[str, float], dict[
     plain = options.get("num_cpus") is None and not (resources(options, default_cpus=0).keys() - _MEMORY)
     held = resources(options, default_cpus=0 if plain else 1)
     return held, {**held, "CPU": 1.0} if plain else held
+
+
+def exported_class(cls: type) -> Any:
+    """What the function table holds of a class: itself, and for a cluster's workers what they make of it."""
+    stock = stock_of_session()
+    return cls if stock is None else stock.actor_class(cls)
 
 
 _MEMORY = {"memory", "object_store_memory"}

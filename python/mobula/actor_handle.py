@@ -7,6 +7,7 @@ object, so the actor cannot end between the sender's last handle and the receive
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -142,6 +143,72 @@ def restore(actor_id: bytes, description: bytes) -> ActorHandle[Any]:
     return ActorHandle(actor_id, decode(description))
 
 
+def stock_of_session() -> Any:
+    """The module that writes for a cluster's workers, where the session is one in a cluster; else None."""
+    module = sys.modules.get("mobula._values.stock")
+    return module if module is not None and module.current() is not None else None
+
+
+def handle_bytes(process: Process, creation: Any, actor_id: bytes, digest: str) -> bytes:
+    """What is kept with an actor for those who find it by its name: our description of its class, in a cluster inside Ray's."""
+    description = creation.description
+    stock = stock_of_session()
+    if stock is None:
+        encoded: bytes = description.encode()
+        return encoded
+    from mobula._values import rayhandle
+
+    options, here = creation.options, stock.current()
+    message = rayhandle.write(
+        actor_id=actor_id,
+        caller=ids.driver_task_id(process.job_id),
+        owner=here.owner,
+        job_id=process.job_id,
+        module=description.module,
+        class_name=description.class_name,
+        function_hash=digest,
+        cursor=ids.actor_handle_id(actor_id),
+        is_async=description.is_async,
+        max_task_retries=description.max_task_retries,
+        name=creation.name,
+        namespace=options.get("namespace") or process.namespace,
+        out_of_order=creation.out_of_order,
+        max_pending_calls=description.max_pending_calls,
+        events=description.events,
+        detached=options.get("lifetime") == "detached",
+        description=description.encode(),
+    )
+    here.handles[actor_id] = message
+    return message
+
+
+def described(actor_id: bytes, handle: bytes) -> Description:
+    """The description in what `handle_bytes` wrote.
+
+    Raises NotImplementedError for a handle that a stock driver wrote, which names a class and not its methods.
+    """
+    stock = stock_of_session()
+    if stock is None:
+        return decode(handle)
+    from mobula._values import rayhandle
+
+    _, ours = rayhandle.read(handle)
+    if not ours:
+        raise NotImplementedError(
+            f"actor {actor_id.hex()} was made by a driver of stock Ray: calling such actors is not built into mobula yet"
+        )
+    stock.current().handles[actor_id] = handle
+    return decode(ours)
+
+
+def restore_stock(message: bytes, weak: bool) -> ActorHandle[Any]:
+    """Called by pickles that a cluster's workers have written."""
+    from mobula._values import rayhandle
+
+    actor_id, _ = rayhandle.read(message)
+    return ActorHandle(actor_id, described(actor_id, message))
+
+
 def requested(process: Process, request: pb.Request, created: Description | None = None) -> ActorHandle[Any]:
     """The handle that comes with the answer to a request for an actor by its name; `created` is the description of one that the
     request creates. Whoever is interrupted while he waits has no handle, and the core none for him.
@@ -157,7 +224,12 @@ def requested(process: Process, request: pb.Request, created: Description | None
             settle()
             return reply, None
         found = reply.actor
-        description = created if created is not None and found.created else decode(found.handle)
+        try:
+            description = created if created is not None and found.created else described(found.actor_id, found.handle)
+        except BaseException:
+            settle()
+            _note_dropped(found.actor_id)  # the answer came with a handle
+            raise
         return reply, ActorHandle._taken_over(found.actor_id, description, settle)
 
     reply, handle = process.call_and_take(lambda: encoded, take)

@@ -180,6 +180,7 @@ def available_resources() -> dict[str, float]:
 
     What a placement group has reserved is free in it, under names of its own, and for nobody else.
     """
+    session.refuse_in_cluster("available_resources()")
     info = _cluster_info()
     return {one.name: one.amount for one in (*info.available, *info.groups_available) if one.amount}
 
@@ -190,6 +191,8 @@ def nodes() -> list[dict[str, Any]]:
 
     process = _running()
     info = _cluster_info()
+    if info.nodes:
+        return [_node_of_cluster(one) for one in info.nodes]
     node_id = process.node_id.hex()
     return [
         {
@@ -213,6 +216,20 @@ def nodes() -> list[dict[str, Any]]:
             "Labels": dict(info.labels),
         }
     ]
+
+
+def _node_of_cluster(node: Any) -> dict[str, Any]:
+    """A node of a cluster, with those of Ray's keys whose values are known."""
+    return {
+        "NodeID": node.node_id.hex(),
+        "Alive": node.alive,
+        "alive": node.alive,
+        "NodeManagerAddress": node.address,
+        "NodeManagerHostname": node.hostname,
+        "NodeName": node.name or node.address,
+        "Resources": dict(node.total) if node.alive else {},
+        "Labels": dict(node.labels),
+    }
 
 
 def get_gpu_ids() -> list[Any]:

@@ -49,7 +49,7 @@ class _RayModule(ModuleType):
         try:
             found = getattr(self.__mobula__, name)
         except AttributeError:
-            if _target(f"{self.__name__}.{name}") is None:
+            if counterpart(f"{self.__name__}.{name}") is None:
                 raise AttributeError(missing.sentence(f"{self.__name__}.{name}"[len("ray.") :])) from None
             return importlib.import_module(f"{self.__name__}.{name}")
         if isinstance(found, ModuleType):
@@ -73,7 +73,7 @@ class _RayFinder:
     ) -> importlib.machinery.ModuleSpec | None:
         if fullname != "ray" and not fullname.startswith("ray."):
             return None
-        home = _target(fullname)
+        home = counterpart(fullname)
         if home is None:
             # Without name=: `from ray.util import x` drops a ModuleNotFoundError that names x, and says less.
             raise ModuleNotFoundError(missing.sentence(fullname[len("ray.") :]))
@@ -103,7 +103,7 @@ class _RayFinder:
             module.__version__ = RAY_VERSION  # type: ignore[attr-defined]
 
 
-def _target(fullname: str) -> str | None:
+def counterpart(fullname: str) -> str | None:
     """The module that stands for a module of Ray; None where there is none."""
     if fullname in _ELSEWHERE:
         return _ELSEWHERE[fullname]

@@ -53,12 +53,15 @@ class Settings:
     runtime_env: dict[str, Any] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     node_name: str = ""
+    address: str = ""  # of the cluster to join; "": none
 
 
 def read(given: Mapping[str, Any], private: Mapping[str, Any]) -> Settings:
     """Checks what `init` was given and fills in defaults. Raises before anything is started."""
     _check_known(given, private)
-    _check_address(given["address"])
+    address = _address(given["address"], private)
+    if address:
+        _refuse_for_cluster(given, private)
     namespace = _namespace(given["namespace"])
     labels = _labels(given["labels"])
     env = given["runtime_env"]
@@ -93,6 +96,7 @@ def read(given: Mapping[str, Any], private: Mapping[str, Any]) -> Settings:
         runtime_env=dict(env or {}),
         labels=labels,
         node_name=private.get("_node_name") or "",
+        address=address,
     )
 
 
@@ -134,17 +138,47 @@ def _check_known(given: Mapping[str, Any], private: Mapping[str, Any]) -> None:
         raise TypeError(f"init(_system_config=): takes a dict, not {config!r}")
 
 
-def _check_address(address: Any) -> None:
+def _address(address: Any, private: Mapping[str, Any]) -> str:
+    """The cluster to join, as host:port; "" for a session on this machine."""
     source = "init(address=)"
     if address is None and os.environ.get("RAY_ADDRESS"):
         address, source = os.environ["RAY_ADDRESS"], "the environment variable RAY_ADDRESS"
     if address is not None and not isinstance(address, str):
-        raise TypeError(f"{source}: takes None, 'local' or a text, not {address!r}")
-    if address not in _LOCAL_ADDRESSES:
-        raise NotImplementedError(
-            f"{source} is {address!r}: joining a running cluster is not built into mobula yet; "
-            "leave it out, or give 'local', to start a session on this machine"
-        )
+        raise TypeError(f"{source}: takes None, 'local', 'auto' or host:port, not {address!r}")
+    if address in _LOCAL_ADDRESSES:
+        return ""
+    from mobula._core import joining  # here: a session on this machine needs nothing of it
+
+    return joining.address_of(address, source, private.get("_temp_dir"))
+
+
+def _refuse_for_cluster(given: Mapping[str, Any], private: Mapping[str, Any]) -> None:
+    """What belongs to the start of nodes, and what is not built for clusters."""
+    for keyword in ("num_cpus", "num_gpus", "resources", "labels", "object_store_memory"):
+        if given[keyword] is not None:
+            raise ValueError(
+                f"init({keyword}=) says what a node has, and a cluster's nodes are there already: leave it out with address="
+            )
+    for keyword in ("_memory", "_node_name", "_object_spilling_directory"):
+        if private.get(keyword) is not None:
+            raise ValueError(
+                f"init({keyword}=) says what a node has, and a cluster's nodes are there already: leave it out with address="
+            )
+    env = given["runtime_env"]
+    if isinstance(env, Mapping):
+        refuse_environment(env)
+
+
+def refuse_environment(env: Mapping[str, Any]) -> None:
+    """NotImplementedError for what would have to be brought to the cluster's nodes first."""
+    for key in ("working_dir", "py_modules"):
+        value = env.get(key)
+        listed = value if isinstance(value, (list, tuple)) else [value]
+        if any(one is not None and not (isinstance(one, str) and "://" in one) for one in listed):
+            raise NotImplementedError(
+                f"runtime_env[{key!r}]: bringing folders of this machine to a cluster is not built into mobula yet; put the code "
+                "where every node has it, or name a URI that the nodes can read"
+            )
 
 
 def _namespace(namespace: Any) -> str:

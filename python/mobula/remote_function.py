@@ -153,7 +153,7 @@ class RemoteFunction(Generic[P, Out]):
                     },
                 )
                 key = b"RemoteFunction:" + process.job_id.hex().encode() + b":" + self._id
-                process.export("fun", key, value)
+                process.export("fun", key, value, (self._module, "", self._name, self._hash))
             except BaseException:
                 self._exported = before
                 raise

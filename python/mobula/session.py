@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import json
 import os
 import sys
 import threading
@@ -21,6 +22,8 @@ from mobula.resources import NODE_ADDRESS
 
 if TYPE_CHECKING:
     from mobula._core.process import Process
+
+_JOIN_PATIENCE_S = 90.0
 
 _lock = threading.RLock()
 _module: Any = None  # mobula._core.process, once it is needed: protobuf takes longer to import than everything else
@@ -150,11 +153,13 @@ def init(
 
 
 def _start(settings: Settings) -> None:
-    global _started
     from mobula import runtime_env as environments
     from mobula._core import inherited, launch
 
     module = _module or _load()
+    if settings.address:
+        _join(settings, module)
+        return
     environment: dict[str, Any] = {}
 
     def prepare(session_dir: str) -> dict[str, Any]:
@@ -179,9 +184,51 @@ def _start(settings: Settings) -> None:
         core.stop()
         raise
     inherited.of_session(environment)
-    _started = Started(attached, settings, core.session_dir, core.socket_path)
+    _has_started(Started(attached, settings, core.session_dir, core.socket_path))
+
+
+def _has_started(mine: Started) -> None:
+    global _started
+    _started = mine
     atexit.unregister(_at_exit)
     atexit.register(_at_exit)
+
+
+def _join(settings: Settings, module: Any) -> None:
+    """Makes this process a driver of a Ray cluster."""
+    from mobula._core import joining, launch
+    from mobula._values import stock
+
+    options: dict[str, Any] = {"cluster": joining.options()}
+    if settings.runtime_env:
+        options["session_env"] = json.dumps(settings.runtime_env, sort_keys=True)
+    core = launch.start(
+        launch.LaunchConfig(
+            object_store_bytes=settings.store_bytes,
+            namespace=settings.namespace,
+            log_to_driver=settings.log_to_driver,
+            options=options,
+            address=settings.address,
+            timeout_s=_JOIN_PATIENCE_S,
+        )
+    )
+    stock.enter(core.address)
+    try:
+        attached = module.Process.attach_driver(core, namespace=settings.namespace, job_id=core.job_id)
+    except BaseException:
+        stock.leave()
+        core.stop()
+        raise
+    _has_started(Started(attached, settings, core.session_dir, core.socket_path))
+
+
+def refuse_in_cluster(what: str) -> None:
+    """NotImplementedError where the session is one in a Ray cluster, for what works on this machine alone so far."""
+    mine = started()
+    if mine is not None and mine.settings.address:
+        raise NotImplementedError(
+            f"{what} is not built into mobula for clusters yet (the session has joined {mine.settings.address})"
+        )
 
 
 def shutdown(*, wait_for_processes: bool = False, _exiting_interpreter: bool = False) -> None:
@@ -201,6 +248,10 @@ def shutdown(*, wait_for_processes: bool = False, _exiting_interpreter: bool = F
         try:
             mine.process.close()
         finally:
+            if mine.settings.address:
+                from mobula._values import stock
+
+                stock.leave()
             runtime_context.forget()
             object_ref._forget_pinned()
             actor_handle._forget_pinned()

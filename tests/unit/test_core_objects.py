@@ -246,7 +246,7 @@ def test_refusals_become_exceptions(process: Process) -> None:
 
 def test_exports_are_sent_once_and_found(core: FakeCore, process: Process) -> None:
     for _ in range(3):
-        process.export("fun", b"key", b"value")
+        process.export("fun", b"key", b"value", ("m", "", "f", "h"))
     assert process.kv_get("fun", b"key") == b"value"
     assert process.kv_get("fun", b"other") is None
     assert len(core.history) == 1

@@ -205,6 +205,14 @@ func (d *Directory) News(id ids.ActorID, of peer.Executor, then func()) {
 	a.news = append(a.news, n)
 }
 
+// Fail ends an actor of which it is known here that it cannot be made.
+func (d *Directory) Fail(id ids.ActorID, death objects.Value) {
+	if a := d.all[id]; a != nil && a.state != submit.Dead {
+		d.host.Kill(id, true)
+		d.die(a, death)
+	}
+}
+
 // Kill implements kill(): what becomes of the actor is told as everything else.
 func (d *Directory) Kill(id ids.ActorID, noRestart bool) {
 	if a := d.all[id]; a != nil && a.state != submit.Dead {

@@ -60,6 +60,9 @@ func (a *Actors) Register(e *task.Entry) {
 	a.handles(e.Spec.Actor) // before the GCS asks for it
 	a.c.run(func(ctx context.Context) func() {
 		if err == nil {
+			err = a.c.ready(ctx, e.Spec)
+		}
+		if err == nil {
 			var r *ray.RegisterActorReply
 			if r, err = a.gcs.RegisterActor(ctx, &ray.RegisterActorRequest{TaskSpec: spec}); err == nil {
 				err = gcs.Check(r.Status)

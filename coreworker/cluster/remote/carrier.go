@@ -38,6 +38,8 @@ type Config struct {
 	Dial func(raylet.Address) (grpc.ClientConnInterface, error)
 	// Task adds what the core's spec does not hold. Called under the state lock.
 	Task func(s *task.Spec, attempt int) *wire.Task
+	// Ready waits until what a task runs can be found by its worker. Called without the state lock. May be nil.
+	Ready func(ctx context.Context, s *task.Spec) error
 	// Replied is told of every answer before it is looked at, under the state lock: borrowed references are in it. May be nil.
 	Replied func(s *task.Spec, from raylet.Address, r *ray.PushTaskReply)
 	// Stored makes the value of a return that lies in the store of the node. Called under the state lock.
@@ -95,6 +97,13 @@ func (c *Carrier) run(wait func(ctx context.Context) (then func())) {
 			})
 		}
 	}()
+}
+
+func (c *Carrier) ready(ctx context.Context, s *task.Spec) error {
+	if c.cfg.Ready == nil {
+		return nil
+	}
+	return c.cfg.Ready(ctx, s)
 }
 
 func (c *Carrier) report(what string, err error) {
@@ -252,6 +261,9 @@ func (e *leased) PushTask(p *peer.Push) {
 	}
 	e.c.run(func(ctx context.Context) func() {
 		var r *ray.PushTaskReply
+		if err := e.c.ready(ctx, p.Spec); err != nil {
+			return end(peer.Reply{End: task.Died, Text: err.Error(), Error: objects.TaskUnschedulable(err.Error())})
+		}
 		conn, err := e.c.cfg.Dial(e.grant.Worker)
 		if err == nil {
 			r, err = ray.NewCoreWorkerServiceClient(conn).PushTask(ctx, request)

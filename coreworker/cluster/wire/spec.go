@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 
 	"github.com/vmihailenco/msgpack/v5"
@@ -36,9 +37,9 @@ type Task struct {
 	// Serial numbers what the parent has submitted, from 1.
 	Serial uint64
 	// Sequence is the number of a call to an actor, for each concurrency group from 0.
-	Sequence        uint64
-	RetryExceptions bool
-	RetryAllowlist  []byte // pickled; empty: any exception
+	Sequence uint64
+	// Environment is that of tasks which say nothing else; "" is none.
+	Environment string
 }
 
 // noAllowlist is a pickled None.
@@ -61,15 +62,15 @@ func (d *Driver) Spec(t *Task) (*ray.TaskSpec, error) {
 		ParentTaskId: parent.Bytes(), ParentCounter: t.Serial, CallerId: parent.Bytes(), SubmitterTaskId: parent.Bytes(),
 		CallerAddress: d.Address, Args: args, NumReturns: uint64(s.NumReturns),
 		RequiredResources: resources, RequiredPlacementResources: resources,
-		MaxRetries: int32(s.MaxRetries), RuntimeEnvInfo: environment(s.Env), RetryExceptions: t.RetryExceptions,
+		MaxRetries: int32(s.MaxRetries), RuntimeEnvInfo: environment(cmp.Or(s.Env, t.Environment)), RetryExceptions: s.RetryExceptions,
 		SerializedRetryExceptionAllowlist: noAllowlist, Depth: 1, SchedulingStrategy: strategy(s), LabelSelector: labels(s.Labels),
 		FallbackStrategy: fallback(s.Labels), AttemptNumber: int32(t.Attempt), JobConfig: d.Config, EnableTaskEvents: !s.NoEvents,
 		ReturnsDynamic: s.Streaming || s.Dynamic, StreamingGenerator: s.Streaming,
 		GeneratorBackpressureNumObjects: limit(s.Backpressure), NumObjectsPerYield: 1, CallSite: new(string),
 		ConcurrencyGroupName: s.Group,
 	}
-	if len(t.RetryAllowlist) > 0 {
-		out.SerializedRetryExceptionAllowlist = t.RetryAllowlist
+	if len(s.RetryAllowlist) > 0 {
+		out.SerializedRetryExceptionAllowlist = s.RetryAllowlist
 	}
 	if s.Type == task.ActorMethod {
 		out.Type = ray.TaskType_ACTOR_TASK
@@ -238,10 +239,17 @@ func strategy(s *task.Spec) *ray.SchedulingStrategy {
 		return &ray.SchedulingStrategy{SchedulingStrategy: &ray.SchedulingStrategy_PlacementGroupSchedulingStrategy{
 			PlacementGroupSchedulingStrategy: &ray.PlacementGroupSchedulingStrategy{PlacementGroupId: s.Place.Group.Bytes(), PlacementGroupBundleIndex: int64(s.Place.Bundle)}}}
 	case len(s.Node) > 0:
-		return &ray.SchedulingStrategy{SchedulingStrategy: &ray.SchedulingStrategy_NodeAffinitySchedulingStrategy{
-			NodeAffinitySchedulingStrategy: &ray.NodeAffinitySchedulingStrategy{NodeId: s.Node}}}
+		return affinity(&ray.NodeAffinitySchedulingStrategy{NodeId: s.Node})
+	case len(s.Rather) > 0:
+		return affinity(&ray.NodeAffinitySchedulingStrategy{NodeId: s.Rather, Soft: true})
+	case s.Spread:
+		return &ray.SchedulingStrategy{SchedulingStrategy: &ray.SchedulingStrategy_SpreadSchedulingStrategy{SpreadSchedulingStrategy: &ray.SpreadSchedulingStrategy{}}}
 	}
 	return &ray.SchedulingStrategy{SchedulingStrategy: &ray.SchedulingStrategy_DefaultSchedulingStrategy{DefaultSchedulingStrategy: &ray.DefaultSchedulingStrategy{}}}
+}
+
+func affinity(a *ray.NodeAffinitySchedulingStrategy) *ray.SchedulingStrategy {
+	return &ray.SchedulingStrategy{SchedulingStrategy: &ray.SchedulingStrategy_NodeAffinitySchedulingStrategy{NodeAffinitySchedulingStrategy: a}}
 }
 
 // labels is the first of the selectors; the others are tried where it fits no node.

@@ -36,7 +36,13 @@ class Core:
         spill_fd: int,
         lifeline_fd: int,
         log_fd: int,
+        job_id: bytes = b"\x01\x00\x00\x00",
+        address: bytes = b"",
     ) -> None:
+        #: The job that the session is.
+        self.job_id = job_id
+        #: In a cluster: this driver's address, as references to its objects carry it.
+        self.address = address
         #: Path of the socket, mode 0600, in `session_dir`.
         self.socket_path = socket_path
         #: 32 bytes; calls carry the hex form.

@@ -25,15 +25,16 @@ from typing import Any
 from mobula import as_ray
 from mobula._core import binary, session_dir, spill_file
 from mobula._core.core_process import Core, ended_how, read_log
-from mobula._core.start_error import CoreStartError, last_words
+from mobula._core.start_error import ClusterJoinError, CoreStartError, last_words
 from mobula._version import __version__
 
-__all__ = ["Core", "CoreStartError", "LaunchConfig", "start"]
+__all__ = ["ClusterJoinError", "Core", "CoreStartError", "LaunchConfig", "start"]
 
 HANDSHAKE_VERSION = "1"
 TOKEN_BYTES = 32
 PAGE_BYTES = 8 * 65536  # one 64-bit word a slot
 _LONGEST_HANDSHAKE = 4096
+_NOT_JOINED = 6  # how the core exits where a cluster does not take it in; what it says is a sentence for the user
 
 
 @dataclass(frozen=True)
@@ -56,11 +57,13 @@ class LaunchConfig:
     #: Interpreter of the workers; "" is this one.
     python: str = ""
     #: How long the core may take until it listens.
-    timeout_s: float = 30.0
+    timeout_s: float = 30.0  # a cluster is given longer: its first driver waits for workers
     #: More of the workers' configuration (`preload`, `entry`).
     options: Mapping[str, Any] = field(default_factory=dict)
     #: Called with the session's folder, before the core starts; gives `env` and still more of that configuration.
     prepare: Callable[[str], Mapping[str, Any]] | None = None
+    #: Of the cluster to join; "": none.
+    address: str = ""
 
 
 def start(config: LaunchConfig) -> Core:
@@ -80,6 +83,8 @@ def start(config: LaunchConfig) -> Core:
         undo.callback(session_dir.remove, directory)
         try:
             core = _Launch(config, path, python, directory, undo).run()
+        except ClusterJoinError:
+            raise  # an OSError by Ray's habit, and a sentence already
         except OSError as error:
             raise CoreStartError(_sentence(error)) from error
         undo.pop_all()
@@ -130,6 +135,7 @@ class _Launch:
                     f"--resources={json.dumps(dict(config.resources))}",
                     f"--python={self._python}",
                     f"--worker-config=fd:{workers}",
+                    f"--address={config.address}",
                 ],
                 tuple(fd for fd in (arena, page, spill, token_end, lifeline_end, workers) if fd >= 0),
                 log,
@@ -138,7 +144,7 @@ class _Launch:
         pidfd = self._kept(os.pidfd_open(process.pid))
         assert process.stdout is not None
         with process.stdout:
-            socket_path = self._handshake(process, log, process.stdout.fileno())
+            socket_path, job_id, address = self._handshake(process, log, process.stdout.fileno())
         return Core(
             process=process,
             pidfd=pidfd,
@@ -151,6 +157,8 @@ class _Launch:
             spill_fd=spill,
             lifeline_fd=lifeline,
             log_fd=log,
+            job_id=job_id or config.job_id,
+            address=address,
         )
 
     def _kept(self, fd: int) -> int:
@@ -184,8 +192,8 @@ class _Launch:
                 ) from error
             raise CoreStartError(f"mobula-core cannot be executed: {error.strerror}: {self._path}") from error
 
-    def _handshake(self, process: subprocess.Popen[bytes], log: int, stdout: int) -> str:
-        """Read the core's one line and return the socket's path."""
+    def _handshake(self, process: subprocess.Popen[bytes], log: int, stdout: int) -> tuple[str, bytes, bytes]:
+        """Read the core's one line and return the socket's path; of a driver of a cluster its job and address, too."""
         line = _read_line(stdout, time.monotonic() + self._config.timeout_s)
         if line is None:
             raise CoreStartError(
@@ -194,7 +202,9 @@ class _Launch:
         fields = line.decode(errors="replace").rstrip("\n").split("|")
         if not line.endswith(b"\n") and not line.startswith(b"mobula-core|"):
             # Its stdout ended: it is going, or gone.
-            how = ended_how(process.pid, process.wait())
+            how = ended_how(process.pid, code := process.wait())
+            if code == _NOT_JOINED:
+                raise ClusterJoinError(read_log(log).strip().removeprefix("mobula-core: "))
             raise CoreStartError(f"{how} before it listened: {self._path}{last_words(read_log(log))}")
         if len(fields) < 3 or fields[0] != "mobula-core":
             raise CoreStartError(f"{self._path} is not mobula-core: it said {line[:200]!r}")
@@ -203,9 +213,10 @@ class _Launch:
                 f"mobula-core is version {fields[2]}, the mobula package version {__version__}: {self._path}; "
                 "install one of them again, or unset MOBULA_CORE"
             )
-        if fields[1] != HANDSHAKE_VERSION or len(fields) != 5 or fields[3] != "unix":
+        if fields[1] != HANDSHAKE_VERSION or len(fields) != (7 if self._config.address else 5) or fields[3] != "unix":
             raise CoreStartError(f"mobula-core speaks another start-up protocol, it said {line[:200]!r}: {self._path}")
-        return fields[4]
+        job, address = fields[5:] or ("", "")
+        return fields[4], bytes.fromhex(job), bytes.fromhex(address)
 
 
 def worker_options(config: LaunchConfig) -> dict[str, Any]:

@@ -317,11 +317,24 @@ class Process:
             return self._log.write(self._lane(), (), gather=self._helper.gather)
         return self._log.last()
 
-    def export(self, namespace: str, key: bytes, value: bytes) -> None:
-        """Puts an entry into the function table, once a key."""
+    def export(self, namespace: str, key: bytes, value: bytes, function: tuple[str, str, str, str]) -> None:
+        """Puts an entry into the function table, once a key. What it holds: module, name of the class, name, hash."""
         if (namespace, key) in self._exported:
             return
-        self.mutate(pb.Mutation(export=pb.Export(namespace=namespace, key=key, value=value)))
+        module, class_name, name, digest = function
+        self.mutate(
+            pb.Mutation(
+                export=pb.Export(
+                    namespace=namespace,
+                    key=key,
+                    value=value,
+                    module=module,
+                    class_name=class_name,
+                    function_name=name,
+                    function_hash=digest,
+                )
+            )
+        )
         self._exported.add((namespace, key))
 
     # ------------------------------------------------------------------------------------------ requests

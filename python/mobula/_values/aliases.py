@@ -6,25 +6,51 @@ Ray carries cloudpickle inside itself, so functions and classes name ``ray.cloud
 
 from __future__ import annotations
 
+import importlib
 import io
 import pickle
+import pkgutil
 from collections.abc import Iterable
 from typing import Any
+
+from mobula import as_ray
 
 
 class _RayUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        if module == "ray.exceptions":
+        if module == "pkgutil" and name == "resolve_name":
+            return self._resolve
+        if module == "ray._private.serialization" and name in _OF_CLUSTERS:
+            module, name = _OF_CLUSTERS[name]
+        elif module == "ray.exceptions":
             module = "mobula.exceptions"
         elif module == "ray._raylet":
             module = "mobula.object_ref" if name == "ObjectRef" else "mobula._core.ids"
         elif module == "ray._private.serialization":
-            module, name = "mobula.object_ref", {"_object_ref_deserializer": "restore"}.get(name, name)
+            module = "mobula.object_ref"
         elif module == "ray.cloudpickle" or module.startswith("ray.cloudpickle."):
             module = module[len("ray.") :]
             if module == "cloudpickle.cloudpickle_fast":
                 module = "cloudpickle.cloudpickle"
+        elif module == "ray" or module.startswith("ray."):
+            module = as_ray.counterpart(module) or module
         return super().find_class(module, name)
+
+    def _resolve(self, name: str) -> Any:
+        """What `stock` has named for a worker, back at who wrote it."""
+        module, _, attribute = name.partition(":")
+        if module != "ray" and not module.startswith("ray."):
+            return pkgutil.resolve_name(name)
+        if not attribute:
+            return importlib.import_module(as_ray.counterpart(module) or module)
+        return self.find_class(module, attribute)
+
+
+#: Functions of Ray's that make handles again.
+_OF_CLUSTERS = {
+    "_object_ref_deserializer": ("mobula._values.stock", "restore_ref"),
+    "_actor_handle_deserializer": ("mobula.actor_handle", "restore_stock"),
+}
 
 
 def loads(pickled: bytes | memoryview, buffers: Iterable[Any]) -> Any:

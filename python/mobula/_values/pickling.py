@@ -24,6 +24,9 @@ PROTOCOL = 5
 #: class -> function that gives the reduction of an instance; see ``register``.
 _registered: dict[type, Callable[[Any], Any]] = {}
 _pickler_class: type[_CloudPickler] | None = None
+#: Of a driver of a cluster: makes the pickler out of ours; reads what the cluster's workers write. See ``stock``.
+_derive: Callable[[Any], Any] | None = None
+_read: Callable[[Any, Iterable[Any]], Any] | None = None
 
 
 def register(cls: type, serializer: Callable[[Any], Any], deserializer: Callable[[Any], Any]) -> None:
@@ -41,6 +44,12 @@ def dumps(value: Any, buffer_callback: Callable[[pickle.PickleBuffer], Any] | No
     with io.BytesIO() as target:
         (_pickler_class or _make_pickler_class())(target, protocol=PROTOCOL, buffer_callback=buffer_callback).dump(value)
         return target.getvalue()
+
+
+def write_with(derive: Callable[[Any], Any] | None, *, read_with: Callable[[Any, Iterable[Any]], Any] | None) -> None:
+    """From now on pickles are written by what ``derive`` makes of the pickler here, and read by ``read_with``; None is neither."""
+    global _derive, _read, _pickler_class
+    _derive, _read, _pickler_class = derive, read_with, None
 
 
 def _make_pickler_class() -> type[_CloudPickler]:
@@ -72,8 +81,8 @@ def _make_pickler_class() -> type[_CloudPickler]:
             reduce = _registered.get(kind)
             return NotImplemented if reduce is None else reduce(item)
 
-    _pickler_class = ValuePickler
-    return ValuePickler
+    _pickler_class = ValuePickler if _derive is None else _derive(ValuePickler)
+    return _pickler_class
 
 
 #: Where ``types.CodeType`` takes the name of the file, in every version of Python that we run on.
@@ -96,6 +105,8 @@ def _with_file_name(reduce: Callable[[types.CodeType], tuple[Any, ...]]) -> Call
 
 def loads(pickled: bytes | memoryview, buffers: Iterable[Any]) -> Any:
     """The value of a pickle written here or by Ray."""
+    if _read is not None:
+        return _read(pickled, buffers)
     try:
         return pickle.loads(pickled, buffers=buffers)
     except ModuleNotFoundError as error:

@@ -51,7 +51,8 @@ class Watched:
         if counts.actors == 0 and counts.processes == 1 + counts.workers:
             found += self._unowned(counts, allowed)
         key, now = (counts.workers, counts.lanes), (counts.goroutines, counts.fds)
-        if not found and counts.idle_workers == counts.workers:
+        # A driver of a cluster has connections to as many workers as have ever run something for it.
+        if not found and counts.idle_workers == counts.workers and not self.started.settings.address:
             then = self.rests.setdefault(key, now)
             # A connection that was just closed is still being taken down, which the caller waits for.
             if now[0] > then[0] + 4 or now[1] > then[1] + 2:

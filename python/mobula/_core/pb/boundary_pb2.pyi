@@ -358,14 +358,22 @@ class Cancel(_message.Message):
     def __init__(self, object_id: _Optional[bytes] = ..., force: bool = ..., recursive: bool = ...) -> None: ...
 
 class Export(_message.Message):
-    __slots__ = ("namespace", "key", "value")
+    __slots__ = ("namespace", "key", "value", "module", "class_name", "function_name", "function_hash")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     KEY_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
+    MODULE_FIELD_NUMBER: _ClassVar[int]
+    CLASS_NAME_FIELD_NUMBER: _ClassVar[int]
+    FUNCTION_NAME_FIELD_NUMBER: _ClassVar[int]
+    FUNCTION_HASH_FIELD_NUMBER: _ClassVar[int]
     namespace: str
     key: bytes
     value: bytes
-    def __init__(self, namespace: _Optional[str] = ..., key: _Optional[bytes] = ..., value: _Optional[bytes] = ...) -> None: ...
+    module: str
+    class_name: str
+    function_name: str
+    function_hash: str
+    def __init__(self, namespace: _Optional[str] = ..., key: _Optional[bytes] = ..., value: _Optional[bytes] = ..., module: _Optional[str] = ..., class_name: _Optional[str] = ..., function_name: _Optional[str] = ..., function_hash: _Optional[str] = ...) -> None: ...
 
 class KillActor(_message.Message):
     __slots__ = ("actor_id", "no_restart")
@@ -384,7 +392,7 @@ class Resource(_message.Message):
     def __init__(self, name: _Optional[str] = ..., amount: _Optional[float] = ...) -> None: ...
 
 class TaskSpec(_message.Message):
-    __slots__ = ("type", "task_id", "parent_task_id", "name", "function_id", "method", "args", "num_returns", "resources", "max_retries", "retry_exceptions", "retry_allowlist", "actor_id", "concurrency_group", "actor", "depth", "runtime_env", "per_yield", "code_name", "no_events", "placement", "labels", "node", "node_soft", "max_calls", "streaming", "dynamic", "backpressure", "actor_backpressure", "told")
+    __slots__ = ("type", "task_id", "parent_task_id", "name", "function_id", "method", "args", "num_returns", "resources", "max_retries", "retry_exceptions", "retry_allowlist", "actor_id", "concurrency_group", "actor", "depth", "runtime_env", "per_yield", "code_name", "no_events", "placement", "labels", "node", "node_soft", "spread", "max_calls", "streaming", "dynamic", "backpressure", "actor_backpressure", "told")
     TYPE_FIELD_NUMBER: _ClassVar[int]
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     PARENT_TASK_ID_FIELD_NUMBER: _ClassVar[int]
@@ -409,6 +417,7 @@ class TaskSpec(_message.Message):
     LABELS_FIELD_NUMBER: _ClassVar[int]
     NODE_FIELD_NUMBER: _ClassVar[int]
     NODE_SOFT_FIELD_NUMBER: _ClassVar[int]
+    SPREAD_FIELD_NUMBER: _ClassVar[int]
     MAX_CALLS_FIELD_NUMBER: _ClassVar[int]
     STREAMING_FIELD_NUMBER: _ClassVar[int]
     DYNAMIC_FIELD_NUMBER: _ClassVar[int]
@@ -439,13 +448,14 @@ class TaskSpec(_message.Message):
     labels: _containers.RepeatedCompositeFieldContainer[LabelSelector]
     node: bytes
     node_soft: bool
+    spread: bool
     max_calls: int
     streaming: bool
     dynamic: bool
     backpressure: int
     actor_backpressure: int
     told: bool
-    def __init__(self, type: _Optional[_Union[TaskType, str]] = ..., task_id: _Optional[bytes] = ..., parent_task_id: _Optional[bytes] = ..., name: _Optional[str] = ..., function_id: _Optional[bytes] = ..., method: _Optional[str] = ..., args: _Optional[_Iterable[_Union[Arg, _Mapping]]] = ..., num_returns: _Optional[int] = ..., resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., max_retries: _Optional[int] = ..., retry_exceptions: bool = ..., retry_allowlist: _Optional[bytes] = ..., actor_id: _Optional[bytes] = ..., concurrency_group: _Optional[str] = ..., actor: _Optional[_Union[ActorCreation, _Mapping]] = ..., depth: _Optional[int] = ..., runtime_env: _Optional[bytes] = ..., per_yield: _Optional[int] = ..., code_name: _Optional[str] = ..., no_events: bool = ..., placement: _Optional[_Union[Placement, _Mapping]] = ..., labels: _Optional[_Iterable[_Union[LabelSelector, _Mapping]]] = ..., node: _Optional[bytes] = ..., node_soft: bool = ..., max_calls: _Optional[int] = ..., streaming: bool = ..., dynamic: bool = ..., backpressure: _Optional[int] = ..., actor_backpressure: _Optional[int] = ..., told: bool = ...) -> None: ...
+    def __init__(self, type: _Optional[_Union[TaskType, str]] = ..., task_id: _Optional[bytes] = ..., parent_task_id: _Optional[bytes] = ..., name: _Optional[str] = ..., function_id: _Optional[bytes] = ..., method: _Optional[str] = ..., args: _Optional[_Iterable[_Union[Arg, _Mapping]]] = ..., num_returns: _Optional[int] = ..., resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., max_retries: _Optional[int] = ..., retry_exceptions: bool = ..., retry_allowlist: _Optional[bytes] = ..., actor_id: _Optional[bytes] = ..., concurrency_group: _Optional[str] = ..., actor: _Optional[_Union[ActorCreation, _Mapping]] = ..., depth: _Optional[int] = ..., runtime_env: _Optional[bytes] = ..., per_yield: _Optional[int] = ..., code_name: _Optional[str] = ..., no_events: bool = ..., placement: _Optional[_Union[Placement, _Mapping]] = ..., labels: _Optional[_Iterable[_Union[LabelSelector, _Mapping]]] = ..., node: _Optional[bytes] = ..., node_soft: bool = ..., spread: bool = ..., max_calls: _Optional[int] = ..., streaming: bool = ..., dynamic: bool = ..., backpressure: _Optional[int] = ..., actor_backpressure: _Optional[int] = ..., told: bool = ...) -> None: ...
 
 class Placement(_message.Message):
     __slots__ = ("group_id", "bundle", "capture")
@@ -725,7 +735,7 @@ class ClusterInfo(_message.Message):
     def __init__(self) -> None: ...
 
 class ClusterInfoReply(_message.Message):
-    __slots__ = ("total", "available", "object_store_bytes", "object_store_used", "groups_total", "groups_available", "labels", "node_name")
+    __slots__ = ("total", "available", "object_store_bytes", "object_store_used", "groups_total", "groups_available", "labels", "node_name", "nodes")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -741,6 +751,7 @@ class ClusterInfoReply(_message.Message):
     GROUPS_AVAILABLE_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
     NODE_NAME_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
     total: _containers.RepeatedCompositeFieldContainer[Resource]
     available: _containers.RepeatedCompositeFieldContainer[Resource]
     object_store_bytes: int
@@ -749,7 +760,42 @@ class ClusterInfoReply(_message.Message):
     groups_available: _containers.RepeatedCompositeFieldContainer[Resource]
     labels: _containers.ScalarMap[str, str]
     node_name: str
-    def __init__(self, total: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., available: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., object_store_bytes: _Optional[int] = ..., object_store_used: _Optional[int] = ..., groups_total: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., groups_available: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., labels: _Optional[_Mapping[str, str]] = ..., node_name: _Optional[str] = ...) -> None: ...
+    nodes: _containers.RepeatedCompositeFieldContainer[ClusterNode]
+    def __init__(self, total: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., available: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., object_store_bytes: _Optional[int] = ..., object_store_used: _Optional[int] = ..., groups_total: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., groups_available: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., labels: _Optional[_Mapping[str, str]] = ..., node_name: _Optional[str] = ..., nodes: _Optional[_Iterable[_Union[ClusterNode, _Mapping]]] = ...) -> None: ...
+
+class ClusterNode(_message.Message):
+    __slots__ = ("node_id", "alive", "address", "hostname", "name", "head", "total", "labels")
+    class TotalEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    NODE_ID_FIELD_NUMBER: _ClassVar[int]
+    ALIVE_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    HOSTNAME_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    HEAD_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    node_id: bytes
+    alive: bool
+    address: str
+    hostname: str
+    name: str
+    head: bool
+    total: _containers.ScalarMap[str, float]
+    labels: _containers.ScalarMap[str, str]
+    def __init__(self, node_id: _Optional[bytes] = ..., alive: bool = ..., address: _Optional[str] = ..., hostname: _Optional[str] = ..., name: _Optional[str] = ..., head: bool = ..., total: _Optional[_Mapping[str, float]] = ..., labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class GroupBundle(_message.Message):
     __slots__ = ("resources", "labels")

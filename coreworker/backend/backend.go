@@ -1,0 +1,83 @@
+// Package backend is what a core asks of a cluster that it has joined, and what the cluster asks of the core: the two sides meet in
+// these interfaces, and neither imports the other.
+//
+// The embedded back end does not stand behind them: it shares the core's lock, workers and arena, and nothing may slow a call there.
+package backend
+
+import (
+	"time"
+
+	"github.com/mobula/mobula/coreworker/ids"
+	"github.com/mobula/mobula/coreworker/objects"
+	"github.com/mobula/mobula/coreworker/peer"
+	"github.com/mobula/mobula/coreworker/submit"
+	"github.com/mobula/mobula/coreworker/task"
+)
+
+// Function says where an exported function or class comes from, as Ray's descriptors do.
+type Function struct{ Module, Class, Name, Hash string }
+
+// Core is the core, as a cluster sees it.
+type Core interface {
+	// Do runs fn with the state lock held. Everything else here is called under it.
+	Do(fn func())
+	After(d time.Duration, fn func()) (stop func())
+	Settle(*task.Entry, task.Verdict, peer.Reply)
+	ActorChanged(ids.ActorID)
+	Cancel(id ids.ObjectID, force, recursive bool)
+	Report(error)
+	Pending() int // tasks without an outcome
+}
+
+// Node is one node of a cluster.
+type Node struct {
+	ID       ids.NodeID
+	Alive    bool
+	Address  string
+	Hostname string
+	Name     string
+	Head     bool
+	Total    map[string]float64
+	Labels   map[string]string
+}
+
+// Cluster is what a core has joined. All but Close is called under the state lock and does not wait.
+type Cluster interface {
+	Job() ids.JobID
+	Node() ids.NodeID
+	// Bind begins the work for the core. Called once, before anything else.
+	Bind(Core)
+	Leaser() submit.Leaser
+	Actors() Actors
+
+	// Export writes an entry of the function table; fn is what it holds. No task of it is sent before it is there.
+	Export(namespace string, key, value []byte, fn Function)
+	// Expect says that an object of this driver's will be, before anybody can hear of it.
+	Expect(ids.ObjectID)
+	// Made gives its value. Where that lies in the arena it is written to the node's store as well, for others to read; block is a
+	// hold of it that is let go afterwards, under the lock.
+	Made(id ids.ObjectID, v objects.Value, letGo func())
+	// Forget says that nobody refers to an object any more.
+	Forget(ids.ObjectID)
+	// Bring copies a stored object into the arena. room gives a block of so many bytes, or an error, later and under the lock; so is
+	// done, with a value that lies in the block.
+	Bring(id ids.ObjectID, room func(size uint64, granted func(objects.Block, error)), done func(objects.Value, error))
+
+	// Nodes answers under the lock.
+	Nodes(answer func([]Node, error))
+	// Close leaves the cluster: running tasks are given up, the job is over. Called without the lock.
+	Close() error
+}
+
+// Actors is the directory of the actors that this driver made or has handles of.
+type Actors interface {
+	submit.Directory
+	Register(*task.Entry) error
+	Create(id ids.ActorID, args []objects.Value)
+	FailCreation(id ids.ActorID, cause objects.Value)
+	CancelCreation(*task.Entry)
+	Kill(id ids.ActorID, noRestart bool)
+	OutOfScope(ids.ActorID)
+	// Find looks a living actor up by its name and answers under the lock, with found=false where there is none.
+	Find(namespace, name string, answer func(id ids.ActorID, handle []byte, found bool, err error))
+}

@@ -1,0 +1,109 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/mobula/mobula/coreworker/backend"
+	"github.com/mobula/mobula/coreworker/cluster/actors"
+	"github.com/mobula/mobula/coreworker/cluster/gcs"
+	"github.com/mobula/mobula/coreworker/cluster/objects"
+	"github.com/mobula/mobula/coreworker/cluster/wire"
+	"github.com/mobula/mobula/coreworker/ids"
+	values "github.com/mobula/mobula/coreworker/objects"
+	"github.com/mobula/mobula/coreworker/task"
+	"github.com/mobula/mobula/proto/ray"
+)
+
+// lookupPatience bounds a question to the GCS that it answers at once.
+const lookupPatience = 30 * time.Second
+
+// notFound is Ray's StatusCode of a name that nobody has.
+const notFound = 17
+
+// directory is the directory of actors as the core uses it.
+type directory struct {
+	*actors.Directory
+	d *Driver
+}
+
+// Actors implements backend.Cluster.
+func (d *Driver) Actors() backend.Actors { return directory{d.actors.Directory(), d} }
+
+// Register implements backend.Actors.
+func (a directory) Register(e *task.Entry) error {
+	if x := a.d.functions[e.Spec.Function]; x != nil {
+		a.d.classes[e.Spec.Actor] = x.fn
+	}
+	a.d.Expect(e.Spec.Actor.Handle())
+	return a.Directory.Register(e)
+}
+
+// OutOfScope implements backend.Actors. A stock worker may have kept a handle: then the actor lives until that is gone, too.
+func (a directory) OutOfScope(id ids.ActorID) {
+	lent := false
+	a.d.owner.Do(func(o *objects.Owner) []objects.Free {
+		if lent = o.Lent(id.Handle()); lent {
+			a.d.gone[id.Handle()] = struct{}{}
+			return nil
+		}
+		return o.Forget(id.Handle())
+	})
+	if !lent {
+		a.Directory.OutOfScope(id)
+	}
+}
+
+// FailCreation implements backend.Actors.
+func (a directory) FailCreation(id ids.ActorID, _ values.Value) {
+	a.Fail(id, values.ActorDied(values.Death{Actor: id, Text: "an argument of its constructor could not be computed", NeverStarted: true}))
+}
+
+// CancelCreation implements backend.Actors. The GCS says that the actor is dead when it is.
+func (a directory) CancelCreation(e *task.Entry) { a.Kill(e.Spec.Actor, true) }
+
+// Find implements backend.Actors.
+func (a directory) Find(namespace, name string, answer func(ids.ActorID, []byte, bool, error)) {
+	d := a.d
+	d.background(func() {
+		ctx, cancel := context.WithTimeout(d.ctx, lookupPatience)
+		defer cancel()
+		spec, row, err := d.actors.NamedActor(ctx, namespace, name)
+		var refused *gcs.Refusal
+		missing := errors.As(err, &refused) && refused.Code == notFound
+		if missing || err == nil && row.GetState() == ray.ActorTableData_DEAD {
+			d.core.Do(func() { answer(ids.ActorID{}, nil, false, nil) })
+			return
+		}
+		var id ids.ActorID
+		if err == nil {
+			id, err = ids.Actor(spec.GetActorCreationTaskSpec().GetActorId())
+		}
+		d.core.Do(func() {
+			if err == nil {
+				p := spec.FunctionDescriptor.GetPythonFunctionDescriptor()
+				d.classes[id] = wire.Function{Module: p.GetModuleName(), Class: p.GetClassName(), Name: p.GetFunctionName(), Hash: p.GetFunctionHash()}
+				a.Meet(id, spec.ActorCreationTaskSpec.AllowOutOfOrderExecution)
+			}
+			answer(id, spec.GetActorCreationTaskSpec().GetSerializedActorHandle(), err == nil, err)
+		})
+	})
+}
+
+// Nodes implements backend.Cluster.
+func (d *Driver) Nodes(answer func([]backend.Node, error)) {
+	d.background(func() {
+		ctx, cancel := context.WithTimeout(d.ctx, lookupPatience)
+		defer cancel()
+		rows, err := d.gcs.Nodes(ctx)
+		var out []backend.Node
+		for _, n := range rows {
+			id, wrong := ids.Node(n.NodeId)
+			err = errors.Join(err, wrong)
+			out = append(out, backend.Node{ID: id, Alive: n.State == ray.GcsNodeInfo_ALIVE, Address: n.NodeManagerAddress, Hostname: n.NodeManagerHostname,
+				Name: n.NodeName, Head: n.IsHeadNode, Total: n.ResourcesTotal, Labels: n.Labels})
+		}
+		d.core.Do(func() { answer(out, err) })
+	})
+}

@@ -1,0 +1,267 @@
+"""`mobula.init(address=…)`: a driver whose functions and actors run on stock workers of an unmodified cluster."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import pytest
+
+import mobula
+from conftest import Cluster
+from mobula._core.start_error import ClusterJoinError
+
+PATIENCE_S = 20.0
+
+
+@pytest.fixture(scope="module")
+def joined(one_node: Cluster) -> Iterator[Cluster]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in one_node.environment.items():
+            patch.setenv(name, value)
+        cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the workers cannot import this module
+        mobula.init(address=one_node.address, namespace="tests")
+        try:
+            yield one_node
+        finally:
+            mobula.shutdown()
+            cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
+
+
+pytestmark = pytest.mark.usefixtures("joined")
+
+
+def get(refs: Any) -> Any:
+    return mobula.get(refs, timeout=PATIENCE_S)
+
+
+def call_for_ever(counter: Any) -> None:
+    while True:
+        get(counter.add.remote())
+
+
+def await_file(path: Path) -> None:
+    until = time.monotonic() + PATIENCE_S
+    while not path.exists():
+        assert time.monotonic() < until, f"{path} is not there: what should make it does not run"
+        time.sleep(0.005)
+
+
+@mobula.remote
+def add(a: int, b: int = 2) -> int:
+    return a + b
+
+
+@mobula.remote
+def length(x: bytes) -> int:
+    return len(x)
+
+
+@mobula.remote
+def make(n: int) -> bytes:
+    return b"y" * n
+
+
+@mobula.remote
+class Counter:
+    def __init__(self, n: int = 0) -> None:
+        self.n = n
+
+    def add(self, by: int = 1) -> int:
+        self.n += by
+        return self.n
+
+    def until_canceled(self, path: str) -> int:
+        Path(path).touch()
+        while not mobula.get_runtime_context().is_canceled():  # type: ignore[attr-defined]
+            time.sleep(0.01)
+        self.n += 1000
+        return self.n
+
+
+def test_functions() -> None:
+    assert get([add.remote(i) for i in range(50)]) == [i + 2 for i in range(50)]
+    assert get(add.remote(b=1, a=add.remote(5))) == 8
+    first, second = get(mobula.remote(num_returns=2)(lambda: (1, "two")).remote()), None
+    assert (first, second) == ([1, "two"], None)
+
+
+def test_an_exception_is_of_its_class() -> None:
+    @mobula.remote
+    def boom() -> None:
+        raise KeyError("on purpose")
+
+    with pytest.raises(KeyError, match="on purpose") as caught:
+        get(boom.remote())
+    assert isinstance(caught.value, mobula.exceptions.RayTaskError)
+    with pytest.raises(KeyError):
+        get(add.remote(boom.remote()))
+
+
+def test_large_values_go_through_the_store() -> None:
+    big = mobula.put(b"x" * 1_000_000)
+    assert get(length.remote(big)) == 1_000_000
+    made = make.remote(2_000_000)
+    assert get(length.remote(made)) == 2_000_000
+    assert get(made) == b"y" * 2_000_000
+    assert get(length.remote(b"z" * 300_000)) == 300_000
+
+
+def test_references_inside_values() -> None:
+    @mobula.remote
+    def total(refs: list[Any]) -> int:
+        return sum(mobula.get(refs))
+
+    assert get(total.remote([mobula.put(1), add.remote(2), mobula.put(5)])) == 10
+
+
+def test_functions_call_functions_and_modules_are_rays() -> None:
+    @mobula.remote
+    def outer(n: int) -> int:
+        return mobula.get(add.remote(n)) + mobula.get(add.options(num_cpus=0.5).remote(n, 0))
+
+    assert get(outer.remote(4)) == 10
+
+
+def test_actors() -> None:
+    counter = Counter.remote(5)
+    assert get([counter.add.remote() for _ in range(10)]) == list(range(6, 16))
+    assert get(counter.add.remote(by=10)) == 25
+    assert get(counter.__ray_call__.remote(lambda self: self.n)) == 25
+
+    @mobula.remote
+    def through(handle: Any) -> int:
+        return mobula.get(handle.add.remote())
+
+    assert get(through.remote(counter)) == 26
+    mobula.kill(counter)
+    with pytest.raises(mobula.exceptions.ActorDiedError):
+        call_for_ever(counter)  # what was sent before the cluster has told may still be run
+
+
+def test_a_constructor_that_raises() -> None:
+    @mobula.remote
+    class Broken:
+        def __init__(self) -> None:
+            raise ValueError("not today")
+
+        def method(self) -> None: ...
+
+    with pytest.raises(mobula.exceptions.ActorDiedError, match="not today"):
+        get(Broken.remote().method.remote())
+
+
+def test_named_actors() -> None:
+    made = Counter.options(name="shared", get_if_exists=True).remote(1)
+    assert get(made.add.remote()) == 2
+    again = Counter.options(name="shared", get_if_exists=True).remote(100)
+    assert get(again.add.remote()) == 3
+    assert get(mobula.get_actor("shared").add.remote()) == 4
+    with pytest.raises(ValueError, match="shared"):
+        Counter.options(name="shared").remote()
+    with pytest.raises(ValueError, match="nobody"):
+        mobula.get_actor("nobody")
+
+
+def test_a_stock_driver_finds_our_actor(joined: Cluster) -> None:
+    ours = Counter.options(name="for-all").remote(1)
+    assert get(ours.add.remote()) == 2
+    said = joined.stock_driver(
+        "import ray; ray.init(namespace='tests', log_to_driver=False)\nprint(ray.get(ray.get_actor('for-all').add.remote(by=5)))"
+    )
+    assert said.split()[-1] == "7"
+
+
+def test_cancel_of_a_queued_task(tmp_path: Path) -> None:
+    @mobula.remote(num_cpus=2)
+    def hold(path: str) -> None:
+        Path(path).touch()
+        while True:
+            time.sleep(0.01)
+
+    holder = hold.remote(str(tmp_path / "held"))
+    await_file(tmp_path / "held")
+    queued = add.remote(1)
+    mobula.cancel(queued)
+    with pytest.raises(mobula.exceptions.TaskCancelledError):
+        get(queued)
+    mobula.cancel(holder)  # interrupted between two bytecodes
+    with pytest.raises(mobula.exceptions.TaskCancelledError):
+        get(holder)
+    assert get(add.remote(1)) == 3
+
+
+def test_cancel_by_force(tmp_path: Path) -> None:
+    @mobula.remote(max_retries=0)
+    def sleep(path: str) -> None:
+        Path(path).touch()
+        time.sleep(3600)
+
+    asleep = sleep.remote(str(tmp_path / "asleep"))
+    await_file(tmp_path / "asleep")
+    mobula.cancel(asleep, force=True)
+    with pytest.raises((mobula.exceptions.WorkerCrashedError, mobula.exceptions.TaskCancelledError)):
+        get(asleep)
+
+
+@pytest.mark.parametrize("options", [{}, {"max_concurrency": 4}], ids=["one-thread", "threads"])
+def test_is_canceled_turns_true_and_the_actor_keeps_its_state(options: dict[str, Any], tmp_path: Path) -> None:
+    counter = Counter.options(**options).remote()
+    running = counter.until_canceled.remote(str(tmp_path / "began"))
+    await_file(tmp_path / "began")
+    mobula.cancel(running)
+    with pytest.raises(mobula.exceptions.TaskCancelledError):
+        get(running)
+    assert get(counter.add.remote()) == 1001
+
+
+def test_wait() -> None:
+    refs = [add.remote(1), add.remote(2)]
+    ready, rest = mobula.wait(refs, num_returns=2, timeout=PATIENCE_S)
+    assert (set(ready), rest) == (set(refs), [])
+    never = mobula.remote(resources={"nowhere": 1})(lambda: None).remote()
+    with pytest.raises(mobula.exceptions.GetTimeoutError):
+        mobula.get(never, timeout=0.05)
+    mobula.cancel(never)
+    with pytest.raises(mobula.exceptions.TaskCancelledError):
+        get(never)
+
+
+def test_what_the_cluster_has(joined: Cluster) -> None:
+    (node,) = mobula.nodes()
+    assert (node["NodeID"], node["Alive"]) == (joined.nodes[0]["node_id"], True)
+    assert mobula.cluster_resources()["CPU"] == 2.0
+    with pytest.raises(NotImplementedError, match="available_resources"):
+        mobula.available_resources()
+
+
+def test_refusals(joined: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mobula import init_options
+
+    given = dict.fromkeys(("num_cpus", "num_gpus", "resources", "labels", "object_store_memory", "runtime_env"))
+    with pytest.raises(ValueError, match="num_cpus"):
+        init_options._refuse_for_cluster({**given, "num_cpus": 2}, {})
+    with pytest.raises(NotImplementedError, match="working_dir"):
+        init_options._refuse_for_cluster({**given, "runtime_env": {"working_dir": "."}}, {})
+    from mobula._core import joining
+
+    assert joining.address_of("auto", "here") == os.environ.get("RAY_ADDRESS", joined.address)
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.9:1")
+    assert joining.address_of("auto", "here") == "127.0.0.9:1"
+    with pytest.raises(NotImplementedError, match="Ray Client"):
+        joining.address_of("ray://somewhere:10001", "here")
+    with pytest.raises(ValueError, match="no address"):
+        joining.address_of("somewhere", "here")
+
+
+def test_a_wrong_token_is_said(joined: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mobula._core import joining, launch
+
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "another")
+    with pytest.raises(ClusterJoinError, match="refuses the token"):
+        launch.start(launch.LaunchConfig(options={"cluster": joining.options()}, address=joined.address))
