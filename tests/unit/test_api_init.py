@@ -93,7 +93,7 @@ def test_keywords_that_ask_for_nothing_are_accepted(given: dict[str, Any]) -> No
         ({"_system_config": 5}, TypeError),
         ({"logging_level": "bogus"}, ValueError),
         ({"_memory": -1}, ValueError),
-        ({"address": "auto"}, NotImplementedError),
+        ({"address": "somewhere"}, ValueError),
         ({"address": "ray://host:10001"}, NotImplementedError),
         ({"include_dashboard": True}, NotImplementedError),
         ({"dashboard_port": 8265}, NotImplementedError),
@@ -113,11 +113,16 @@ def test_what_is_refused_and_how(given: dict[str, Any], error: type[Exception]) 
         assert (next(iter(value)) if keyword == "runtime_env" else keyword) in str(caught.value)
 
 
-def test_a_cluster_in_the_environment_is_refused_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_in_the_environment_is_joined(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    assert read().address == "10.0.0.1:6379"
+    assert read(address="local").address == ""
+    assert read(address="auto").address == "10.0.0.1:6379"
+    with pytest.raises(ValueError, match="num_cpus"):
+        read(num_cpus=2)
+    monkeypatch.setenv("RAY_ADDRESS", "ray://10.0.0.1:10001")
     with pytest.raises(NotImplementedError, match="RAY_ADDRESS"):
         read()
-    read(address="local")
 
 
 def test_the_total_of_the_node() -> None:
