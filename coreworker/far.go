@@ -45,6 +45,32 @@ func (n *near) Cancel(id ids.ObjectID, force, recursive bool)      { n.core().Ca
 func (n *near) Report(err error)                                   { n.core().report(err) }
 func (n *near) Pending() int                                       { return n.core().tasks.Len() }
 
+func (n *near) Resolved(id ids.ObjectID, v objects.Value) { n.core().keep(id, v) }
+
+// Yielded implements backend.Core.
+func (n *near) Yielded(id ids.TaskID, index int, v objects.Value) {
+	if e := n.core().tasks.Get(id); e != nil {
+		if p := n.core().procs[e.Owner]; p != nil {
+			p.Item(id, index, v)
+		}
+	}
+}
+
+// meet makes references known that a value of the cluster holds and that are to objects of others.
+func (c *Core) meet(inside []ids.ObjectID) {
+	for _, id := range inside {
+		if c.refs.Known(id) {
+			continue
+		}
+		c.report(c.refs.Own(id, ids.DriverWorker(c.Job)))
+		if t := id.Task(); t.IsActorCreation() && id == t.Actor().Handle() {
+			continue // a handle has no value
+		}
+		c.store.Expect(id)
+		c.cluster.Meet(id)
+	}
+}
+
 // expect says that an object will be.
 func (c *Core) expect(id ids.ObjectID) {
 	c.store.Expect(id)

@@ -47,6 +47,9 @@ func (c *Core) keep(id ids.ObjectID, v objects.Value) {
 		return
 	}
 	if len(v.Contained) > 0 {
+		if c.cluster != nil {
+			c.meet(v.Contained)
+		}
 		c.report(c.refs.Contain(id, v.Contained))
 	}
 	if !c.store.Put(id, v) {

@@ -255,6 +255,8 @@ func (c *Core) deathValue(e *task.Entry, r peer.Reply) objects.Value {
 func (c *Core) Cancel(id ids.ObjectID, force, recursive bool) {
 	if e := c.tasks.Get(id.Task()); e != nil && !id.IsPut() {
 		c.cancelEntry(e, force, recursive)
+	} else if c.cluster != nil {
+		c.cluster.CancelElsewhere(id, force, recursive)
 	}
 }
 

@@ -25,6 +25,10 @@ type Core interface {
 	Settle(*task.Entry, task.Verdict, peer.Reply)
 	ActorChanged(ids.ActorID)
 	Cancel(id ids.ObjectID, force, recursive bool)
+	// Resolved gives the value of an object that was met.
+	Resolved(ids.ObjectID, objects.Value)
+	// Yielded gives an item of a generator; they come in order.
+	Yielded(id ids.TaskID, index int, v objects.Value)
 	Report(error)
 	Pending() int // tasks without an outcome
 }
@@ -57,6 +61,10 @@ type Cluster interface {
 	// Made gives its value. Where that lies in the arena it is written to the node's store as well, for others to read; block is a
 	// hold of it that is let go afterwards, under the lock.
 	Made(id ids.ObjectID, v objects.Value, letGo func())
+	// Meet says that a value holds a reference to an object that is not this driver's; Resolved brings its value.
+	Meet(ids.ObjectID)
+	// CancelElsewhere asks the owner of such an object to cancel the task that makes it.
+	CancelElsewhere(id ids.ObjectID, force, recursive bool)
 	// Forget says that nobody refers to an object any more.
 	Forget(ids.ObjectID)
 	// Bring copies a stored object into the arena. room gives a block of so many bytes, or an error, later and under the lock; so is

@@ -64,6 +64,8 @@ type Driver struct {
 	functions map[ids.FunctionID]*export
 	classes   map[ids.ActorID]wire.Function // of the actors that were met
 	serial    uint64
+	foreign   map[ids.ObjectID]*ray.Address // owners of objects that are not this driver's
+	streams   map[ids.TaskID]*stream
 	gone      map[ids.ObjectID]struct{} // nobody here refers to them, and somebody borrows them: guarded by owner.Do
 	closed    bool
 }
@@ -201,7 +203,7 @@ func (d *Driver) exported(ctx context.Context, s *task.Spec) error {
 // task adds to a spec what only the wire needs.
 func (d *Driver) task(s *task.Spec, attempt int) *wire.Task {
 	d.serial++
-	t := &wire.Task{Spec: s, Attempt: attempt, Serial: d.serial, Environment: d.cfg.RuntimeEnv, Stored: stored,
+	t := &wire.Task{Spec: s, Attempt: attempt, Serial: d.serial, Environment: d.cfg.RuntimeEnv, Stored: stored, Owner: d.ownerOf,
 		Keyword: func(i int) (string, bool) { return s.Args[i].Name, s.Args[i].Named },
 	}
 	switch {

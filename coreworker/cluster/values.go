@@ -29,7 +29,7 @@ func (d *Driver) Expect(id ids.ObjectID) {
 // Made implements backend.Cluster.
 func (d *Driver) Made(id ids.ObjectID, v values.Value, letGo func()) {
 	switch {
-	case v.Stored: // the owner has known since the reply
+	case v.Stored || d.foreign[id] != nil: // its owner has known before
 		letGo()
 	case v.Block == nil:
 		d.owner.Do(func(o *objects.Owner) []objects.Free {
@@ -78,7 +78,7 @@ func (d *Driver) put(id ids.ObjectID, v values.Value) error {
 
 func (d *Driver) refs(list []ids.ObjectID) (out []*ray.ObjectReference) {
 	for _, id := range list {
-		out = append(out, &ray.ObjectReference{ObjectId: id.Bytes(), OwnerAddress: d.address})
+		out = append(out, &ray.ObjectReference{ObjectId: id.Bytes(), OwnerAddress: d.ownerOf(id)})
 	}
 	return out
 }
@@ -109,7 +109,12 @@ func (d *Driver) Bring(id ids.ObjectID, room func(uint64, func(values.Block, err
 }
 
 func (d *Driver) bring(id ids.ObjectID, room func(uint64, func(values.Block, error))) (v values.Value, err error) {
-	found, err := d.store.Get(d.ctx, []raylet.Ref{{Object: id, Owner: d.self}}, -1)
+	var owner raylet.Address
+	d.core.Do(func() { owner, err = d.location(id) })
+	if err != nil {
+		return v, err
+	}
+	found, err := d.store.Get(d.ctx, []raylet.Ref{{Object: id, Owner: owner}}, -1)
 	if err != nil {
 		return v, err
 	}
@@ -142,6 +147,14 @@ func (d *Driver) bring(id ids.ObjectID, room func(uint64, func(values.Block, err
 
 // Forget implements backend.Cluster. What somebody borrows is kept for him.
 func (d *Driver) Forget(id ids.ObjectID) {
+	if id.Index() == 1 {
+		delete(d.streams, id.Task()) // of one whose end was not answered
+	}
+	if d.foreign[id] != nil {
+		delete(d.foreign, id)
+		d.owner.Do(func(o *objects.Owner) []objects.Free { o.Return(id); return nil })
+		return
+	}
 	d.owner.Do(func(o *objects.Owner) []objects.Free {
 		if o.Lent(id) {
 			d.gone[id] = struct{}{}
@@ -152,7 +165,11 @@ func (d *Driver) Forget(id ids.ObjectID) {
 }
 
 // replied takes from an answer who has kept references that he was given.
-func (d *Driver) replied(_ *task.Spec, from raylet.Address, r *ray.PushTaskReply) {
+func (d *Driver) replied(s *task.Spec, from raylet.Address, r *ray.PushTaskReply) {
+	delete(d.streams, s.ID)
+	for _, o := range r.ReturnObjects {
+		d.note(o.NestedInlinedRefs)
+	}
 	if len(r.BorrowedRefs) == 0 {
 		return
 	}

@@ -248,6 +248,7 @@ def timeline(filename: str | None = None) -> list[dict[str, Any]] | None:
         raise RuntimeError("mobula has not been started: timeline() tells what happened in a session, call mobula.init() first")
     from mobula import events
 
+    session.refuse_in_cluster("timeline()")
     trace = events.chrome_trace(process)
     if filename is None:
         return trace

@@ -169,15 +169,17 @@ def _refuse_for_cluster(given: Mapping[str, Any], private: Mapping[str, Any]) ->
         refuse_environment(env)
 
 
+#: Keys of a runtime_env that a cluster's nodes set up by themselves, from what is written in them.
+_OF_NODES = ("config", "env_vars", "py_executable")
+
+
 def refuse_environment(env: Mapping[str, Any]) -> None:
-    """NotImplementedError for what would have to be brought to the cluster's nodes first."""
-    for key in ("working_dir", "py_modules"):
-        value = env.get(key)
-        listed = value if isinstance(value, (list, tuple)) else [value]
-        if any(one is not None and not (isinstance(one, str) and "://" in one) for one in listed):
+    """NotImplementedError for what would have to be brought to a cluster's nodes first, or written in Ray's own form."""
+    for key, value in env.items():
+        if value and key not in _OF_NODES:
             raise NotImplementedError(
-                f"runtime_env[{key!r}]: bringing folders of this machine to a cluster is not built into mobula yet; put the code "
-                "where every node has it, or name a URI that the nodes can read"
+                f"runtime_env[{key!r}] is not built into mobula for clusters yet, where {', '.join(_OF_NODES)} are: install what "
+                "the code needs on the nodes, or set it in the environment that they were started with"
             )
 
 

@@ -155,6 +155,7 @@ def placement_group(
     """
     from mobula._core.pb import boundary_pb2 as pb
 
+    session.refuse_in_cluster("placement_group()")
     chosen, domains = _check_strategy(strategy, topology_strategy)
     in_domain = labels.of_operators((label, labels.Exists()) for label in domains)
     _check_target(_soft_target_node_id, chosen)

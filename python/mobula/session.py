@@ -196,12 +196,12 @@ def _has_started(mine: Started) -> None:
 
 def _join(settings: Settings, module: Any) -> None:
     """Makes this process a driver of a Ray cluster."""
-    from mobula._core import joining, launch
+    from mobula._core import inherited, joining, launch
     from mobula._values import stock
 
     options: dict[str, Any] = {"cluster": joining.options()}
-    if settings.runtime_env:
-        options["session_env"] = json.dumps(settings.runtime_env, sort_keys=True)
+    own = json.dumps(settings.runtime_env, sort_keys=True) if settings.runtime_env else ""
+    options["session_env"] = own
     core = launch.start(
         launch.LaunchConfig(
             object_store_bytes=settings.store_bytes,
@@ -219,7 +219,15 @@ def _join(settings: Settings, module: Any) -> None:
         stock.leave()
         core.stop()
         raise
+    inherited.of_session({})
+    inherited.become(own.encode())  # every call carries all of it: the nodes know no session
     _has_started(Started(attached, settings, core.session_dir, core.socket_path))
+
+
+def in_cluster() -> bool:
+    """Whether this process is a driver of a Ray cluster."""
+    mine = started()
+    return mine is not None and bool(mine.settings.address)
 
 
 def refuse_in_cluster(what: str) -> None:

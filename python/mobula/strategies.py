@@ -136,7 +136,8 @@ def spec_fields(options: Mapping[str, Any]) -> dict[str, Any]:
     """What the options add to a TaskSpec about machines, by field. Placement groups are placement.py's."""
     fields: dict[str, Any] = {}
     strategy = options.get("scheduling_strategy")
-    # Of one machine, DEFAULT and SPREAD choose the same.
+    if strategy == "SPREAD":  # of one machine it chooses what DEFAULT does
+        fields = {"spread": True}
     if isinstance(strategy, NodeAffinitySchedulingStrategy):
         fields = {"node": bytes.fromhex(strategy.node_id), "node_soft": bool(strategy.soft)}
     asked = _selectors(options)

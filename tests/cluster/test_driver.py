@@ -265,3 +265,58 @@ def test_a_wrong_token_is_said(joined: Cluster, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("RAY_AUTH_TOKEN", "another")
     with pytest.raises(ClusterJoinError, match="refuses the token"):
         launch.start(launch.LaunchConfig(options={"cluster": joining.options()}, address=joined.address))
+
+
+@mobula.remote
+def count(n: int, size: int = 1) -> Any:
+    for i in range(n):
+        yield bytes([i]) * size
+
+
+def test_generators() -> None:
+    assert [get(ref) for ref in count.remote(20)] == [bytes([i]) for i in range(20)]
+    assert [len(get(ref)) for ref in count.remote(3, 200_000)] == [200_000] * 3
+    # A function takes an item by reference, of which nothing has come here.
+    assert get([length.remote(ref) for ref in count.remote(2, 200_000)]) == [200_000] * 2
+
+
+def test_a_task_returns_references_to_what_it_made() -> None:
+    @mobula.remote
+    def maker(size: int) -> list[Any]:
+        return [mobula.put(b"p" * size), add.remote(40)]
+
+    for size in (10, 300_000):
+        put, called = get(maker.remote(size))
+        assert get(length.remote(put)) == size
+        assert get(put) == b"p" * size
+        assert get(called) == 42
+
+
+def test_what_is_not_there_yet_is_refused_by_name() -> None:
+    from mobula.util import list_named_actors, placement_group
+
+    for call in (mobula.available_resources, mobula.timeline, list_named_actors, lambda: placement_group([{"CPU": 1}])):
+        with pytest.raises(NotImplementedError, match="clusters yet"):
+            call()
+    with pytest.raises(NotImplementedError, match="pip"):
+        add.options(runtime_env={"pip": ["a"]}).remote(1)
+
+
+def test_environment_variables_reach_a_worker() -> None:
+    @mobula.remote(runtime_env={"env_vars": {"MOBULA_TEST_SAYS": "hello"}})
+    def said() -> str:
+        return os.environ["MOBULA_TEST_SAYS"]
+
+    assert get(said.remote()) == "hello"
+
+
+def test_strategies(joined: Cluster) -> None:
+    from mobula.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    here = joined.nodes[0]["node_id"]
+    for strategy in (
+        "SPREAD",
+        NodeAffinitySchedulingStrategy(here, soft=False),
+        NodeAffinitySchedulingStrategy("ab" * 28, soft=True),
+    ):
+        assert get(add.options(scheduling_strategy=strategy).remote(1)) == 3

@@ -32,7 +32,7 @@ func Reply(s *task.Spec, r *ray.PushTaskReply, stored Stored) peer.Reply {
 	out := peer.Reply{End: task.OK, Retryable: r.IsRetryableError, Text: r.TaskExecutionError}
 	var problem error
 	s.Returns(func(id ids.ObjectID) {
-		v, err := value(id, byID[id], stored)
+		v, err := Value(id, byID[id], stored)
 		if err != nil && problem == nil {
 			problem = err
 		}
@@ -60,7 +60,8 @@ func broken(err error) peer.Reply {
 	return peer.Reply{End: task.Died, Text: text, Error: objects.WorkerDied(text)}
 }
 
-func value(id ids.ObjectID, o *ray.ReturnObject, stored Stored) (objects.Value, error) {
+// Value is the value of a return, or of what a generator has yielded.
+func Value(id ids.ObjectID, o *ray.ReturnObject, stored Stored) (objects.Value, error) {
 	switch {
 	case o == nil:
 		return objects.Value{}, fmt.Errorf("return %d is missing", id.Index())
@@ -68,11 +69,13 @@ func value(id ids.ObjectID, o *ray.ReturnObject, stored Stored) (objects.Value, 
 		return objects.Value{}, fmt.Errorf("return %d lies in a store", id.Index())
 	case o.InPlasma && o.Size < 0:
 		return objects.Value{}, fmt.Errorf("return %d has %d bytes", id.Index(), o.Size)
-	case o.InPlasma:
-		return stored(id, uint64(o.Size)), nil
 	}
 	v := objects.Value{Data: o.Data, Metadata: o.Metadata}
-	_, v.IsError = objects.Metadata(v.Metadata)
+	if o.InPlasma {
+		v = stored(id, uint64(o.Size))
+	} else {
+		_, v.IsError = objects.Metadata(v.Metadata)
+	}
 	for _, ref := range o.NestedInlinedRefs {
 		inner, err := ids.Object(ref.GetObjectId())
 		if err != nil {

@@ -28,6 +28,11 @@ def encode(env: Mapping[str, Any] | None) -> bytes:
     parent = inherited.for_calls()
     if not env and not parent:
         return b""
+    if env:
+        from mobula import init_options, session
+
+        if session.in_cluster():
+            init_options.refuse_environment(env)
     own = resolve(env, _session_dir() if _COPIED & env.keys() else "") if env else {}
     both = inherited.merged(parent, own)
     return json.dumps(both, sort_keys=True).encode() if both else b""
