@@ -33,7 +33,8 @@ def joined(one_node: Cluster) -> Iterator[Cluster]:
             cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
 
 
-pytestmark = pytest.mark.usefixtures("joined")
+# The cluster is a child of this process, with a pipe to each side, and starts and ends workers as it likes.
+pytestmark = [pytest.mark.usefixtures("joined"), pytest.mark.mobula_leaves("process", "descriptor pipe")]
 
 
 def get(refs: Any) -> Any:
