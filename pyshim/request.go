@@ -299,7 +299,7 @@ func encodeNodes(nodes []backend.Node, err error) *pb.Reply {
 		return refused(pb.ErrorKind_ERROR_INTERNAL, err)
 	}
 	out := &pb.ClusterInfoReply{}
-	sums := map[string]float64{}
+	sums, free := map[string]float64{}, map[string]float64{}
 	for _, n := range nodes {
 		out.Nodes = append(out.Nodes, &pb.ClusterNode{NodeId: n.ID.Bytes(), Alive: n.Alive, Address: n.Address, Hostname: n.Hostname, Name: n.Name,
 			Head: n.Head, Total: n.Total, Labels: n.Labels})
@@ -307,10 +307,14 @@ func encodeNodes(nodes []backend.Node, err error) *pb.Reply {
 			for name, amount := range n.Total {
 				sums[name] += amount
 			}
+			for name, amount := range n.Available {
+				free[name] += amount
+			}
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(sums)) {
 		out.Total = append(out.Total, &pb.Resource{Name: name, Amount: sums[name]})
+		out.Available = append(out.Available, &pb.Resource{Name: name, Amount: free[name]})
 	}
 	return &pb.Reply{Kind: &pb.Reply_ClusterInfo{ClusterInfo: out}}
 }

@@ -35,14 +35,15 @@ type Core interface {
 
 // Node is one node of a cluster.
 type Node struct {
-	ID       ids.NodeID
-	Alive    bool
-	Address  string
-	Hostname string
-	Name     string
-	Head     bool
-	Total    map[string]float64
-	Labels   map[string]string
+	ID        ids.NodeID
+	Alive     bool
+	Address   string
+	Hostname  string
+	Name      string
+	Head      bool
+	Total     map[string]float64
+	Available map[string]float64 // as the cluster has told last
+	Labels    map[string]string
 }
 
 // Cluster is what a core has joined. All but Close is called under the state lock and does not wait.

@@ -97,12 +97,14 @@ func (d *Driver) Nodes(answer func([]backend.Node, error)) {
 		ctx, cancel := context.WithTimeout(d.ctx, lookupPatience)
 		defer cancel()
 		rows, err := d.gcs.Nodes(ctx)
+		free, wrong := d.gcs.Available(ctx)
+		err = errors.Join(err, wrong)
 		var out []backend.Node
 		for _, n := range rows {
 			id, wrong := ids.Node(n.NodeId)
 			err = errors.Join(err, wrong)
 			out = append(out, backend.Node{ID: id, Alive: n.State == ray.GcsNodeInfo_ALIVE, Address: n.NodeManagerAddress, Hostname: n.NodeManagerHostname,
-				Name: n.NodeName, Head: n.IsHeadNode, Total: n.ResourcesTotal, Labels: n.Labels})
+				Name: n.NodeName, Head: n.IsHeadNode, Total: n.ResourcesTotal, Available: free[string(n.NodeId)], Labels: n.Labels})
 		}
 		d.core.Do(func() { answer(out, err) })
 	})

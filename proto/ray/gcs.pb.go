@@ -352,6 +352,146 @@ func (x *GetAllNodeInfoReply) GetNumFiltered() int64 {
 	return 0
 }
 
+type GetAllAvailableResourcesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAllAvailableResourcesRequest) Reset() {
+	*x = GetAllAvailableResourcesRequest{}
+	mi := &file_ray_gcs_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAllAvailableResourcesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAllAvailableResourcesRequest) ProtoMessage() {}
+
+func (x *GetAllAvailableResourcesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ray_gcs_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAllAvailableResourcesRequest.ProtoReflect.Descriptor instead.
+func (*GetAllAvailableResourcesRequest) Descriptor() ([]byte, []int) {
+	return file_ray_gcs_proto_rawDescGZIP(), []int{6}
+}
+
+type GetAllAvailableResourcesReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Status        *GcsStatus             `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	ResourcesList []*AvailableResources  `protobuf:"bytes,2,rep,name=resources_list,json=resourcesList,proto3" json:"resources_list,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAllAvailableResourcesReply) Reset() {
+	*x = GetAllAvailableResourcesReply{}
+	mi := &file_ray_gcs_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAllAvailableResourcesReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAllAvailableResourcesReply) ProtoMessage() {}
+
+func (x *GetAllAvailableResourcesReply) ProtoReflect() protoreflect.Message {
+	mi := &file_ray_gcs_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAllAvailableResourcesReply.ProtoReflect.Descriptor instead.
+func (*GetAllAvailableResourcesReply) Descriptor() ([]byte, []int) {
+	return file_ray_gcs_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *GetAllAvailableResourcesReply) GetStatus() *GcsStatus {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+func (x *GetAllAvailableResourcesReply) GetResourcesList() []*AvailableResources {
+	if x != nil {
+		return x.ResourcesList
+	}
+	return nil
+}
+
+type AvailableResources struct {
+	state              protoimpl.MessageState `protogen:"open.v1"`
+	NodeId             []byte                 `protobuf:"bytes,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
+	ResourcesAvailable map[string]float64     `protobuf:"bytes,2,rep,name=resources_available,json=resourcesAvailable,proto3" json:"resources_available,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
+}
+
+func (x *AvailableResources) Reset() {
+	*x = AvailableResources{}
+	mi := &file_ray_gcs_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AvailableResources) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AvailableResources) ProtoMessage() {}
+
+func (x *AvailableResources) ProtoReflect() protoreflect.Message {
+	mi := &file_ray_gcs_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AvailableResources.ProtoReflect.Descriptor instead.
+func (*AvailableResources) Descriptor() ([]byte, []int) {
+	return file_ray_gcs_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *AvailableResources) GetNodeId() []byte {
+	if x != nil {
+		return x.NodeId
+	}
+	return nil
+}
+
+func (x *AvailableResources) GetResourcesAvailable() map[string]float64 {
+	if x != nil {
+		return x.ResourcesAvailable
+	}
+	return nil
+}
+
 type GetNextJobIDRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -360,7 +500,7 @@ type GetNextJobIDRequest struct {
 
 func (x *GetNextJobIDRequest) Reset() {
 	*x = GetNextJobIDRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[6]
+	mi := &file_ray_gcs_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -372,7 +512,7 @@ func (x *GetNextJobIDRequest) String() string {
 func (*GetNextJobIDRequest) ProtoMessage() {}
 
 func (x *GetNextJobIDRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[6]
+	mi := &file_ray_gcs_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -385,7 +525,7 @@ func (x *GetNextJobIDRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetNextJobIDRequest.ProtoReflect.Descriptor instead.
 func (*GetNextJobIDRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{6}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{9}
 }
 
 type GetNextJobIDReply struct {
@@ -398,7 +538,7 @@ type GetNextJobIDReply struct {
 
 func (x *GetNextJobIDReply) Reset() {
 	*x = GetNextJobIDReply{}
-	mi := &file_ray_gcs_proto_msgTypes[7]
+	mi := &file_ray_gcs_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -410,7 +550,7 @@ func (x *GetNextJobIDReply) String() string {
 func (*GetNextJobIDReply) ProtoMessage() {}
 
 func (x *GetNextJobIDReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[7]
+	mi := &file_ray_gcs_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -423,7 +563,7 @@ func (x *GetNextJobIDReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetNextJobIDReply.ProtoReflect.Descriptor instead.
 func (*GetNextJobIDReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{7}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GetNextJobIDReply) GetStatus() *GcsStatus {
@@ -452,7 +592,7 @@ type GetAllJobInfoRequest struct {
 
 func (x *GetAllJobInfoRequest) Reset() {
 	*x = GetAllJobInfoRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[8]
+	mi := &file_ray_gcs_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -464,7 +604,7 @@ func (x *GetAllJobInfoRequest) String() string {
 func (*GetAllJobInfoRequest) ProtoMessage() {}
 
 func (x *GetAllJobInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[8]
+	mi := &file_ray_gcs_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -477,7 +617,7 @@ func (x *GetAllJobInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAllJobInfoRequest.ProtoReflect.Descriptor instead.
 func (*GetAllJobInfoRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{8}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GetAllJobInfoRequest) GetLimit() int32 {
@@ -518,7 +658,7 @@ type GetAllJobInfoReply struct {
 
 func (x *GetAllJobInfoReply) Reset() {
 	*x = GetAllJobInfoReply{}
-	mi := &file_ray_gcs_proto_msgTypes[9]
+	mi := &file_ray_gcs_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -530,7 +670,7 @@ func (x *GetAllJobInfoReply) String() string {
 func (*GetAllJobInfoReply) ProtoMessage() {}
 
 func (x *GetAllJobInfoReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[9]
+	mi := &file_ray_gcs_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -543,7 +683,7 @@ func (x *GetAllJobInfoReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAllJobInfoReply.ProtoReflect.Descriptor instead.
 func (*GetAllJobInfoReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{9}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *GetAllJobInfoReply) GetStatus() *GcsStatus {
@@ -570,7 +710,7 @@ type InternalKVGetRequest struct {
 
 func (x *InternalKVGetRequest) Reset() {
 	*x = InternalKVGetRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[10]
+	mi := &file_ray_gcs_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -582,7 +722,7 @@ func (x *InternalKVGetRequest) String() string {
 func (*InternalKVGetRequest) ProtoMessage() {}
 
 func (x *InternalKVGetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[10]
+	mi := &file_ray_gcs_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -595,7 +735,7 @@ func (x *InternalKVGetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InternalKVGetRequest.ProtoReflect.Descriptor instead.
 func (*InternalKVGetRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{10}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *InternalKVGetRequest) GetKey() []byte {
@@ -622,7 +762,7 @@ type InternalKVGetReply struct {
 
 func (x *InternalKVGetReply) Reset() {
 	*x = InternalKVGetReply{}
-	mi := &file_ray_gcs_proto_msgTypes[11]
+	mi := &file_ray_gcs_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -634,7 +774,7 @@ func (x *InternalKVGetReply) String() string {
 func (*InternalKVGetReply) ProtoMessage() {}
 
 func (x *InternalKVGetReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[11]
+	mi := &file_ray_gcs_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -647,7 +787,7 @@ func (x *InternalKVGetReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InternalKVGetReply.ProtoReflect.Descriptor instead.
 func (*InternalKVGetReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{11}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *InternalKVGetReply) GetStatus() *GcsStatus {
@@ -676,7 +816,7 @@ type InternalKVPutRequest struct {
 
 func (x *InternalKVPutRequest) Reset() {
 	*x = InternalKVPutRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[12]
+	mi := &file_ray_gcs_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -688,7 +828,7 @@ func (x *InternalKVPutRequest) String() string {
 func (*InternalKVPutRequest) ProtoMessage() {}
 
 func (x *InternalKVPutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[12]
+	mi := &file_ray_gcs_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -701,7 +841,7 @@ func (x *InternalKVPutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InternalKVPutRequest.ProtoReflect.Descriptor instead.
 func (*InternalKVPutRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{12}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *InternalKVPutRequest) GetKey() []byte {
@@ -742,7 +882,7 @@ type InternalKVPutReply struct {
 
 func (x *InternalKVPutReply) Reset() {
 	*x = InternalKVPutReply{}
-	mi := &file_ray_gcs_proto_msgTypes[13]
+	mi := &file_ray_gcs_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -754,7 +894,7 @@ func (x *InternalKVPutReply) String() string {
 func (*InternalKVPutReply) ProtoMessage() {}
 
 func (x *InternalKVPutReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[13]
+	mi := &file_ray_gcs_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -767,7 +907,7 @@ func (x *InternalKVPutReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InternalKVPutReply.ProtoReflect.Descriptor instead.
 func (*InternalKVPutReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{13}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *InternalKVPutReply) GetStatus() *GcsStatus {
@@ -795,7 +935,7 @@ type InternalKVDelRequest struct {
 
 func (x *InternalKVDelRequest) Reset() {
 	*x = InternalKVDelRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[14]
+	mi := &file_ray_gcs_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -807,7 +947,7 @@ func (x *InternalKVDelRequest) String() string {
 func (*InternalKVDelRequest) ProtoMessage() {}
 
 func (x *InternalKVDelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[14]
+	mi := &file_ray_gcs_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -820,7 +960,7 @@ func (x *InternalKVDelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InternalKVDelRequest.ProtoReflect.Descriptor instead.
 func (*InternalKVDelRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{14}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *InternalKVDelRequest) GetKey() []byte {
@@ -854,7 +994,7 @@ type InternalKVDelReply struct {
 
 func (x *InternalKVDelReply) Reset() {
 	*x = InternalKVDelReply{}
-	mi := &file_ray_gcs_proto_msgTypes[15]
+	mi := &file_ray_gcs_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -866,7 +1006,7 @@ func (x *InternalKVDelReply) String() string {
 func (*InternalKVDelReply) ProtoMessage() {}
 
 func (x *InternalKVDelReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[15]
+	mi := &file_ray_gcs_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -879,7 +1019,7 @@ func (x *InternalKVDelReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InternalKVDelReply.ProtoReflect.Descriptor instead.
 func (*InternalKVDelReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{15}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *InternalKVDelReply) GetStatus() *GcsStatus {
@@ -906,7 +1046,7 @@ type InternalKVExistsRequest struct {
 
 func (x *InternalKVExistsRequest) Reset() {
 	*x = InternalKVExistsRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[16]
+	mi := &file_ray_gcs_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -918,7 +1058,7 @@ func (x *InternalKVExistsRequest) String() string {
 func (*InternalKVExistsRequest) ProtoMessage() {}
 
 func (x *InternalKVExistsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[16]
+	mi := &file_ray_gcs_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -931,7 +1071,7 @@ func (x *InternalKVExistsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InternalKVExistsRequest.ProtoReflect.Descriptor instead.
 func (*InternalKVExistsRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{16}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *InternalKVExistsRequest) GetKey() []byte {
@@ -958,7 +1098,7 @@ type InternalKVExistsReply struct {
 
 func (x *InternalKVExistsReply) Reset() {
 	*x = InternalKVExistsReply{}
-	mi := &file_ray_gcs_proto_msgTypes[17]
+	mi := &file_ray_gcs_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -970,7 +1110,7 @@ func (x *InternalKVExistsReply) String() string {
 func (*InternalKVExistsReply) ProtoMessage() {}
 
 func (x *InternalKVExistsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[17]
+	mi := &file_ray_gcs_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -983,7 +1123,7 @@ func (x *InternalKVExistsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InternalKVExistsReply.ProtoReflect.Descriptor instead.
 func (*InternalKVExistsReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{17}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *InternalKVExistsReply) GetStatus() *GcsStatus {
@@ -1010,7 +1150,7 @@ type InternalKVKeysRequest struct {
 
 func (x *InternalKVKeysRequest) Reset() {
 	*x = InternalKVKeysRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[18]
+	mi := &file_ray_gcs_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1022,7 +1162,7 @@ func (x *InternalKVKeysRequest) String() string {
 func (*InternalKVKeysRequest) ProtoMessage() {}
 
 func (x *InternalKVKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[18]
+	mi := &file_ray_gcs_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1035,7 +1175,7 @@ func (x *InternalKVKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InternalKVKeysRequest.ProtoReflect.Descriptor instead.
 func (*InternalKVKeysRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{18}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *InternalKVKeysRequest) GetPrefix() []byte {
@@ -1062,7 +1202,7 @@ type InternalKVKeysReply struct {
 
 func (x *InternalKVKeysReply) Reset() {
 	*x = InternalKVKeysReply{}
-	mi := &file_ray_gcs_proto_msgTypes[19]
+	mi := &file_ray_gcs_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1074,7 +1214,7 @@ func (x *InternalKVKeysReply) String() string {
 func (*InternalKVKeysReply) ProtoMessage() {}
 
 func (x *InternalKVKeysReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[19]
+	mi := &file_ray_gcs_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1087,7 +1227,7 @@ func (x *InternalKVKeysReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InternalKVKeysReply.ProtoReflect.Descriptor instead.
 func (*InternalKVKeysReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{19}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *InternalKVKeysReply) GetStatus() *GcsStatus {
@@ -1112,7 +1252,7 @@ type GetInternalConfigRequest struct {
 
 func (x *GetInternalConfigRequest) Reset() {
 	*x = GetInternalConfigRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[20]
+	mi := &file_ray_gcs_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1124,7 +1264,7 @@ func (x *GetInternalConfigRequest) String() string {
 func (*GetInternalConfigRequest) ProtoMessage() {}
 
 func (x *GetInternalConfigRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[20]
+	mi := &file_ray_gcs_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1137,7 +1277,7 @@ func (x *GetInternalConfigRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetInternalConfigRequest.ProtoReflect.Descriptor instead.
 func (*GetInternalConfigRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{20}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{23}
 }
 
 type GetInternalConfigReply struct {
@@ -1150,7 +1290,7 @@ type GetInternalConfigReply struct {
 
 func (x *GetInternalConfigReply) Reset() {
 	*x = GetInternalConfigReply{}
-	mi := &file_ray_gcs_proto_msgTypes[21]
+	mi := &file_ray_gcs_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1162,7 +1302,7 @@ func (x *GetInternalConfigReply) String() string {
 func (*GetInternalConfigReply) ProtoMessage() {}
 
 func (x *GetInternalConfigReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[21]
+	mi := &file_ray_gcs_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1175,7 +1315,7 @@ func (x *GetInternalConfigReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetInternalConfigReply.ProtoReflect.Descriptor instead.
 func (*GetInternalConfigReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{21}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *GetInternalConfigReply) GetStatus() *GcsStatus {
@@ -1201,7 +1341,7 @@ type RegisterActorRequest struct {
 
 func (x *RegisterActorRequest) Reset() {
 	*x = RegisterActorRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[22]
+	mi := &file_ray_gcs_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1213,7 +1353,7 @@ func (x *RegisterActorRequest) String() string {
 func (*RegisterActorRequest) ProtoMessage() {}
 
 func (x *RegisterActorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[22]
+	mi := &file_ray_gcs_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1226,7 +1366,7 @@ func (x *RegisterActorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterActorRequest.ProtoReflect.Descriptor instead.
 func (*RegisterActorRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{22}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *RegisterActorRequest) GetTaskSpec() *TaskSpec {
@@ -1245,7 +1385,7 @@ type RegisterActorReply struct {
 
 func (x *RegisterActorReply) Reset() {
 	*x = RegisterActorReply{}
-	mi := &file_ray_gcs_proto_msgTypes[23]
+	mi := &file_ray_gcs_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1257,7 +1397,7 @@ func (x *RegisterActorReply) String() string {
 func (*RegisterActorReply) ProtoMessage() {}
 
 func (x *RegisterActorReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[23]
+	mi := &file_ray_gcs_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1270,7 +1410,7 @@ func (x *RegisterActorReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterActorReply.ProtoReflect.Descriptor instead.
 func (*RegisterActorReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{23}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *RegisterActorReply) GetStatus() *GcsStatus {
@@ -1289,7 +1429,7 @@ type CreateActorRequest struct {
 
 func (x *CreateActorRequest) Reset() {
 	*x = CreateActorRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[24]
+	mi := &file_ray_gcs_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1301,7 +1441,7 @@ func (x *CreateActorRequest) String() string {
 func (*CreateActorRequest) ProtoMessage() {}
 
 func (x *CreateActorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[24]
+	mi := &file_ray_gcs_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1314,7 +1454,7 @@ func (x *CreateActorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateActorRequest.ProtoReflect.Descriptor instead.
 func (*CreateActorRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{24}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *CreateActorRequest) GetTaskSpec() *TaskSpec {
@@ -1336,7 +1476,7 @@ type CreateActorReply struct {
 
 func (x *CreateActorReply) Reset() {
 	*x = CreateActorReply{}
-	mi := &file_ray_gcs_proto_msgTypes[25]
+	mi := &file_ray_gcs_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1348,7 +1488,7 @@ func (x *CreateActorReply) String() string {
 func (*CreateActorReply) ProtoMessage() {}
 
 func (x *CreateActorReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[25]
+	mi := &file_ray_gcs_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1361,7 +1501,7 @@ func (x *CreateActorReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateActorReply.ProtoReflect.Descriptor instead.
 func (*CreateActorReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{25}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *CreateActorReply) GetStatus() *GcsStatus {
@@ -1402,7 +1542,7 @@ type GetActorInfoRequest struct {
 
 func (x *GetActorInfoRequest) Reset() {
 	*x = GetActorInfoRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[26]
+	mi := &file_ray_gcs_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1414,7 +1554,7 @@ func (x *GetActorInfoRequest) String() string {
 func (*GetActorInfoRequest) ProtoMessage() {}
 
 func (x *GetActorInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[26]
+	mi := &file_ray_gcs_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1427,7 +1567,7 @@ func (x *GetActorInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetActorInfoRequest.ProtoReflect.Descriptor instead.
 func (*GetActorInfoRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{26}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *GetActorInfoRequest) GetActorId() []byte {
@@ -1454,7 +1594,7 @@ type GetActorInfoReply struct {
 
 func (x *GetActorInfoReply) Reset() {
 	*x = GetActorInfoReply{}
-	mi := &file_ray_gcs_proto_msgTypes[27]
+	mi := &file_ray_gcs_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1466,7 +1606,7 @@ func (x *GetActorInfoReply) String() string {
 func (*GetActorInfoReply) ProtoMessage() {}
 
 func (x *GetActorInfoReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[27]
+	mi := &file_ray_gcs_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1479,7 +1619,7 @@ func (x *GetActorInfoReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetActorInfoReply.ProtoReflect.Descriptor instead.
 func (*GetActorInfoReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{27}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *GetActorInfoReply) GetStatus() *GcsStatus {
@@ -1506,7 +1646,7 @@ type GetNamedActorInfoRequest struct {
 
 func (x *GetNamedActorInfoRequest) Reset() {
 	*x = GetNamedActorInfoRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[28]
+	mi := &file_ray_gcs_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1518,7 +1658,7 @@ func (x *GetNamedActorInfoRequest) String() string {
 func (*GetNamedActorInfoRequest) ProtoMessage() {}
 
 func (x *GetNamedActorInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[28]
+	mi := &file_ray_gcs_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1531,7 +1671,7 @@ func (x *GetNamedActorInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetNamedActorInfoRequest.ProtoReflect.Descriptor instead.
 func (*GetNamedActorInfoRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{28}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *GetNamedActorInfoRequest) GetName() string {
@@ -1559,7 +1699,7 @@ type GetNamedActorInfoReply struct {
 
 func (x *GetNamedActorInfoReply) Reset() {
 	*x = GetNamedActorInfoReply{}
-	mi := &file_ray_gcs_proto_msgTypes[29]
+	mi := &file_ray_gcs_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1571,7 +1711,7 @@ func (x *GetNamedActorInfoReply) String() string {
 func (*GetNamedActorInfoReply) ProtoMessage() {}
 
 func (x *GetNamedActorInfoReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[29]
+	mi := &file_ray_gcs_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1584,7 +1724,7 @@ func (x *GetNamedActorInfoReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetNamedActorInfoReply.ProtoReflect.Descriptor instead.
 func (*GetNamedActorInfoReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{29}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *GetNamedActorInfoReply) GetStatus() *GcsStatus {
@@ -1618,7 +1758,7 @@ type ListNamedActorsRequest struct {
 
 func (x *ListNamedActorsRequest) Reset() {
 	*x = ListNamedActorsRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[30]
+	mi := &file_ray_gcs_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1630,7 +1770,7 @@ func (x *ListNamedActorsRequest) String() string {
 func (*ListNamedActorsRequest) ProtoMessage() {}
 
 func (x *ListNamedActorsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[30]
+	mi := &file_ray_gcs_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1643,7 +1783,7 @@ func (x *ListNamedActorsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNamedActorsRequest.ProtoReflect.Descriptor instead.
 func (*ListNamedActorsRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{30}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ListNamedActorsRequest) GetAllNamespaces() bool {
@@ -1670,7 +1810,7 @@ type ListNamedActorsReply struct {
 
 func (x *ListNamedActorsReply) Reset() {
 	*x = ListNamedActorsReply{}
-	mi := &file_ray_gcs_proto_msgTypes[31]
+	mi := &file_ray_gcs_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1682,7 +1822,7 @@ func (x *ListNamedActorsReply) String() string {
 func (*ListNamedActorsReply) ProtoMessage() {}
 
 func (x *ListNamedActorsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[31]
+	mi := &file_ray_gcs_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1695,7 +1835,7 @@ func (x *ListNamedActorsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNamedActorsReply.ProtoReflect.Descriptor instead.
 func (*ListNamedActorsReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{31}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ListNamedActorsReply) GetStatus() *GcsStatus {
@@ -1723,7 +1863,7 @@ type KillActorViaGcsRequest struct {
 
 func (x *KillActorViaGcsRequest) Reset() {
 	*x = KillActorViaGcsRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[32]
+	mi := &file_ray_gcs_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1735,7 +1875,7 @@ func (x *KillActorViaGcsRequest) String() string {
 func (*KillActorViaGcsRequest) ProtoMessage() {}
 
 func (x *KillActorViaGcsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[32]
+	mi := &file_ray_gcs_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1748,7 +1888,7 @@ func (x *KillActorViaGcsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillActorViaGcsRequest.ProtoReflect.Descriptor instead.
 func (*KillActorViaGcsRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{32}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *KillActorViaGcsRequest) GetActorId() []byte {
@@ -1781,7 +1921,7 @@ type KillActorViaGcsReply struct {
 
 func (x *KillActorViaGcsReply) Reset() {
 	*x = KillActorViaGcsReply{}
-	mi := &file_ray_gcs_proto_msgTypes[33]
+	mi := &file_ray_gcs_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1793,7 +1933,7 @@ func (x *KillActorViaGcsReply) String() string {
 func (*KillActorViaGcsReply) ProtoMessage() {}
 
 func (x *KillActorViaGcsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[33]
+	mi := &file_ray_gcs_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1806,7 +1946,7 @@ func (x *KillActorViaGcsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillActorViaGcsReply.ProtoReflect.Descriptor instead.
 func (*KillActorViaGcsReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{33}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *KillActorViaGcsReply) GetStatus() *GcsStatus {
@@ -1826,7 +1966,7 @@ type ReportActorOutOfScopeRequest struct {
 
 func (x *ReportActorOutOfScopeRequest) Reset() {
 	*x = ReportActorOutOfScopeRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[34]
+	mi := &file_ray_gcs_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1838,7 +1978,7 @@ func (x *ReportActorOutOfScopeRequest) String() string {
 func (*ReportActorOutOfScopeRequest) ProtoMessage() {}
 
 func (x *ReportActorOutOfScopeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[34]
+	mi := &file_ray_gcs_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1851,7 +1991,7 @@ func (x *ReportActorOutOfScopeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportActorOutOfScopeRequest.ProtoReflect.Descriptor instead.
 func (*ReportActorOutOfScopeRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{34}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ReportActorOutOfScopeRequest) GetActorId() []byte {
@@ -1877,7 +2017,7 @@ type ReportActorOutOfScopeReply struct {
 
 func (x *ReportActorOutOfScopeReply) Reset() {
 	*x = ReportActorOutOfScopeReply{}
-	mi := &file_ray_gcs_proto_msgTypes[35]
+	mi := &file_ray_gcs_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1889,7 +2029,7 @@ func (x *ReportActorOutOfScopeReply) String() string {
 func (*ReportActorOutOfScopeReply) ProtoMessage() {}
 
 func (x *ReportActorOutOfScopeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[35]
+	mi := &file_ray_gcs_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1902,7 +2042,7 @@ func (x *ReportActorOutOfScopeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportActorOutOfScopeReply.ProtoReflect.Descriptor instead.
 func (*ReportActorOutOfScopeReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{35}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ReportActorOutOfScopeReply) GetStatus() *GcsStatus {
@@ -1922,7 +2062,7 @@ type NamedActorInfo struct {
 
 func (x *NamedActorInfo) Reset() {
 	*x = NamedActorInfo{}
-	mi := &file_ray_gcs_proto_msgTypes[36]
+	mi := &file_ray_gcs_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1934,7 +2074,7 @@ func (x *NamedActorInfo) String() string {
 func (*NamedActorInfo) ProtoMessage() {}
 
 func (x *NamedActorInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[36]
+	mi := &file_ray_gcs_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1947,7 +2087,7 @@ func (x *NamedActorInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamedActorInfo.ProtoReflect.Descriptor instead.
 func (*NamedActorInfo) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{36}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *NamedActorInfo) GetRayNamespace() string {
@@ -1975,7 +2115,7 @@ type GcsSubscriberPollRequest struct {
 
 func (x *GcsSubscriberPollRequest) Reset() {
 	*x = GcsSubscriberPollRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[37]
+	mi := &file_ray_gcs_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1987,7 +2127,7 @@ func (x *GcsSubscriberPollRequest) String() string {
 func (*GcsSubscriberPollRequest) ProtoMessage() {}
 
 func (x *GcsSubscriberPollRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[37]
+	mi := &file_ray_gcs_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2000,7 +2140,7 @@ func (x *GcsSubscriberPollRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GcsSubscriberPollRequest.ProtoReflect.Descriptor instead.
 func (*GcsSubscriberPollRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{37}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *GcsSubscriberPollRequest) GetSubscriberId() []byte {
@@ -2035,7 +2175,7 @@ type GcsSubscriberPollReply struct {
 
 func (x *GcsSubscriberPollReply) Reset() {
 	*x = GcsSubscriberPollReply{}
-	mi := &file_ray_gcs_proto_msgTypes[38]
+	mi := &file_ray_gcs_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2047,7 +2187,7 @@ func (x *GcsSubscriberPollReply) String() string {
 func (*GcsSubscriberPollReply) ProtoMessage() {}
 
 func (x *GcsSubscriberPollReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[38]
+	mi := &file_ray_gcs_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2060,7 +2200,7 @@ func (x *GcsSubscriberPollReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GcsSubscriberPollReply.ProtoReflect.Descriptor instead.
 func (*GcsSubscriberPollReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{38}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *GcsSubscriberPollReply) GetPubMessages() []*PubMessage {
@@ -2095,7 +2235,7 @@ type GcsSubscriberCommandBatchRequest struct {
 
 func (x *GcsSubscriberCommandBatchRequest) Reset() {
 	*x = GcsSubscriberCommandBatchRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[39]
+	mi := &file_ray_gcs_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2107,7 +2247,7 @@ func (x *GcsSubscriberCommandBatchRequest) String() string {
 func (*GcsSubscriberCommandBatchRequest) ProtoMessage() {}
 
 func (x *GcsSubscriberCommandBatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[39]
+	mi := &file_ray_gcs_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2120,7 +2260,7 @@ func (x *GcsSubscriberCommandBatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GcsSubscriberCommandBatchRequest.ProtoReflect.Descriptor instead.
 func (*GcsSubscriberCommandBatchRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{39}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *GcsSubscriberCommandBatchRequest) GetSubscriberId() []byte {
@@ -2153,7 +2293,7 @@ type GcsSubscriberCommandBatchReply struct {
 
 func (x *GcsSubscriberCommandBatchReply) Reset() {
 	*x = GcsSubscriberCommandBatchReply{}
-	mi := &file_ray_gcs_proto_msgTypes[40]
+	mi := &file_ray_gcs_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2165,7 +2305,7 @@ func (x *GcsSubscriberCommandBatchReply) String() string {
 func (*GcsSubscriberCommandBatchReply) ProtoMessage() {}
 
 func (x *GcsSubscriberCommandBatchReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[40]
+	mi := &file_ray_gcs_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2178,7 +2318,7 @@ func (x *GcsSubscriberCommandBatchReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GcsSubscriberCommandBatchReply.ProtoReflect.Descriptor instead.
 func (*GcsSubscriberCommandBatchReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{40}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *GcsSubscriberCommandBatchReply) GetStatus() *GcsStatus {
@@ -2203,7 +2343,7 @@ type GetAllNodeInfoRequest_NodeSelector struct {
 
 func (x *GetAllNodeInfoRequest_NodeSelector) Reset() {
 	*x = GetAllNodeInfoRequest_NodeSelector{}
-	mi := &file_ray_gcs_proto_msgTypes[41]
+	mi := &file_ray_gcs_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2215,7 +2355,7 @@ func (x *GetAllNodeInfoRequest_NodeSelector) String() string {
 func (*GetAllNodeInfoRequest_NodeSelector) ProtoMessage() {}
 
 func (x *GetAllNodeInfoRequest_NodeSelector) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[41]
+	mi := &file_ray_gcs_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2343,7 +2483,17 @@ const file_ray_gcs_proto_rawDesc = "" +
 	"\x06status\x18\x01 \x01(\v2\x12.ray.rpc.GcsStatusR\x06status\x12:\n" +
 	"\x0enode_info_list\x18\x02 \x03(\v2\x14.ray.rpc.GcsNodeInfoR\fnodeInfoList\x12\x14\n" +
 	"\x05total\x18\x03 \x01(\x03R\x05total\x12!\n" +
-	"\fnum_filtered\x18\x04 \x01(\x03R\vnumFiltered\"\x15\n" +
+	"\fnum_filtered\x18\x04 \x01(\x03R\vnumFiltered\"!\n" +
+	"\x1fGetAllAvailableResourcesRequest\"\x8f\x01\n" +
+	"\x1dGetAllAvailableResourcesReply\x12*\n" +
+	"\x06status\x18\x01 \x01(\v2\x12.ray.rpc.GcsStatusR\x06status\x12B\n" +
+	"\x0eresources_list\x18\x02 \x03(\v2\x1b.ray.rpc.AvailableResourcesR\rresourcesList\"\xda\x01\n" +
+	"\x12AvailableResources\x12\x17\n" +
+	"\anode_id\x18\x01 \x01(\fR\x06nodeId\x12d\n" +
+	"\x13resources_available\x18\x02 \x03(\v23.ray.rpc.AvailableResources.ResourcesAvailableEntryR\x12resourcesAvailable\x1aE\n" +
+	"\x17ResourcesAvailableEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"\x15\n" +
 	"\x13GetNextJobIDRequest\"V\n" +
 	"\x11GetNextJobIDReply\x12*\n" +
 	"\x06status\x18\x01 \x01(\v2\x12.ray.rpc.GcsStatusR\x06status\x12\x15\n" +
@@ -2464,7 +2614,9 @@ const file_ray_gcs_proto_rawDesc = "" +
 	"\fGetClusterId\x12\x1c.ray.rpc.GetClusterIdRequest\x1a\x1a.ray.rpc.GetClusterIdReply\x12B\n" +
 	"\n" +
 	"CheckAlive\x12\x1a.ray.rpc.CheckAliveRequest\x1a\x18.ray.rpc.CheckAliveReply\x12N\n" +
-	"\x0eGetAllNodeInfo\x12\x1e.ray.rpc.GetAllNodeInfoRequest\x1a\x1c.ray.rpc.GetAllNodeInfoReply2\xaa\x01\n" +
+	"\x0eGetAllNodeInfo\x12\x1e.ray.rpc.GetAllNodeInfoRequest\x1a\x1c.ray.rpc.GetAllNodeInfoReply2\x8a\x01\n" +
+	"\x1aNodeResourceInfoGcsService\x12l\n" +
+	"\x18GetAllAvailableResources\x12(.ray.rpc.GetAllAvailableResourcesRequest\x1a&.ray.rpc.GetAllAvailableResourcesReply2\xaa\x01\n" +
 	"\x11JobInfoGcsService\x12H\n" +
 	"\fGetNextJobID\x12\x1c.ray.rpc.GetNextJobIDRequest\x1a\x1a.ray.rpc.GetNextJobIDReply\x12K\n" +
 	"\rGetAllJobInfo\x12\x1d.ray.rpc.GetAllJobInfoRequest\x1a\x1b.ray.rpc.GetAllJobInfoReply2\xfc\x03\n" +
@@ -2499,7 +2651,7 @@ func file_ray_gcs_proto_rawDescGZIP() []byte {
 	return file_ray_gcs_proto_rawDescData
 }
 
-var file_ray_gcs_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
+var file_ray_gcs_proto_msgTypes = make([]protoimpl.MessageInfo, 46)
 var file_ray_gcs_proto_goTypes = []any{
 	(*GetClusterIdRequest)(nil),                // 0: ray.rpc.GetClusterIdRequest
 	(*GetClusterIdReply)(nil),                  // 1: ray.rpc.GetClusterIdReply
@@ -2507,135 +2659,144 @@ var file_ray_gcs_proto_goTypes = []any{
 	(*CheckAliveReply)(nil),                    // 3: ray.rpc.CheckAliveReply
 	(*GetAllNodeInfoRequest)(nil),              // 4: ray.rpc.GetAllNodeInfoRequest
 	(*GetAllNodeInfoReply)(nil),                // 5: ray.rpc.GetAllNodeInfoReply
-	(*GetNextJobIDRequest)(nil),                // 6: ray.rpc.GetNextJobIDRequest
-	(*GetNextJobIDReply)(nil),                  // 7: ray.rpc.GetNextJobIDReply
-	(*GetAllJobInfoRequest)(nil),               // 8: ray.rpc.GetAllJobInfoRequest
-	(*GetAllJobInfoReply)(nil),                 // 9: ray.rpc.GetAllJobInfoReply
-	(*InternalKVGetRequest)(nil),               // 10: ray.rpc.InternalKVGetRequest
-	(*InternalKVGetReply)(nil),                 // 11: ray.rpc.InternalKVGetReply
-	(*InternalKVPutRequest)(nil),               // 12: ray.rpc.InternalKVPutRequest
-	(*InternalKVPutReply)(nil),                 // 13: ray.rpc.InternalKVPutReply
-	(*InternalKVDelRequest)(nil),               // 14: ray.rpc.InternalKVDelRequest
-	(*InternalKVDelReply)(nil),                 // 15: ray.rpc.InternalKVDelReply
-	(*InternalKVExistsRequest)(nil),            // 16: ray.rpc.InternalKVExistsRequest
-	(*InternalKVExistsReply)(nil),              // 17: ray.rpc.InternalKVExistsReply
-	(*InternalKVKeysRequest)(nil),              // 18: ray.rpc.InternalKVKeysRequest
-	(*InternalKVKeysReply)(nil),                // 19: ray.rpc.InternalKVKeysReply
-	(*GetInternalConfigRequest)(nil),           // 20: ray.rpc.GetInternalConfigRequest
-	(*GetInternalConfigReply)(nil),             // 21: ray.rpc.GetInternalConfigReply
-	(*RegisterActorRequest)(nil),               // 22: ray.rpc.RegisterActorRequest
-	(*RegisterActorReply)(nil),                 // 23: ray.rpc.RegisterActorReply
-	(*CreateActorRequest)(nil),                 // 24: ray.rpc.CreateActorRequest
-	(*CreateActorReply)(nil),                   // 25: ray.rpc.CreateActorReply
-	(*GetActorInfoRequest)(nil),                // 26: ray.rpc.GetActorInfoRequest
-	(*GetActorInfoReply)(nil),                  // 27: ray.rpc.GetActorInfoReply
-	(*GetNamedActorInfoRequest)(nil),           // 28: ray.rpc.GetNamedActorInfoRequest
-	(*GetNamedActorInfoReply)(nil),             // 29: ray.rpc.GetNamedActorInfoReply
-	(*ListNamedActorsRequest)(nil),             // 30: ray.rpc.ListNamedActorsRequest
-	(*ListNamedActorsReply)(nil),               // 31: ray.rpc.ListNamedActorsReply
-	(*KillActorViaGcsRequest)(nil),             // 32: ray.rpc.KillActorViaGcsRequest
-	(*KillActorViaGcsReply)(nil),               // 33: ray.rpc.KillActorViaGcsReply
-	(*ReportActorOutOfScopeRequest)(nil),       // 34: ray.rpc.ReportActorOutOfScopeRequest
-	(*ReportActorOutOfScopeReply)(nil),         // 35: ray.rpc.ReportActorOutOfScopeReply
-	(*NamedActorInfo)(nil),                     // 36: ray.rpc.NamedActorInfo
-	(*GcsSubscriberPollRequest)(nil),           // 37: ray.rpc.GcsSubscriberPollRequest
-	(*GcsSubscriberPollReply)(nil),             // 38: ray.rpc.GcsSubscriberPollReply
-	(*GcsSubscriberCommandBatchRequest)(nil),   // 39: ray.rpc.GcsSubscriberCommandBatchRequest
-	(*GcsSubscriberCommandBatchReply)(nil),     // 40: ray.rpc.GcsSubscriberCommandBatchReply
-	(*GetAllNodeInfoRequest_NodeSelector)(nil), // 41: ray.rpc.GetAllNodeInfoRequest.NodeSelector
-	(*GcsStatus)(nil),                          // 42: ray.rpc.GcsStatus
-	(GcsNodeInfo_GcsNodeState)(0),              // 43: ray.rpc.GcsNodeInfo.GcsNodeState
-	(*GcsNodeInfo)(nil),                        // 44: ray.rpc.GcsNodeInfo
-	(*JobTableData)(nil),                       // 45: ray.rpc.JobTableData
-	(*TaskSpec)(nil),                           // 46: ray.rpc.TaskSpec
-	(*Address)(nil),                            // 47: ray.rpc.Address
-	(*ObjectReferenceCount)(nil),               // 48: ray.rpc.ObjectReferenceCount
-	(*ActorDeathCause)(nil),                    // 49: ray.rpc.ActorDeathCause
-	(*ActorTableData)(nil),                     // 50: ray.rpc.ActorTableData
-	(*PubMessage)(nil),                         // 51: ray.rpc.PubMessage
-	(*Command)(nil),                            // 52: ray.rpc.Command
+	(*GetAllAvailableResourcesRequest)(nil),    // 6: ray.rpc.GetAllAvailableResourcesRequest
+	(*GetAllAvailableResourcesReply)(nil),      // 7: ray.rpc.GetAllAvailableResourcesReply
+	(*AvailableResources)(nil),                 // 8: ray.rpc.AvailableResources
+	(*GetNextJobIDRequest)(nil),                // 9: ray.rpc.GetNextJobIDRequest
+	(*GetNextJobIDReply)(nil),                  // 10: ray.rpc.GetNextJobIDReply
+	(*GetAllJobInfoRequest)(nil),               // 11: ray.rpc.GetAllJobInfoRequest
+	(*GetAllJobInfoReply)(nil),                 // 12: ray.rpc.GetAllJobInfoReply
+	(*InternalKVGetRequest)(nil),               // 13: ray.rpc.InternalKVGetRequest
+	(*InternalKVGetReply)(nil),                 // 14: ray.rpc.InternalKVGetReply
+	(*InternalKVPutRequest)(nil),               // 15: ray.rpc.InternalKVPutRequest
+	(*InternalKVPutReply)(nil),                 // 16: ray.rpc.InternalKVPutReply
+	(*InternalKVDelRequest)(nil),               // 17: ray.rpc.InternalKVDelRequest
+	(*InternalKVDelReply)(nil),                 // 18: ray.rpc.InternalKVDelReply
+	(*InternalKVExistsRequest)(nil),            // 19: ray.rpc.InternalKVExistsRequest
+	(*InternalKVExistsReply)(nil),              // 20: ray.rpc.InternalKVExistsReply
+	(*InternalKVKeysRequest)(nil),              // 21: ray.rpc.InternalKVKeysRequest
+	(*InternalKVKeysReply)(nil),                // 22: ray.rpc.InternalKVKeysReply
+	(*GetInternalConfigRequest)(nil),           // 23: ray.rpc.GetInternalConfigRequest
+	(*GetInternalConfigReply)(nil),             // 24: ray.rpc.GetInternalConfigReply
+	(*RegisterActorRequest)(nil),               // 25: ray.rpc.RegisterActorRequest
+	(*RegisterActorReply)(nil),                 // 26: ray.rpc.RegisterActorReply
+	(*CreateActorRequest)(nil),                 // 27: ray.rpc.CreateActorRequest
+	(*CreateActorReply)(nil),                   // 28: ray.rpc.CreateActorReply
+	(*GetActorInfoRequest)(nil),                // 29: ray.rpc.GetActorInfoRequest
+	(*GetActorInfoReply)(nil),                  // 30: ray.rpc.GetActorInfoReply
+	(*GetNamedActorInfoRequest)(nil),           // 31: ray.rpc.GetNamedActorInfoRequest
+	(*GetNamedActorInfoReply)(nil),             // 32: ray.rpc.GetNamedActorInfoReply
+	(*ListNamedActorsRequest)(nil),             // 33: ray.rpc.ListNamedActorsRequest
+	(*ListNamedActorsReply)(nil),               // 34: ray.rpc.ListNamedActorsReply
+	(*KillActorViaGcsRequest)(nil),             // 35: ray.rpc.KillActorViaGcsRequest
+	(*KillActorViaGcsReply)(nil),               // 36: ray.rpc.KillActorViaGcsReply
+	(*ReportActorOutOfScopeRequest)(nil),       // 37: ray.rpc.ReportActorOutOfScopeRequest
+	(*ReportActorOutOfScopeReply)(nil),         // 38: ray.rpc.ReportActorOutOfScopeReply
+	(*NamedActorInfo)(nil),                     // 39: ray.rpc.NamedActorInfo
+	(*GcsSubscriberPollRequest)(nil),           // 40: ray.rpc.GcsSubscriberPollRequest
+	(*GcsSubscriberPollReply)(nil),             // 41: ray.rpc.GcsSubscriberPollReply
+	(*GcsSubscriberCommandBatchRequest)(nil),   // 42: ray.rpc.GcsSubscriberCommandBatchRequest
+	(*GcsSubscriberCommandBatchReply)(nil),     // 43: ray.rpc.GcsSubscriberCommandBatchReply
+	(*GetAllNodeInfoRequest_NodeSelector)(nil), // 44: ray.rpc.GetAllNodeInfoRequest.NodeSelector
+	nil,                           // 45: ray.rpc.AvailableResources.ResourcesAvailableEntry
+	(*GcsStatus)(nil),             // 46: ray.rpc.GcsStatus
+	(GcsNodeInfo_GcsNodeState)(0), // 47: ray.rpc.GcsNodeInfo.GcsNodeState
+	(*GcsNodeInfo)(nil),           // 48: ray.rpc.GcsNodeInfo
+	(*JobTableData)(nil),          // 49: ray.rpc.JobTableData
+	(*TaskSpec)(nil),              // 50: ray.rpc.TaskSpec
+	(*Address)(nil),               // 51: ray.rpc.Address
+	(*ObjectReferenceCount)(nil),  // 52: ray.rpc.ObjectReferenceCount
+	(*ActorDeathCause)(nil),       // 53: ray.rpc.ActorDeathCause
+	(*ActorTableData)(nil),        // 54: ray.rpc.ActorTableData
+	(*PubMessage)(nil),            // 55: ray.rpc.PubMessage
+	(*Command)(nil),               // 56: ray.rpc.Command
 }
 var file_ray_gcs_proto_depIdxs = []int32{
-	42, // 0: ray.rpc.GetClusterIdReply.status:type_name -> ray.rpc.GcsStatus
-	42, // 1: ray.rpc.CheckAliveReply.status:type_name -> ray.rpc.GcsStatus
-	41, // 2: ray.rpc.GetAllNodeInfoRequest.node_selectors:type_name -> ray.rpc.GetAllNodeInfoRequest.NodeSelector
-	43, // 3: ray.rpc.GetAllNodeInfoRequest.state_filter:type_name -> ray.rpc.GcsNodeInfo.GcsNodeState
-	42, // 4: ray.rpc.GetAllNodeInfoReply.status:type_name -> ray.rpc.GcsStatus
-	44, // 5: ray.rpc.GetAllNodeInfoReply.node_info_list:type_name -> ray.rpc.GcsNodeInfo
-	42, // 6: ray.rpc.GetNextJobIDReply.status:type_name -> ray.rpc.GcsStatus
-	42, // 7: ray.rpc.GetAllJobInfoReply.status:type_name -> ray.rpc.GcsStatus
-	45, // 8: ray.rpc.GetAllJobInfoReply.job_info_list:type_name -> ray.rpc.JobTableData
-	42, // 9: ray.rpc.InternalKVGetReply.status:type_name -> ray.rpc.GcsStatus
-	42, // 10: ray.rpc.InternalKVPutReply.status:type_name -> ray.rpc.GcsStatus
-	42, // 11: ray.rpc.InternalKVDelReply.status:type_name -> ray.rpc.GcsStatus
-	42, // 12: ray.rpc.InternalKVExistsReply.status:type_name -> ray.rpc.GcsStatus
-	42, // 13: ray.rpc.InternalKVKeysReply.status:type_name -> ray.rpc.GcsStatus
-	42, // 14: ray.rpc.GetInternalConfigReply.status:type_name -> ray.rpc.GcsStatus
-	46, // 15: ray.rpc.RegisterActorRequest.task_spec:type_name -> ray.rpc.TaskSpec
-	42, // 16: ray.rpc.RegisterActorReply.status:type_name -> ray.rpc.GcsStatus
-	46, // 17: ray.rpc.CreateActorRequest.task_spec:type_name -> ray.rpc.TaskSpec
-	42, // 18: ray.rpc.CreateActorReply.status:type_name -> ray.rpc.GcsStatus
-	47, // 19: ray.rpc.CreateActorReply.actor_address:type_name -> ray.rpc.Address
-	48, // 20: ray.rpc.CreateActorReply.borrowed_refs:type_name -> ray.rpc.ObjectReferenceCount
-	49, // 21: ray.rpc.CreateActorReply.death_cause:type_name -> ray.rpc.ActorDeathCause
-	42, // 22: ray.rpc.GetActorInfoReply.status:type_name -> ray.rpc.GcsStatus
-	50, // 23: ray.rpc.GetActorInfoReply.actor_table_data:type_name -> ray.rpc.ActorTableData
-	42, // 24: ray.rpc.GetNamedActorInfoReply.status:type_name -> ray.rpc.GcsStatus
-	50, // 25: ray.rpc.GetNamedActorInfoReply.actor_table_data:type_name -> ray.rpc.ActorTableData
-	46, // 26: ray.rpc.GetNamedActorInfoReply.task_spec:type_name -> ray.rpc.TaskSpec
-	42, // 27: ray.rpc.ListNamedActorsReply.status:type_name -> ray.rpc.GcsStatus
-	36, // 28: ray.rpc.ListNamedActorsReply.named_actors_list:type_name -> ray.rpc.NamedActorInfo
-	42, // 29: ray.rpc.KillActorViaGcsReply.status:type_name -> ray.rpc.GcsStatus
-	42, // 30: ray.rpc.ReportActorOutOfScopeReply.status:type_name -> ray.rpc.GcsStatus
-	51, // 31: ray.rpc.GcsSubscriberPollReply.pub_messages:type_name -> ray.rpc.PubMessage
-	42, // 32: ray.rpc.GcsSubscriberPollReply.status:type_name -> ray.rpc.GcsStatus
-	52, // 33: ray.rpc.GcsSubscriberCommandBatchRequest.commands:type_name -> ray.rpc.Command
-	42, // 34: ray.rpc.GcsSubscriberCommandBatchReply.status:type_name -> ray.rpc.GcsStatus
-	0,  // 35: ray.rpc.NodeInfoGcsService.GetClusterId:input_type -> ray.rpc.GetClusterIdRequest
-	2,  // 36: ray.rpc.NodeInfoGcsService.CheckAlive:input_type -> ray.rpc.CheckAliveRequest
-	4,  // 37: ray.rpc.NodeInfoGcsService.GetAllNodeInfo:input_type -> ray.rpc.GetAllNodeInfoRequest
-	6,  // 38: ray.rpc.JobInfoGcsService.GetNextJobID:input_type -> ray.rpc.GetNextJobIDRequest
-	8,  // 39: ray.rpc.JobInfoGcsService.GetAllJobInfo:input_type -> ray.rpc.GetAllJobInfoRequest
-	10, // 40: ray.rpc.InternalKVGcsService.InternalKVGet:input_type -> ray.rpc.InternalKVGetRequest
-	12, // 41: ray.rpc.InternalKVGcsService.InternalKVPut:input_type -> ray.rpc.InternalKVPutRequest
-	14, // 42: ray.rpc.InternalKVGcsService.InternalKVDel:input_type -> ray.rpc.InternalKVDelRequest
-	16, // 43: ray.rpc.InternalKVGcsService.InternalKVExists:input_type -> ray.rpc.InternalKVExistsRequest
-	18, // 44: ray.rpc.InternalKVGcsService.InternalKVKeys:input_type -> ray.rpc.InternalKVKeysRequest
-	20, // 45: ray.rpc.InternalKVGcsService.GetInternalConfig:input_type -> ray.rpc.GetInternalConfigRequest
-	22, // 46: ray.rpc.ActorInfoGcsService.RegisterActor:input_type -> ray.rpc.RegisterActorRequest
-	24, // 47: ray.rpc.ActorInfoGcsService.CreateActor:input_type -> ray.rpc.CreateActorRequest
-	26, // 48: ray.rpc.ActorInfoGcsService.GetActorInfo:input_type -> ray.rpc.GetActorInfoRequest
-	28, // 49: ray.rpc.ActorInfoGcsService.GetNamedActorInfo:input_type -> ray.rpc.GetNamedActorInfoRequest
-	30, // 50: ray.rpc.ActorInfoGcsService.ListNamedActors:input_type -> ray.rpc.ListNamedActorsRequest
-	32, // 51: ray.rpc.ActorInfoGcsService.KillActorViaGcs:input_type -> ray.rpc.KillActorViaGcsRequest
-	34, // 52: ray.rpc.ActorInfoGcsService.ReportActorOutOfScope:input_type -> ray.rpc.ReportActorOutOfScopeRequest
-	37, // 53: ray.rpc.ControlPlanePubSubGcsService.GcsSubscriberPoll:input_type -> ray.rpc.GcsSubscriberPollRequest
-	39, // 54: ray.rpc.ControlPlanePubSubGcsService.GcsSubscriberCommandBatch:input_type -> ray.rpc.GcsSubscriberCommandBatchRequest
-	1,  // 55: ray.rpc.NodeInfoGcsService.GetClusterId:output_type -> ray.rpc.GetClusterIdReply
-	3,  // 56: ray.rpc.NodeInfoGcsService.CheckAlive:output_type -> ray.rpc.CheckAliveReply
-	5,  // 57: ray.rpc.NodeInfoGcsService.GetAllNodeInfo:output_type -> ray.rpc.GetAllNodeInfoReply
-	7,  // 58: ray.rpc.JobInfoGcsService.GetNextJobID:output_type -> ray.rpc.GetNextJobIDReply
-	9,  // 59: ray.rpc.JobInfoGcsService.GetAllJobInfo:output_type -> ray.rpc.GetAllJobInfoReply
-	11, // 60: ray.rpc.InternalKVGcsService.InternalKVGet:output_type -> ray.rpc.InternalKVGetReply
-	13, // 61: ray.rpc.InternalKVGcsService.InternalKVPut:output_type -> ray.rpc.InternalKVPutReply
-	15, // 62: ray.rpc.InternalKVGcsService.InternalKVDel:output_type -> ray.rpc.InternalKVDelReply
-	17, // 63: ray.rpc.InternalKVGcsService.InternalKVExists:output_type -> ray.rpc.InternalKVExistsReply
-	19, // 64: ray.rpc.InternalKVGcsService.InternalKVKeys:output_type -> ray.rpc.InternalKVKeysReply
-	21, // 65: ray.rpc.InternalKVGcsService.GetInternalConfig:output_type -> ray.rpc.GetInternalConfigReply
-	23, // 66: ray.rpc.ActorInfoGcsService.RegisterActor:output_type -> ray.rpc.RegisterActorReply
-	25, // 67: ray.rpc.ActorInfoGcsService.CreateActor:output_type -> ray.rpc.CreateActorReply
-	27, // 68: ray.rpc.ActorInfoGcsService.GetActorInfo:output_type -> ray.rpc.GetActorInfoReply
-	29, // 69: ray.rpc.ActorInfoGcsService.GetNamedActorInfo:output_type -> ray.rpc.GetNamedActorInfoReply
-	31, // 70: ray.rpc.ActorInfoGcsService.ListNamedActors:output_type -> ray.rpc.ListNamedActorsReply
-	33, // 71: ray.rpc.ActorInfoGcsService.KillActorViaGcs:output_type -> ray.rpc.KillActorViaGcsReply
-	35, // 72: ray.rpc.ActorInfoGcsService.ReportActorOutOfScope:output_type -> ray.rpc.ReportActorOutOfScopeReply
-	38, // 73: ray.rpc.ControlPlanePubSubGcsService.GcsSubscriberPoll:output_type -> ray.rpc.GcsSubscriberPollReply
-	40, // 74: ray.rpc.ControlPlanePubSubGcsService.GcsSubscriberCommandBatch:output_type -> ray.rpc.GcsSubscriberCommandBatchReply
-	55, // [55:75] is the sub-list for method output_type
-	35, // [35:55] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	46, // 0: ray.rpc.GetClusterIdReply.status:type_name -> ray.rpc.GcsStatus
+	46, // 1: ray.rpc.CheckAliveReply.status:type_name -> ray.rpc.GcsStatus
+	44, // 2: ray.rpc.GetAllNodeInfoRequest.node_selectors:type_name -> ray.rpc.GetAllNodeInfoRequest.NodeSelector
+	47, // 3: ray.rpc.GetAllNodeInfoRequest.state_filter:type_name -> ray.rpc.GcsNodeInfo.GcsNodeState
+	46, // 4: ray.rpc.GetAllNodeInfoReply.status:type_name -> ray.rpc.GcsStatus
+	48, // 5: ray.rpc.GetAllNodeInfoReply.node_info_list:type_name -> ray.rpc.GcsNodeInfo
+	46, // 6: ray.rpc.GetAllAvailableResourcesReply.status:type_name -> ray.rpc.GcsStatus
+	8,  // 7: ray.rpc.GetAllAvailableResourcesReply.resources_list:type_name -> ray.rpc.AvailableResources
+	45, // 8: ray.rpc.AvailableResources.resources_available:type_name -> ray.rpc.AvailableResources.ResourcesAvailableEntry
+	46, // 9: ray.rpc.GetNextJobIDReply.status:type_name -> ray.rpc.GcsStatus
+	46, // 10: ray.rpc.GetAllJobInfoReply.status:type_name -> ray.rpc.GcsStatus
+	49, // 11: ray.rpc.GetAllJobInfoReply.job_info_list:type_name -> ray.rpc.JobTableData
+	46, // 12: ray.rpc.InternalKVGetReply.status:type_name -> ray.rpc.GcsStatus
+	46, // 13: ray.rpc.InternalKVPutReply.status:type_name -> ray.rpc.GcsStatus
+	46, // 14: ray.rpc.InternalKVDelReply.status:type_name -> ray.rpc.GcsStatus
+	46, // 15: ray.rpc.InternalKVExistsReply.status:type_name -> ray.rpc.GcsStatus
+	46, // 16: ray.rpc.InternalKVKeysReply.status:type_name -> ray.rpc.GcsStatus
+	46, // 17: ray.rpc.GetInternalConfigReply.status:type_name -> ray.rpc.GcsStatus
+	50, // 18: ray.rpc.RegisterActorRequest.task_spec:type_name -> ray.rpc.TaskSpec
+	46, // 19: ray.rpc.RegisterActorReply.status:type_name -> ray.rpc.GcsStatus
+	50, // 20: ray.rpc.CreateActorRequest.task_spec:type_name -> ray.rpc.TaskSpec
+	46, // 21: ray.rpc.CreateActorReply.status:type_name -> ray.rpc.GcsStatus
+	51, // 22: ray.rpc.CreateActorReply.actor_address:type_name -> ray.rpc.Address
+	52, // 23: ray.rpc.CreateActorReply.borrowed_refs:type_name -> ray.rpc.ObjectReferenceCount
+	53, // 24: ray.rpc.CreateActorReply.death_cause:type_name -> ray.rpc.ActorDeathCause
+	46, // 25: ray.rpc.GetActorInfoReply.status:type_name -> ray.rpc.GcsStatus
+	54, // 26: ray.rpc.GetActorInfoReply.actor_table_data:type_name -> ray.rpc.ActorTableData
+	46, // 27: ray.rpc.GetNamedActorInfoReply.status:type_name -> ray.rpc.GcsStatus
+	54, // 28: ray.rpc.GetNamedActorInfoReply.actor_table_data:type_name -> ray.rpc.ActorTableData
+	50, // 29: ray.rpc.GetNamedActorInfoReply.task_spec:type_name -> ray.rpc.TaskSpec
+	46, // 30: ray.rpc.ListNamedActorsReply.status:type_name -> ray.rpc.GcsStatus
+	39, // 31: ray.rpc.ListNamedActorsReply.named_actors_list:type_name -> ray.rpc.NamedActorInfo
+	46, // 32: ray.rpc.KillActorViaGcsReply.status:type_name -> ray.rpc.GcsStatus
+	46, // 33: ray.rpc.ReportActorOutOfScopeReply.status:type_name -> ray.rpc.GcsStatus
+	55, // 34: ray.rpc.GcsSubscriberPollReply.pub_messages:type_name -> ray.rpc.PubMessage
+	46, // 35: ray.rpc.GcsSubscriberPollReply.status:type_name -> ray.rpc.GcsStatus
+	56, // 36: ray.rpc.GcsSubscriberCommandBatchRequest.commands:type_name -> ray.rpc.Command
+	46, // 37: ray.rpc.GcsSubscriberCommandBatchReply.status:type_name -> ray.rpc.GcsStatus
+	0,  // 38: ray.rpc.NodeInfoGcsService.GetClusterId:input_type -> ray.rpc.GetClusterIdRequest
+	2,  // 39: ray.rpc.NodeInfoGcsService.CheckAlive:input_type -> ray.rpc.CheckAliveRequest
+	4,  // 40: ray.rpc.NodeInfoGcsService.GetAllNodeInfo:input_type -> ray.rpc.GetAllNodeInfoRequest
+	6,  // 41: ray.rpc.NodeResourceInfoGcsService.GetAllAvailableResources:input_type -> ray.rpc.GetAllAvailableResourcesRequest
+	9,  // 42: ray.rpc.JobInfoGcsService.GetNextJobID:input_type -> ray.rpc.GetNextJobIDRequest
+	11, // 43: ray.rpc.JobInfoGcsService.GetAllJobInfo:input_type -> ray.rpc.GetAllJobInfoRequest
+	13, // 44: ray.rpc.InternalKVGcsService.InternalKVGet:input_type -> ray.rpc.InternalKVGetRequest
+	15, // 45: ray.rpc.InternalKVGcsService.InternalKVPut:input_type -> ray.rpc.InternalKVPutRequest
+	17, // 46: ray.rpc.InternalKVGcsService.InternalKVDel:input_type -> ray.rpc.InternalKVDelRequest
+	19, // 47: ray.rpc.InternalKVGcsService.InternalKVExists:input_type -> ray.rpc.InternalKVExistsRequest
+	21, // 48: ray.rpc.InternalKVGcsService.InternalKVKeys:input_type -> ray.rpc.InternalKVKeysRequest
+	23, // 49: ray.rpc.InternalKVGcsService.GetInternalConfig:input_type -> ray.rpc.GetInternalConfigRequest
+	25, // 50: ray.rpc.ActorInfoGcsService.RegisterActor:input_type -> ray.rpc.RegisterActorRequest
+	27, // 51: ray.rpc.ActorInfoGcsService.CreateActor:input_type -> ray.rpc.CreateActorRequest
+	29, // 52: ray.rpc.ActorInfoGcsService.GetActorInfo:input_type -> ray.rpc.GetActorInfoRequest
+	31, // 53: ray.rpc.ActorInfoGcsService.GetNamedActorInfo:input_type -> ray.rpc.GetNamedActorInfoRequest
+	33, // 54: ray.rpc.ActorInfoGcsService.ListNamedActors:input_type -> ray.rpc.ListNamedActorsRequest
+	35, // 55: ray.rpc.ActorInfoGcsService.KillActorViaGcs:input_type -> ray.rpc.KillActorViaGcsRequest
+	37, // 56: ray.rpc.ActorInfoGcsService.ReportActorOutOfScope:input_type -> ray.rpc.ReportActorOutOfScopeRequest
+	40, // 57: ray.rpc.ControlPlanePubSubGcsService.GcsSubscriberPoll:input_type -> ray.rpc.GcsSubscriberPollRequest
+	42, // 58: ray.rpc.ControlPlanePubSubGcsService.GcsSubscriberCommandBatch:input_type -> ray.rpc.GcsSubscriberCommandBatchRequest
+	1,  // 59: ray.rpc.NodeInfoGcsService.GetClusterId:output_type -> ray.rpc.GetClusterIdReply
+	3,  // 60: ray.rpc.NodeInfoGcsService.CheckAlive:output_type -> ray.rpc.CheckAliveReply
+	5,  // 61: ray.rpc.NodeInfoGcsService.GetAllNodeInfo:output_type -> ray.rpc.GetAllNodeInfoReply
+	7,  // 62: ray.rpc.NodeResourceInfoGcsService.GetAllAvailableResources:output_type -> ray.rpc.GetAllAvailableResourcesReply
+	10, // 63: ray.rpc.JobInfoGcsService.GetNextJobID:output_type -> ray.rpc.GetNextJobIDReply
+	12, // 64: ray.rpc.JobInfoGcsService.GetAllJobInfo:output_type -> ray.rpc.GetAllJobInfoReply
+	14, // 65: ray.rpc.InternalKVGcsService.InternalKVGet:output_type -> ray.rpc.InternalKVGetReply
+	16, // 66: ray.rpc.InternalKVGcsService.InternalKVPut:output_type -> ray.rpc.InternalKVPutReply
+	18, // 67: ray.rpc.InternalKVGcsService.InternalKVDel:output_type -> ray.rpc.InternalKVDelReply
+	20, // 68: ray.rpc.InternalKVGcsService.InternalKVExists:output_type -> ray.rpc.InternalKVExistsReply
+	22, // 69: ray.rpc.InternalKVGcsService.InternalKVKeys:output_type -> ray.rpc.InternalKVKeysReply
+	24, // 70: ray.rpc.InternalKVGcsService.GetInternalConfig:output_type -> ray.rpc.GetInternalConfigReply
+	26, // 71: ray.rpc.ActorInfoGcsService.RegisterActor:output_type -> ray.rpc.RegisterActorReply
+	28, // 72: ray.rpc.ActorInfoGcsService.CreateActor:output_type -> ray.rpc.CreateActorReply
+	30, // 73: ray.rpc.ActorInfoGcsService.GetActorInfo:output_type -> ray.rpc.GetActorInfoReply
+	32, // 74: ray.rpc.ActorInfoGcsService.GetNamedActorInfo:output_type -> ray.rpc.GetNamedActorInfoReply
+	34, // 75: ray.rpc.ActorInfoGcsService.ListNamedActors:output_type -> ray.rpc.ListNamedActorsReply
+	36, // 76: ray.rpc.ActorInfoGcsService.KillActorViaGcs:output_type -> ray.rpc.KillActorViaGcsReply
+	38, // 77: ray.rpc.ActorInfoGcsService.ReportActorOutOfScope:output_type -> ray.rpc.ReportActorOutOfScopeReply
+	41, // 78: ray.rpc.ControlPlanePubSubGcsService.GcsSubscriberPoll:output_type -> ray.rpc.GcsSubscriberPollReply
+	43, // 79: ray.rpc.ControlPlanePubSubGcsService.GcsSubscriberCommandBatch:output_type -> ray.rpc.GcsSubscriberCommandBatchReply
+	59, // [59:80] is the sub-list for method output_type
+	38, // [38:59] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_ray_gcs_proto_init() }
@@ -2649,9 +2810,9 @@ func file_ray_gcs_proto_init() {
 	file_ray_pubsub_proto_init()
 	file_ray_gcs_proto_msgTypes[3].OneofWrappers = []any{}
 	file_ray_gcs_proto_msgTypes[4].OneofWrappers = []any{}
-	file_ray_gcs_proto_msgTypes[8].OneofWrappers = []any{}
-	file_ray_gcs_proto_msgTypes[25].OneofWrappers = []any{}
-	file_ray_gcs_proto_msgTypes[41].OneofWrappers = []any{
+	file_ray_gcs_proto_msgTypes[11].OneofWrappers = []any{}
+	file_ray_gcs_proto_msgTypes[28].OneofWrappers = []any{}
+	file_ray_gcs_proto_msgTypes[44].OneofWrappers = []any{
 		(*GetAllNodeInfoRequest_NodeSelector_NodeId)(nil),
 		(*GetAllNodeInfoRequest_NodeSelector_NodeName)(nil),
 		(*GetAllNodeInfoRequest_NodeSelector_NodeIpAddress)(nil),
@@ -2663,9 +2824,9 @@ func file_ray_gcs_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ray_gcs_proto_rawDesc), len(file_ray_gcs_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   42,
+			NumMessages:   46,
 			NumExtensions: 0,
-			NumServices:   5,
+			NumServices:   6,
 		},
 		GoTypes:           file_ray_gcs_proto_goTypes,
 		DependencyIndexes: file_ray_gcs_proto_depIdxs,

@@ -204,6 +204,113 @@ var NodeInfoGcsService_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
+	NodeResourceInfoGcsService_GetAllAvailableResources_FullMethodName = "/ray.rpc.NodeResourceInfoGcsService/GetAllAvailableResources"
+)
+
+// NodeResourceInfoGcsServiceClient is the client API for NodeResourceInfoGcsService service.
+//
+// For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// What is free, as far as the raylets have told: some tenths of a second ago.
+type NodeResourceInfoGcsServiceClient interface {
+	GetAllAvailableResources(ctx context.Context, in *GetAllAvailableResourcesRequest, opts ...grpc.CallOption) (*GetAllAvailableResourcesReply, error)
+}
+
+type nodeResourceInfoGcsServiceClient struct {
+	cc grpc.ClientConnInterface
+}
+
+func NewNodeResourceInfoGcsServiceClient(cc grpc.ClientConnInterface) NodeResourceInfoGcsServiceClient {
+	return &nodeResourceInfoGcsServiceClient{cc}
+}
+
+func (c *nodeResourceInfoGcsServiceClient) GetAllAvailableResources(ctx context.Context, in *GetAllAvailableResourcesRequest, opts ...grpc.CallOption) (*GetAllAvailableResourcesReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetAllAvailableResourcesReply)
+	err := c.cc.Invoke(ctx, NodeResourceInfoGcsService_GetAllAvailableResources_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// NodeResourceInfoGcsServiceServer is the server API for NodeResourceInfoGcsService service.
+// All implementations must embed UnimplementedNodeResourceInfoGcsServiceServer
+// for forward compatibility.
+//
+// What is free, as far as the raylets have told: some tenths of a second ago.
+type NodeResourceInfoGcsServiceServer interface {
+	GetAllAvailableResources(context.Context, *GetAllAvailableResourcesRequest) (*GetAllAvailableResourcesReply, error)
+	mustEmbedUnimplementedNodeResourceInfoGcsServiceServer()
+}
+
+// UnimplementedNodeResourceInfoGcsServiceServer must be embedded to have
+// forward compatible implementations.
+//
+// NOTE: this should be embedded by value instead of pointer to avoid a nil
+// pointer dereference when methods are called.
+type UnimplementedNodeResourceInfoGcsServiceServer struct{}
+
+func (UnimplementedNodeResourceInfoGcsServiceServer) GetAllAvailableResources(context.Context, *GetAllAvailableResourcesRequest) (*GetAllAvailableResourcesReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetAllAvailableResources not implemented")
+}
+func (UnimplementedNodeResourceInfoGcsServiceServer) mustEmbedUnimplementedNodeResourceInfoGcsServiceServer() {
+}
+func (UnimplementedNodeResourceInfoGcsServiceServer) testEmbeddedByValue() {}
+
+// UnsafeNodeResourceInfoGcsServiceServer may be embedded to opt out of forward compatibility for this service.
+// Use of this interface is not recommended, as added methods to NodeResourceInfoGcsServiceServer will
+// result in compilation errors.
+type UnsafeNodeResourceInfoGcsServiceServer interface {
+	mustEmbedUnimplementedNodeResourceInfoGcsServiceServer()
+}
+
+func RegisterNodeResourceInfoGcsServiceServer(s grpc.ServiceRegistrar, srv NodeResourceInfoGcsServiceServer) {
+	// If the following call panics, it indicates UnimplementedNodeResourceInfoGcsServiceServer was
+	// embedded by pointer and is nil.  This will cause panics if an
+	// unimplemented method is ever invoked, so we test this at initialization
+	// time to prevent it from happening at runtime later due to I/O.
+	if t, ok := srv.(interface{ testEmbeddedByValue() }); ok {
+		t.testEmbeddedByValue()
+	}
+	s.RegisterService(&NodeResourceInfoGcsService_ServiceDesc, srv)
+}
+
+func _NodeResourceInfoGcsService_GetAllAvailableResources_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetAllAvailableResourcesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(NodeResourceInfoGcsServiceServer).GetAllAvailableResources(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: NodeResourceInfoGcsService_GetAllAvailableResources_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(NodeResourceInfoGcsServiceServer).GetAllAvailableResources(ctx, req.(*GetAllAvailableResourcesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+// NodeResourceInfoGcsService_ServiceDesc is the grpc.ServiceDesc for NodeResourceInfoGcsService service.
+// It's only intended for direct use with grpc.RegisterService,
+// and not to be introspected or modified (even as a copy)
+var NodeResourceInfoGcsService_ServiceDesc = grpc.ServiceDesc{
+	ServiceName: "ray.rpc.NodeResourceInfoGcsService",
+	HandlerType: (*NodeResourceInfoGcsServiceServer)(nil),
+	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "GetAllAvailableResources",
+			Handler:    _NodeResourceInfoGcsService_GetAllAvailableResources_Handler,
+		},
+	},
+	Streams:  []grpc.StreamDesc{},
+	Metadata: "ray/gcs.proto",
+}
+
+const (
 	JobInfoGcsService_GetNextJobID_FullMethodName  = "/ray.rpc.JobInfoGcsService/GetNextJobID"
 	JobInfoGcsService_GetAllJobInfo_FullMethodName = "/ray.rpc.JobInfoGcsService/GetAllJobInfo"
 )

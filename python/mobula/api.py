@@ -180,7 +180,6 @@ def available_resources() -> dict[str, float]:
 
     What a placement group has reserved is free in it, under names of its own, and for nobody else.
     """
-    session.refuse_in_cluster("available_resources()")
     info = _cluster_info()
     return {one.name: one.amount for one in (*info.available, *info.groups_available) if one.amount}
 

@@ -111,6 +111,22 @@ func (c *Client) Nodes(ctx context.Context) ([]*ray.GcsNodeInfo, error) {
 	return r.NodeInfoList, nil
 }
 
+// Available is what is free on each node, by its id. It lags behind by some tenths of a second.
+func (c *Client) Available(ctx context.Context) (map[string]map[string]float64, error) {
+	r, err := ray.NewNodeResourceInfoGcsServiceClient(c.conn).GetAllAvailableResources(ctx, &ray.GetAllAvailableResourcesRequest{})
+	if err == nil {
+		err = Check(r.Status)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ask what is free: %w", err)
+	}
+	out := map[string]map[string]float64{}
+	for _, one := range r.ResourcesList {
+		out[string(one.NodeId)] = one.ResourcesAvailable
+	}
+	return out, nil
+}
+
 // Put writes an entry of the key-value store, over an earlier one.
 func (c *Client) Put(ctx context.Context, namespace string, key, value []byte) error {
 	r, err := ray.NewInternalKVGcsServiceClient(c.conn).InternalKVPut(ctx,
