@@ -245,7 +245,7 @@ def test_what_the_cluster_has(joined: Cluster) -> None:
         time.sleep(0.02)
 
 
-def test_refusals(joined: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refusals(joined: Cluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from mobula import init_options
 
     given = dict.fromkeys(("num_cpus", "num_gpus", "resources", "labels", "object_store_memory", "runtime_env"))
@@ -255,7 +255,13 @@ def test_refusals(joined: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
         init_options._refuse_for_cluster({**given, "runtime_env": {"working_dir": "."}}, {})
     from mobula._core import joining
 
-    assert joining.address_of("auto", "here") == os.environ.get("RAY_ADDRESS", joined.address)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    assert joined.address in joining._running()
+    monkeypatch.setattr(joining, "_running", lambda: {joined.address})  # others may run on this machine
+    assert joining.address_of("auto", "here") == joined.address
+    monkeypatch.setattr(joining, "_running", lambda: {joined.address, "127.0.0.8:1"})
+    with pytest.raises(ConnectionError, match=r"several Ray clusters|127\.0\.0\.8"):
+        joining.address_of("auto", "here", str(tmp_path))
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.9:1")
     assert joining.address_of("auto", "here") == "127.0.0.9:1"
     with pytest.raises(NotImplementedError, match="Ray Client"):
