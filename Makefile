@@ -125,6 +125,7 @@ test-go: .venv-dev/.made ## Go tests, with -race where a C compiler is
 	@mkdir -p $(LOGS)
 	@echo "$(if $(HAVE_CC),Go tests with the race detector,Go tests WITHOUT the race detector: it needs a C compiler and there is none)"
 	@MOBULA_TEST_PYTHON='$(CURDIR)/$(DEV)' $(GO_TEST) -timeout 10m ./... 2>&1 | tee $(LOGS)/go.log
+	@go test -tags faults ./coreworker/faults
 
 test-py: $(CORE) .venv-dev/.made ## Python tests: unit, across processes, examples, beyond Ray
 	@mkdir -p $(LOGS)
@@ -162,6 +163,11 @@ soak: $(CORE) .venv-dev/.made ## mixed work under random kills, 20 minutes, then
 million: $(CORE) .venv-dev/.made ## a million tasks queued at once: what they need, and that each runs (ARGS='--tasks 100000')
 	@$(DEV) tests/soak/million.py $(ARGS)
 
+.PHONY: faults
+faults: .venv-dev/.made ## the core with each of its points failing in turn, some minutes (ARGS='--scenario calls --action lose')
+	$(need_go)
+	@$(DEV) tests/fault_points/loop.py "$$($(DEV) tests/fault_points/faulty_core.py)" $(ARGS)
+
 # Both ask a database on the network, so neither is part of `make test`.
 audit: .venv-dev/.made ## known vulnerabilities of the dependencies, by govulncheck and pip-audit; needs the network
 	$(need_go)
@@ -184,6 +190,7 @@ lint-go:
 	@unformatted=$$(gofmt -l $(GO_DIRS)); [ -z "$$unformatted" ] || { echo "error: run gofmt -w on: $$unformatted" >&2; exit 1; }
 	@go vet ./...
 	@go tool staticcheck ./...
+	@go vet -tags faults ./coreworker/faults ./pyshim && go tool staticcheck -tags faults ./coreworker/faults ./pyshim
 
 lint-py: .venv-dev/.made
 	@mkdir -p $(LOGS)

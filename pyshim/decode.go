@@ -108,8 +108,11 @@ func (l *lane) decodeMutation(m *pb.Mutation) (func(), error) {
 	case *pb.Mutation_GiveUp:
 		number, id := k.GiveUp.GetLane(), k.GiveUp.GetRequest()
 		return func() {
-			if given := l.server.numbered[laneKey{p, number}]; given != nil {
+			key := laneKey{p, number}
+			if given := l.server.numbered[key]; given != nil {
 				given.giveUp(id)
+			} else {
+				l.server.bereft.giveUp(key, id)
 			}
 		}, nil
 	case *pb.Mutation_ActorHandles:

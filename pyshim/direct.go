@@ -11,14 +11,17 @@ import (
 
 // directLane is a lane whose connection the loop of package direct serves.
 type directLane struct {
-	server *Server
-	line   *direct.Line
-	lane   *lane // nil before it has attached
-	broken bool  // what comes is not read any more
+	server  *Server
+	line    *direct.Line
+	lane    *lane // nil before it has attached
+	broken  bool  // what comes is not read any more
+	between between
 }
 
 // Direct serves a connection with one stream, which is a lane.
-func (s *Server) Direct(line *direct.Line) direct.Handler { return &directLane{server: s, line: line} }
+func (s *Server) Direct(line *direct.Line) direct.Handler {
+	return withFaults(&directLane{server: s, line: line})
+}
 
 // Receive implements direct.Handler.
 func (d *directLane) Receive(message []byte) {
@@ -71,7 +74,7 @@ func (d *directLane) Flush() {
 		return
 	}
 	for {
-		m, stopped := l.next(d.line.Room())
+		m, stopped := d.between.next(l, d.line.Room())
 		if stopped {
 			l.close()
 			d.finish(l.err)

@@ -14,7 +14,11 @@ import (
 //	core:   reads GiveUp, unpins
 //
 // The shim sends GiveUp as a mutation, before anything else that it asks on the same lane, and keeps a lane that it will
-// not use again open until the mutation was applied. So one answer a lane is all that has to be remembered.
+// not use again open until the mutation was applied. So one answer a lane is all that has to be remembered, and where the core
+// itself has ended a lane, or the connection broke, for a while longer:
+//
+//	core:   answers an Allocate; the lane ends before the shim has read that
+//	shim:   gives the request up on another lane, by the number of the one that it has lost
 
 // laneKey names a lane as its process does.
 type laneKey struct {
@@ -56,12 +60,50 @@ func (l *lane) giveUp(id uint64) {
 	if l.given.request != id {
 		return
 	}
-	l.process.Unpin(l.given.pins)
-	if l.given.block != 0 {
-		l.process.Discard([]uint64{l.given.block})
-	}
-	l.process.Refs(nil, l.given.actor)
+	l.given.takeBack(l.process)
 	l.given = given{}
+}
+
+func (g given) takeBack(p *coreworker.Process) {
+	p.Unpin(g.pins)
+	if g.block != 0 {
+		p.Discard([]uint64{g.block})
+	}
+	p.Refs(nil, g.actor)
+}
+
+// maxBereft bounds the lanes that are remembered after their end. A process gives up what it has lost with the very next that it
+// writes, and most lanes end when everything was taken, so the oldest of many is none that anybody will name.
+const maxBereft = 256
+
+// bereft is what the last answers on lanes that have ended handed over. Guarded by the core's lock.
+type bereft struct {
+	given map[laneKey]given
+	order []laneKey // the oldest first
+}
+
+// ended remembers what a lane has handed over last, if that is anything that would have to come back.
+func (b *bereft) ended(key laneKey, g given) {
+	if len(g.pins) == 0 && g.block == 0 && len(g.actor) == 0 {
+		return
+	}
+	if b.given == nil {
+		b.given = map[laneKey]given{}
+	}
+	if len(b.order) == maxBereft {
+		delete(b.given, b.order[0])
+		b.order = append(b.order[:0], b.order[1:]...)
+	}
+	b.given[key] = g
+	b.order = append(b.order, key)
+}
+
+// giveUp takes a request back whose lane has ended.
+func (b *bereft) giveUp(key laneKey, request uint64) {
+	if g := b.given[key]; g.request == request {
+		g.takeBack(key.process)
+		b.given[key] = given{}
+	}
 }
 
 // isGivenUp says whether a request that is read only now was given up already. Ids grow; only Abandon has none.

@@ -56,6 +56,34 @@ func TestGiveUpAfterTheAnswer(t *testing.T) {
 	}
 }
 
+// What was handed over on a lane that the core has ended comes back all the same: the process learns of the end first, and then
+// gives up what it has not read.
+func TestGiveUpAfterTheEndOfTheLane(t *testing.T) {
+	k := newKit(t)
+	broken, other := k.numbered(7), k.numbered(8)
+	broken.ask(0, allocate(3))
+	broken.reply(3)
+	broken.hangUp()
+	k.eventually("the lane has ended", func() bool { return k.lanes() == 1 })
+	other.mutate(1, giveUp(7, 2), giveUp(7, 3), giveUp(7, 3)) // another request of it, and twice
+	other.sync(1, 3)
+	if c := k.counts(); c.Blocks != 0 {
+		t.Errorf("%+v", c)
+	}
+}
+
+// Lanes that have ended are not remembered for ever.
+func TestEndedLanesAreForgotten(t *testing.T) {
+	var b bereft
+	for n := uint64(1); n <= 2*maxBereft; n++ {
+		b.ended(laneKey{number: n}, given{request: n, block: n})
+		b.ended(laneKey{number: n + 1<<32}, given{request: n}) // nothing would have to come back
+	}
+	if len(b.given) != maxBereft || len(b.order) != maxBereft || b.given[laneKey{number: 2 * maxBereft}].block == 0 {
+		t.Errorf("%d, %d", len(b.given), len(b.order))
+	}
+}
+
 // A block that its writer has put stays, when it gives up the request that got it, and when it discards it as well.
 func TestGiveUpOfWhatWasPut(t *testing.T) {
 	k := newKit(t)

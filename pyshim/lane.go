@@ -284,6 +284,7 @@ func (l *lane) close() {
 		clear(l.requests)
 		if key := (laneKey{l.process, l.number}); s.numbered[key] == l {
 			delete(s.numbered, key)
+			s.bereft.ended(key, l.given)
 		}
 		if l.exec != nil {
 			l.process.DetachExecutor(l.exec)

@@ -37,6 +37,7 @@ type Server struct {
 	running sync.WaitGroup // reading and writing of all lanes
 
 	numbered map[laneKey]*lane // guarded by the core's lock
+	bereft   bereft            // the same
 }
 
 // NewServer makes the service. page may be nil: then is_canceled() is answered by RPC only.

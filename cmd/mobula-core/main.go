@@ -1,6 +1,6 @@
 // Command mobula-core is the core of one mobula session. A driver starts it as a child, talks to it over a unix socket
 // in a private folder, and takes it along when it ends: the core watches the driver's pidfd, and a lifeline pipe as
-// the second line. It reads nothing from the environment.
+// the second line. It reads nothing from the environment, but for a core built with faults (package faults).
 //
 // # Start
 //

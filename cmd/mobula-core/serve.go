@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -141,14 +140,4 @@ func serve(ctx context.Context, cfg Config, ln net.Listener, pool *workers.Pool,
 	}
 	shim.Wait()
 	return err
-}
-
-// reserve makes the pages of a range of the arena real, so that writing there cannot fail later with SIGBUS.
-func reserve(fd int, offset, length uint64) error {
-	for {
-		err := unix.Fallocate(fd, 0, int64(offset), int64(length))
-		if !errors.Is(err, unix.EINTR) {
-			return err
-		}
-	}
 }

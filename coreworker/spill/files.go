@@ -8,6 +8,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/mobula/mobula/coreworker/faults"
 )
 
 // Files is the Storage of a session: the arena's memory file and the file on disk, both without a name. Neither is ever
@@ -25,6 +27,9 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // WriteOut implements Storage.
 func (f Files) WriteOut(memory, disk, size uint64) (uint32, error) {
 	return f.eachPart(memory, disk, size, unix.PROT_READ, func(part []byte, at int64) error {
+		if err := faults.Err("spill.write", unix.ENOSPC); err != nil {
+			return err
+		}
 		_, err := f.Disk.WriteAt(part, at)
 		return err
 	})
@@ -33,6 +38,9 @@ func (f Files) WriteOut(memory, disk, size uint64) (uint32, error) {
 // ReadBack implements Storage.
 func (f Files) ReadBack(memory, disk, size uint64) (uint32, error) {
 	return f.eachPart(memory, disk, size, unix.PROT_READ|unix.PROT_WRITE, func(part []byte, at int64) error {
+		if err := faults.Err("spill.read", unix.EIO); err != nil {
+			return err
+		}
 		_, err := f.Disk.ReadAt(part, at)
 		return whole(err)
 	})
@@ -43,7 +51,11 @@ func (f Files) ReadBack(memory, disk, size uint64) (uint32, error) {
 func (f Files) eachPart(memory, disk, size uint64, access int, move func(part []byte, at int64) error) (sum uint32, err error) {
 	for done := uint64(0); done < size; {
 		n := min(size-done, step)
-		part, err := unix.Mmap(f.Arena, int64(memory+done), int(n), access, unix.MAP_SHARED)
+		err := faults.Err("spill.map", unix.ENOMEM)
+		var part []byte
+		if err == nil {
+			part, err = unix.Mmap(f.Arena, int64(memory+done), int(n), access, unix.MAP_SHARED)
+		}
 		if err != nil {
 			return 0, fmt.Errorf("map the object store: %w", err)
 		}
@@ -59,6 +71,9 @@ func (f Files) eachPart(memory, disk, size uint64, access int, move func(part []
 
 // Check implements Storage: it reads all of it once.
 func (f Files) Check(disk, size uint64) (sum uint32, err error) {
+	if err := faults.Err("spill.check", unix.EIO); err != nil {
+		return 0, err
+	}
 	part := make([]byte, min(size, step))
 	for done := uint64(0); done < size; {
 		n := min(size-done, step)
@@ -73,11 +88,17 @@ func (f Files) Check(disk, size uint64) (sum uint32, err error) {
 
 // Reserve implements Storage: writing to a map of the range cannot fail afterwards.
 func (f Files) Reserve(disk, size uint64) error {
+	if err := faults.Err("spill.reserve", unix.ENOSPC); err != nil {
+		return err
+	}
 	return again(func() error { return unix.Fallocate(int(f.Disk.Fd()), 0, int64(disk), int64(size)) })
 }
 
 // Erase implements Storage.
 func (f Files) Erase(disk, size uint64) error {
+	if err := faults.Err("spill.erase", unix.EIO); err != nil {
+		return err
+	}
 	return again(func() error {
 		return unix.Fallocate(int(f.Disk.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, int64(disk), int64(size))
 	})

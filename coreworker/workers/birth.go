@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/mobula/mobula/coreworker/faults"
 	"github.com/mobula/mobula/coreworker/workers/pidfd"
 )
 
@@ -39,6 +40,9 @@ func newPipes() (p *pipes, err error) {
 			err = fmt.Errorf("workers: pipes: %w", err)
 		}
 	}()
+	if err := faults.Err("worker.pipes", unix.EMFILE); err != nil {
+		return p, os.NewSyscallError("pipe2", err)
+	}
 	for _, ends := range [][2]*int{{&p.out, &p.theirOut}, {&p.err, &p.theirErr}, {&p.theirGo, &p.goOn}} {
 		var fds [2]int
 		if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/mobula/mobula/coreworker/faults"
 	"github.com/mobula/mobula/coreworker/workers/pidfd"
 )
 
@@ -46,6 +47,9 @@ func (l *launcher) exec(argv, env []string, files []uintptr) (int, *pidfd.FD, er
 	l.calls <- func() {
 		defer close(ran)
 		raw = -1
+		if err = faults.Err("exec", unix.EAGAIN); err != nil {
+			return
+		}
 		theReaper.beginBirth()
 		pid, err = syscall.ForkExec(argv[0], argv, &syscall.ProcAttr{
 			Env:   env,

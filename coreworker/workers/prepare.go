@@ -178,9 +178,12 @@ func readAnswer(socket int, how Death, stderr []string) (prepared, error) {
 	case err != nil:
 		closeAll(made.lock)
 		return prepared{}, fmt.Errorf("workers: setup: answer: %w", err)
-	case answer.Failure != "" || len(answer.Command) == 0:
+	case answer.Failure != "":
 		closeAll(made.lock)
 		return prepared{}, errors.New(answer.Failure)
+	case len(answer.Command) == 0:
+		closeAll(made.lock)
+		return prepared{}, fmt.Errorf("the process that sets it up answered %.200q, which says neither how to start a worker nor why not", buf[:n])
 	}
 	made.command = answer.Command
 	return made, nil

@@ -8,6 +8,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/mobula/mobula/coreworker/faults"
 )
 
 // Tickets is the right to run pushed tasks: an eventfd that the core and one worker share. The worker takes one
@@ -19,6 +21,9 @@ type Tickets struct {
 }
 
 func newTickets() (*Tickets, error) {
+	if err := faults.Err("worker.tickets", unix.EMFILE); err != nil {
+		return nil, fmt.Errorf("workers: tickets: %w", os.NewSyscallError("eventfd", err))
+	}
 	fd, err := unix.Eventfd(0, unix.EFD_SEMAPHORE|unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("workers: tickets: %w", os.NewSyscallError("eventfd", err))

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/mobula/mobula/coreworker/faults"
 	"github.com/mobula/mobula/coreworker/ids"
 	"github.com/mobula/mobula/coreworker/version"
 	"github.com/mobula/mobula/coreworker/workers/pidfd"
@@ -33,6 +34,8 @@ type zygote struct {
 	births int       // requests without an answer
 	served int
 	slain  bool // killed from outside, by a signal that is never its own doing
+	// Why it cannot be asked any more although it lives; guarded by the pool's lock.
+	unasked error
 }
 
 // request and answer are the packets on the control socket. A request carries the descriptors ticket, stdin, stdout,
@@ -62,6 +65,9 @@ func (p *Pool) startZygote() (*zygote, error) {
 		return nil, err
 	}
 	defer config.Close()
+	if err := faults.Err("zygote.socket", unix.EMFILE); err != nil {
+		return nil, fmt.Errorf("workers: zygote: %w", os.NewSyscallError("socketpair", err))
+	}
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("workers: zygote: %w", os.NewSyscallError("socketpair", err))
@@ -122,6 +128,11 @@ func (p *Pool) serve(z *zygote) error {
 		}
 	}()
 	why := p.readAnswers(z)
+	if why == nil {
+		p.mu.Lock()
+		why = z.unasked
+		p.mu.Unlock()
+	}
 	close(served)
 	z.conn.Close()
 	<-closer
@@ -167,6 +178,9 @@ func (p *Pool) readAnswers(z *zygote) error {
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := z.conn.Read(buf)
+		if err == nil {
+			err = faults.Err("zygote.answer", unix.ECONNRESET)
+		}
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			return fmt.Errorf("the zygote did not answer for %v", p.cfg.StartTimeout)
 		}
@@ -270,8 +284,17 @@ func (p *Pool) feed() {
 		}
 		rights := unix.UnixRights(b.worker.tickets.fd, b.pipes.stdin, b.pipes.theirOut, b.pipes.theirErr, b.pipes.theirGo)
 		theReaper.beginBirth()
-		if _, _, err := z.conn.WriteMsgUnix(raw, rights, nil); err != nil {
-			// It is dying: serve sees that and starts another, which is fed again.
+		err = faults.Err("zygote.request", unix.ETOOMANYREFS)
+		if err == nil {
+			_, _, err = z.conn.WriteMsgUnix(raw, rights, nil)
+		}
+		if err != nil {
+			// Mostly it is dying. If not (the system has no buffer, or too many descriptors are under way), it is no use either
+			// way: serve sees the socket's end and starts another, which is fed again.
+			if !errors.Is(err, unix.EPIPE) && !errors.Is(err, unix.ECONNRESET) && !errors.Is(err, net.ErrClosed) {
+				z.unasked = fmt.Errorf("the zygote cannot be asked for a worker: %w", err)
+			}
+			z.conn.Close()
 			theReaper.endBirth(0)
 			b.pipes.abandon()
 			b.pipes = nil

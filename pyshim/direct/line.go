@@ -5,6 +5,8 @@ import (
 	"io"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/mobula/mobula/coreworker/faults"
 )
 
 // Handler is what stands behind one line. The loop calls its methods, one at a time; none may wait.
@@ -69,6 +71,9 @@ func (l *Line) Finish(code uint32, text string) { l.conn.finish(code, text) }
 // read reads once: a client that writes without end does not hold up the others.
 func (l *Line) read() {
 	n, err := unix.Read(l.fd, l.loop.buf)
+	if err == nil && n > 0 {
+		err = faults.Err("line.read", unix.ECONNRESET)
+	}
 	switch {
 	case err == nil && n > 0:
 		l.deliver(l.conn.feed(l.loop.buf[:n]))
@@ -121,7 +126,10 @@ func (l *Line) flush() {
 func (l *Line) write() bool {
 	c := l.conn
 	for l.written < len(c.out) {
-		n, err := unix.Write(l.fd, c.out[l.written:]) // Go takes SIGPIPE: it is EPIPE
+		n, err := 0, faults.Err("line.write", unix.ECONNRESET)
+		if err == nil {
+			n, err = unix.Write(l.fd, c.out[l.written:]) // Go takes SIGPIPE: it is EPIPE
+		}
 		switch {
 		case err == nil:
 			l.written += n

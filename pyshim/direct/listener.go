@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/mobula/mobula/coreworker/faults"
 )
 
 const (
@@ -121,6 +123,10 @@ func (l *Listener) keep(conn net.Conn, first []byte) bool {
 	fd := -1
 	// A copy: the original belongs to Go's own poller.
 	if raw.Control(func(own uintptr) { fd, err = unix.FcntlInt(own, unix.F_DUPFD_CLOEXEC, 0) }) != nil || err != nil {
+		return false
+	}
+	if faults.Err("accept.copy", unix.EMFILE) != nil {
+		unix.Close(fd)
 		return false
 	}
 	if !l.loop.add(fd, c, handle) {

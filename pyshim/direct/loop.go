@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/mobula/mobula/coreworker/faults"
 )
 
 const readSize = 64 << 10
@@ -56,7 +58,11 @@ func (p *Loop) release() {
 }
 
 func (p *Loop) watch(op, fd int, events uint32) error {
-	if err := unix.EpollCtl(p.epoll, op, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)}); err != nil {
+	err := unix.EpollCtl(p.epoll, op, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)})
+	if err == nil && op != unix.EPOLL_CTL_DEL && fd != p.event {
+		err = faults.Err("line.watch", unix.ENOMEM)
+	}
+	if err != nil {
 		return fmt.Errorf("direct: epoll: %w", err)
 	}
 	return nil

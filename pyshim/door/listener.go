@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/mobula/mobula/coreworker/faults"
 )
 
 // SocketName is the socket's name in the session folder.
@@ -50,7 +52,7 @@ func Listen(dir string, refuse func(why string)) (*Listener, error) {
 // Accept returns the next peer of the right user; others are closed without a word.
 func (l *Listener) Accept() (net.Conn, error) {
 	for {
-		conn, err := l.unix.AcceptUnix()
+		conn, err := l.accept()
 		if err != nil {
 			return nil, err
 		}
@@ -63,7 +65,17 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 }
 
+func (l *Listener) accept() (*net.UnixConn, error) {
+	if err := faults.Err("accept", unix.EMFILE); err != nil {
+		return nil, &net.OpError{Op: "accept", Net: "unix", Addr: l.unix.Addr(), Err: os.NewSyscallError("accept4", err)}
+	}
+	return l.unix.AcceptUnix()
+}
+
 func (l *Listener) check(conn *net.UnixConn) error {
+	if err := faults.Err("accept.peer", unix.ENOTCONN); err != nil {
+		return fmt.Errorf("door: peer credentials: %w", err)
+	}
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return err

@@ -167,7 +167,12 @@ def test_the_two_back_ends_never_import_each_other(one: str, other: str) -> None
 def test_spilling_knows_objects_only() -> None:
     # It does what the object store decided; it must not be able to look at the state, whose lock it does not hold.
     found = {name for path in _go_files(CORE / "spill") for name in _go_imports(path) if name.startswith(GO_MODULE)}
-    assert found <= {f"{GO_MODULE}/coreworker/objects"}
+    assert found <= {f"{GO_MODULE}/coreworker/objects", f"{GO_MODULE}/coreworker/faults"}
+
+
+def test_faults_know_nothing_of_the_core() -> None:
+    # Everything may ask it whether to fail, down to the lowest room; what happens then is the asker's.
+    assert not [name for path in _go_files(CORE / "faults") for name in _go_imports(path) if name.startswith(GO_MODULE)]
 
 
 def test_only_tests_start_stock_clusters() -> None:

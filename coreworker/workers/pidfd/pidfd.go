@@ -8,6 +8,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/mobula/mobula/coreworker/faults"
 )
 
 // FD is a pidfd that the runtime's poller watches, so that waiting for a process costs a goroutine and no thread.
@@ -18,6 +20,9 @@ type FD struct {
 // Open makes a pidfd of pid. The caller must know that pid cannot have been reused: because it is an unreaped child
 // of this process, or because he compares afterwards (see OpenParent).
 func Open(pid int) (*FD, error) {
+	if err := faults.Err("pidfd", unix.EMFILE); err != nil {
+		return nil, fmt.Errorf("pidfd: open %d: %w", pid, err)
+	}
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
 		return nil, fmt.Errorf("pidfd: open %d: %w", pid, err)
