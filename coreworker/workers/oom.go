@@ -4,13 +4,14 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 )
 
-// oomWatch counts the kernel's out-of-memory kills in the core's cgroup (version 2), so that a SIGKILL from nowhere
-// gets its cause. Each kill explains one death. Where nothing can be read it explains none.
+// oomWatch counts the kernel's out-of-memory kills in the core's cgroup, of either version, so that a SIGKILL from
+// nowhere gets its cause. Each kill explains one death. Where nothing can be read it explains none.
 type oomWatch struct {
 	mu        sync.Mutex
 	path      string
@@ -18,7 +19,11 @@ type oomWatch struct {
 }
 
 func newOOMWatch() *oomWatch {
-	w := &oomWatch{path: memoryEvents()}
+	raw, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		return &oomWatch{}
+	}
+	w := &oomWatch{path: oomCounter(string(raw))}
 	w.explained, _ = readOOMKills(w.path)
 	return w
 }
@@ -35,17 +40,22 @@ func (w *oomWatch) explains() bool {
 	return true
 }
 
-func memoryEvents() string {
-	raw, err := os.ReadFile("/proc/self/cgroup")
-	if err != nil {
-		return ""
-	}
-	for line := range strings.Lines(string(raw)) {
-		if group, ok := strings.CutPrefix(strings.TrimSpace(line), "0::"); ok {
-			return filepath.Join("/sys/fs/cgroup", group, "memory.events")
+// oomCounter is the file with the count for what /proc/self/cgroup names. A machine with both versions has its memory
+// controller in one of them: where version 1 has it, version 2's group, which is listed too, counts no memory.
+func oomCounter(cgroup string) string {
+	counter := ""
+	for line := range strings.Lines(cgroup) {
+		_, rest, _ := strings.Cut(strings.TrimSpace(line), ":")
+		controllers, group, ok := strings.Cut(rest, ":")
+		switch {
+		case !ok:
+		case slices.Contains(strings.Split(controllers, ","), "memory"):
+			return filepath.Join("/sys/fs/cgroup/memory", group, "memory.oom_control")
+		case controllers == "":
+			counter = filepath.Join("/sys/fs/cgroup", group, "memory.events")
 		}
 	}
-	return ""
+	return counter
 }
 
 func readOOMKills(path string) (uint64, bool) {
