@@ -227,6 +227,45 @@ def open_lanes(rig: Rig, count: int, group: str = "") -> list[FakeLane]:
     return [rig.process.lanes.get(timeout=60) for _ in range(count)]
 
 
+def test_an_actor_at_the_limit_of_threads_goes_on_with_those_it_has(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Invariant: a thread that cannot be started costs time alone, and is told once; it is tried again until it can."""
+    create(rig, Meeting, 1)
+    open_lanes(rig, 1)
+    start, refused = threading.Thread.start, []
+
+    def refuse_twice(thread: threading.Thread) -> None:
+        if len(refused) < 2:
+            refused.append(thread.name)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+        rig.lane.feed(exit=pb.Exit())
+
+    monkeypatch.setattr(threading.Thread, "start", refuse_twice)
+    rig.lane.feed(open_lane=pb.OpenLane(opening=2))
+    rig.lane.poll()
+    rig.executor.serve()
+    assert refused == ["mobula-default-2"] * 2
+    rig.process.lanes.get(timeout=60)
+    assert not rig.lane.openings
+    assert capsys.readouterr().err.count("fewer methods run at a time") == 1
+
+
+def test_an_actor_without_any_thread_says_why(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Invariant: a call of an actor that can run none is not left waiting: its process ends with what to do."""
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    create(rig, Meeting, 1)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    rig.lane.feed(open_lane=pb.OpenLane(opening=1))
+    rig.lane.poll()
+    with pytest.raises(RuntimeError, match=r"no thread can be started .*; raise the limit of threads"):
+        rig.executor.serve()
+
+
 class Meeting:
     def __init__(self, n: int) -> None:
         self.barrier = threading.Barrier(n)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mobula._core.pb import boundary_pb2 as pb
 from mobula._worker.executor import Executor
 from mobula._worker.interrupts import Interrupts
-from mobula._worker.threads import open_thread
+from mobula._worker.threads import Threads
 from mobula._worker.worker import Attachment, Worker
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 def prepare(process: Attachment, ticket_fd: int, interrupts: Interrupts) -> tuple[Worker, Executor]:
     """Open the first executor lane and wire what serves it."""
     worker = Worker(process, ticket_fd, process.page)
+    threads = Threads(worker)
 
     @cache
     def loops() -> Loops:
@@ -25,11 +26,11 @@ def prepare(process: Attachment, ticket_fd: int, interrupts: Interrupts) -> tupl
 
         return Loops(worker)
 
-    def open_lane(opening: pb.OpenLane) -> None:
+    def open_lane(opening: pb.OpenLane) -> bool:
         if worker.actor is not None and worker.actor.is_async:
             loops().of(opening.concurrency_group).attach(opening)
-        else:
-            open_thread(worker, opening)
+            return True
+        return threads.open(opening)
 
     worker.open_lane = open_lane
     worker.construct_async = lambda run, context: loops().of("").construct(run, context)

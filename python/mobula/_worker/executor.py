@@ -27,6 +27,8 @@ from mobula._worker.worker import Lane, Worker
 
 _NORMAL: Final = pb.NORMAL_TASK
 _METHOD: Final = pb.ACTOR_TASK
+#: How often a thread that could not be started is tried again.
+_AGAIN_S: Final = 0.1
 _NO_KEYWORDS: Final[Mapping[str, Any]] = {}
 
 
@@ -51,11 +53,12 @@ class Executor:
             # A nested request files what it reads into these fields too, so they are looked at before every wait.
             while lane.runs and lane.exit is None:
                 self.run(lane.runs.popleft())
-            while lane.openings:
-                self._worker.open_lane(lane.openings.popleft())
+            while lane.openings and self._worker.open_lane(lane.openings[0]):
+                lane.openings.popleft()
             if lane.exit is not None:
                 return lane.exit
-            lane.wait()
+            # Nobody says when a limit of threads is raised, or a thread of another process ends.
+            lane.wait(_AGAIN_S if lane.openings else None)
             lane.poll()
 
     def run(self, run: Run) -> None:

@@ -5,6 +5,7 @@ The threads are daemons: the process leaves by `exiting.leave`, which waits for 
 
 from __future__ import annotations
 
+import sys
 import threading
 import traceback
 
@@ -14,12 +15,36 @@ from mobula._worker.executor import Executor
 from mobula._worker.worker import Worker
 
 
-def open_thread(worker: Worker, opening: pb.OpenLane) -> threading.Thread:
-    """Start the thread that answers `opening`; it ends with its lane."""
-    name = f"mobula-{opening.concurrency_group or 'default'}-{opening.opening}"
-    thread = threading.Thread(target=_serve, args=(worker, opening), name=name, daemon=True)
-    thread.start()
-    return thread
+class Threads:
+    """Starts the threads of a worker's groups."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._served: set[str] = set()  # the groups that have a thread: the core lets each keep some
+        self._told = False
+
+    def open(self, opening: pb.OpenLane) -> bool:
+        """Start the thread that answers `opening`; it ends with its lane. False where this process may have no more threads
+        now: methods then run on those that there are, fewer at a time.
+
+        Raises RuntimeError when the group has none: nobody would ever run its methods.
+        """
+        group = opening.concurrency_group
+        name = f"mobula-{group or 'default'}-{opening.opening}"
+        try:
+            threading.Thread(target=_serve, args=(self._worker, opening), name=name, daemon=True).start()
+        except RuntimeError as error:
+            if group not in self._served:
+                raise RuntimeError(f"no thread can be started for the methods of this actor ({error}); {_HOW}") from error
+            if not self._told:
+                self._told = True
+                print(f"mobula: fewer methods run at a time than this actor may run ({error}); {_HOW}", file=sys.stderr)
+            return False
+        self._served.add(group)
+        return True
+
+
+_HOW = "raise the limit of threads (ulimit -u, or pids.max of the cgroup), or lower max_concurrency"
 
 
 def _serve(worker: Worker, opening: pb.OpenLane) -> None:

@@ -63,7 +63,8 @@ class Worker:
         self.functions = FunctionTable(process)
         self.environment = Environment()
         self.actor: Actor | None = None
-        self.open_lane: Callable[[pb.OpenLane], None] = _no_lanes
+        #: False: not now, it is to be asked again later.
+        self.open_lane: Callable[[pb.OpenLane], bool] = _no_lanes
         self.construct_async: Callable[[Run, TaskContext], pb.TaskDone | bytes | None] | None = None
 
     def instance(self) -> Any:
@@ -100,5 +101,5 @@ class Worker:
         )
 
 
-def _no_lanes(opening: pb.OpenLane) -> None:
+def _no_lanes(opening: pb.OpenLane) -> bool:
     raise RuntimeError(f"the core asked for a lane of group {opening.concurrency_group!r} from a worker that holds no actor")
