@@ -51,7 +51,7 @@ CONFORMANCE := cd tests/conformance && PYTHONPATH='$(CURDIR)/tests' '$(CURDIR)'/
   -p conformance_selection --conformance-selection='$(CURDIR)/tests/conformance-core.txt'
 FUZZTIME ?= 20m
 
-.PHONY: help demo test test-go test-py conformance conformance-grpcio conformance-ray compat lint lint-go lint-py proto proto-check bench bench-plots fuzz fuzz-short soak million audit build clean
+.PHONY: help demo test test-go test-py test-cluster conformance conformance-grpcio conformance-ray compat lint lint-go lint-py proto proto-check bench bench-plots fuzz fuzz-short soak million audit build clean
 
 help: ## print this list
 	@echo 'make <target>:'
@@ -141,6 +141,9 @@ conformance-grpcio: $(CONFORMANCE_NEEDS) ## the cancellation cases through stock
 	@mkdir -p $(LOGS)
 	@echo 'cancellation cases through stock grpcio'
 	@{ MOBULA_TRANSPORT=grpcio; export MOBULA_TRANSPORT; $(CONFORMANCE) -k test_cancel_ $(ARGS); } 2>&1 | tee $(LOGS)/conformance-grpcio.log
+
+test-cluster: $(CORE) .venv-dev/.made .venv-ray/.made ## as a driver of stock Ray clusters, which it starts: one node, and two
+	@$(DEV) -m pytest -q tests/cluster $(ARGS)
 
 conformance-ray: ## the same cases on real Ray
 	@$(MAKE) --no-print-directory conformance CONFORMANCE_BACKEND=ray

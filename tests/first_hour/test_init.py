@@ -60,7 +60,7 @@ ACCEPTED: dict[str, Any] = {
 }
 
 REFUSED: dict[str, Any] = {
-    "address": "auto",
+    "address": "ray://127.0.0.1:10001",
     "include_dashboard": True,
     "dashboard_port": 8265,
     "job_config": object(),

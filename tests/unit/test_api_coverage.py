@@ -89,7 +89,7 @@ ASKED: dict[str, Any] = {
     "cgroup_path": "/x",
     "system_reserved_cpu": 1.0,
     "system_reserved_memory": 1,
-    "address": "127.0.0.1:6379",
+    "address": "ray://127.0.0.1:10001",
 }
 
 

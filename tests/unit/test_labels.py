@@ -76,7 +76,8 @@ def test_operators() -> None:
     always = [match("d", no=True), match("e")]
     assert spec_fields(both) == {"labels": [pb.LabelSelector(matches=[*always, match("k", "a")]), pb.LabelSelector(matches=always)]}
     assert spec_fields({"scheduling_strategy": NodeLabelSchedulingStrategy({}, soft={"c": Exists()})}) == {}
-    assert spec_fields({"scheduling_strategy": "SPREAD", "label_selector": {}}) == {}
+    # Said for clusters: one node has nothing to spread over.
+    assert spec_fields({"scheduling_strategy": "SPREAD", "label_selector": {}}) == {"spread": True}
 
 
 @pytest.mark.parametrize(
