@@ -7,6 +7,7 @@ session. It refuses to talk to the core: `_core.launch` starts it, `_core.proces
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
 import json
 import os
@@ -166,25 +167,23 @@ def _start(settings: Settings) -> None:
         environment.update(environments.of_session(settings.runtime_env, session_dir))
         return environments.worker_options(environment)
 
-    core = launch.start(
-        launch.LaunchConfig(
-            resources=settings.total,
-            object_store_bytes=settings.store_bytes,
-            namespace=settings.namespace,
-            log_to_driver=settings.log_to_driver,
-            temp_dir=settings.temp_dir,
-            spill_dir=settings.spill_dir,
-            options={"labels": settings.labels, "node_name": settings.node_name},
-            prepare=prepare if settings.runtime_env else None,
-        )
+    config = launch.LaunchConfig(
+        resources=settings.total,
+        object_store_bytes=settings.store_bytes,
+        namespace=settings.namespace,
+        log_to_driver=settings.log_to_driver,
+        temp_dir=settings.temp_dir,
+        spill_dir=settings.spill_dir,
+        options={"labels": settings.labels, "node_name": settings.node_name},
+        prepare=prepare if settings.runtime_env else None,
     )
-    try:
+    with contextlib.ExitStack() as undo:  # whole or not at all, wherever a Ctrl-C comes
+        core = launch.start(config, undo)
+        undo.callback(_has_not_started, module)
         attached = module.Process.attach_driver(core, namespace=settings.namespace)
-    except BaseException:
-        core.stop()
-        raise
-    inherited.of_session(environment)
-    _has_started(Started(attached, settings, core.session_dir, core.socket_path))
+        inherited.of_session(environment)
+        _has_started(Started(attached, settings, core.session_dir, core.socket_path))
+        undo.pop_all()
 
 
 def _has_started(mine: Started) -> None:
@@ -192,6 +191,14 @@ def _has_started(mine: Started) -> None:
     _started = mine
     atexit.unregister(_at_exit)
     atexit.register(_at_exit)
+
+
+def _has_not_started(module: Any) -> None:
+    global _started
+    _started = None
+    attached = module.current()
+    if attached is not None:
+        attached.close()
 
 
 def _join(settings: Settings, module: Any) -> None:
@@ -202,26 +209,24 @@ def _join(settings: Settings, module: Any) -> None:
     options: dict[str, Any] = {"cluster": joining.options()}
     own = json.dumps(settings.runtime_env, sort_keys=True) if settings.runtime_env else ""
     options["session_env"] = own
-    core = launch.start(
-        launch.LaunchConfig(
-            object_store_bytes=settings.store_bytes,
-            namespace=settings.namespace,
-            log_to_driver=settings.log_to_driver,
-            options=options,
-            address=settings.address,
-            timeout_s=_JOIN_PATIENCE_S,
-        )
+    config = launch.LaunchConfig(
+        object_store_bytes=settings.store_bytes,
+        namespace=settings.namespace,
+        log_to_driver=settings.log_to_driver,
+        options=options,
+        address=settings.address,
+        timeout_s=_JOIN_PATIENCE_S,
     )
-    stock.enter(core.address)
-    try:
+    with contextlib.ExitStack() as undo:
+        core = launch.start(config, undo)
+        undo.callback(stock.leave)
+        stock.enter(core.address)
+        undo.callback(_has_not_started, module)
         attached = module.Process.attach_driver(core, namespace=settings.namespace, job_id=core.job_id)
-    except BaseException:
-        stock.leave()
-        core.stop()
-        raise
-    inherited.of_session({})
-    inherited.become(own.encode())  # every call carries all of it: the nodes know no session
-    _has_started(Started(attached, settings, core.session_dir, core.socket_path))
+        inherited.of_session({})
+        inherited.become(own.encode())  # every call carries all of it: the nodes know no session
+        _has_started(Started(attached, settings, core.session_dir, core.socket_path))
+        undo.pop_all()
 
 
 def in_cluster() -> bool:

@@ -110,6 +110,11 @@ class Core:
             session_dir.remove(self.session_dir)
             self._close_descriptors()
 
+    def disown(self) -> None:
+        """There is nothing to stop any more: whoever started it has undone that."""
+        self._stopped = True
+        forks.forget(self._abandon)
+
     def _describe(self, *, asked: bool) -> str:
         try:
             code = self._process.wait()

@@ -135,7 +135,7 @@ class Helper:
         self.tick_hooks: list[Callable[[], object]] = []
         self._arena = arena
         self._on_core_gone = on_core_gone
-        self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._wake_fd = -1  # from start() to stop()
         self._printer = logs.Printer()
         self._lane = NoticeLane(session, self._printer)
         self._asked: deque[Question] = deque()
@@ -160,6 +160,7 @@ class Helper:
 
     def start(self) -> pb.Attached:
         """Attaches the notice lane, starts the thread, and returns what the core said of this process."""
+        self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._lane.ready()
         self._opened = self._lane.opened
         attached = self._lane.attached

@@ -66,8 +66,8 @@ class LaunchConfig:
     address: str = ""
 
 
-def start(config: LaunchConfig) -> Core:
-    """Start a core and wait until it listens. It ends with this process, whatever thread called.
+def start(config: LaunchConfig, owner: ExitStack | None = None) -> Core:
+    """Start a core and wait until it listens. It ends with this process, whatever thread called. `owner` stops it.
 
     Raises CoreStartError.
 
@@ -78,15 +78,18 @@ def start(config: LaunchConfig) -> Core:
     python = config.python or sys.executable
     if not python:
         raise CoreStartError("this Python does not know its own interpreter (sys.executable is empty), so none can be started")
-    directory = session_dir.create(config.temp_dir)
     with ExitStack() as undo:
-        undo.callback(session_dir.remove, directory)
+        directory = session_dir.create(config.temp_dir, undo)
         try:
             core = _Launch(config, path, python, directory, undo).run()
         except ClusterJoinError:
             raise  # an OSError by Ray's habit, and a sentence already
         except OSError as error:
             raise CoreStartError(_sentence(error)) from error
+        if owner is not None:
+            # A Ctrl-C may come between any two of these lines: one of the stacks undoes the start, and not both.
+            undo.callback(core.disown)
+            owner.callback(core.stop)
         undo.pop_all()
         return core
 

@@ -152,10 +152,14 @@ class Process:
             opener=transport.opener(),
             describe_end=core.describe_end,
         )
-        arena = Arena(core.arena_fd, core.arena_bytes, core.spill_fd) if core.arena_fd >= 0 else None
-        process = cls(session, "driver", arena, lambda sentence: None, core.stop)
-        process._start(namespace, job_id)
-        return process
+        try:
+            arena = Arena(core.arena_fd, core.arena_bytes, core.spill_fd) if core.arena_fd >= 0 else None
+            process = cls(session, "driver", arena, lambda sentence: None, core.stop)
+            process._start(namespace, job_id)
+            return process
+        except BaseException:
+            session.close()
+            raise
 
     @classmethod
     def attach_worker(cls, config: WorkerConfig) -> Process:

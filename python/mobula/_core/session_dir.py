@@ -25,8 +25,8 @@ _LONGEST_SOCKET_PATH = 107  # bytes; Linux's sockaddr_un
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 
 
-def create(temp_dir: str | None = None) -> str:
-    """Make the folder of a new session and sweep those of dead ones beside it; returns its path.
+def create(temp_dir: str | None = None, undo: contextlib.ExitStack | None = None) -> str:
+    """Make the folder of a new session and sweep those of dead ones beside it; returns its path. `undo` removes it.
 
     Raises CoreStartError when no place takes it: not writable, no space, or too deep for a socket.
     """
@@ -36,6 +36,8 @@ def create(temp_dir: str | None = None) -> str:
         if len(os.fsencode(os.path.join(path, _SOCKET))) > _LONGEST_SOCKET_PATH:
             refusals.append(f"{base} (its path is too long for a socket: Linux takes {_LONGEST_SOCKET_PATH} bytes)")
             continue
+        if undo is not None:
+            undo.callback(remove, path)  # before it is there: a Ctrl-C may come between the making and the next line
         try:
             if temp_dir:
                 os.makedirs(temp_dir, exist_ok=True)

@@ -1,0 +1,52 @@
+"""Ctrl-C in the middle of init(): a session is whole or not there, and what was started for it is gone."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from integration_kit import until
+
+import mobula
+
+sys.path.append(str(Path(__file__).parents[1] / "unit"))
+
+from bytecodes import WHOLE, Count, counts, interrupted
+
+# A pipe or a file in memory may be lost whose number the interrupt kept from its owner; it goes with the process.
+pytestmark = [pytest.mark.mobula_leaves("descriptor"), pytest.mark.timeout(1200)]
+
+
+def alive() -> list[psutil.Process]:
+    found = psutil.Process().children(recursive=True)
+    return [one for one in found if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_at_every_bytecode(place: str) -> None:
+    """With a real core. The only thing that may stay is the entry of one that has died, until the next is started."""
+
+    def start() -> None:
+        mobula.init(num_cpus=1, log_to_driver=False)
+
+    start()  # what is imported on the way is imported once
+    mobula.shutdown()
+    before = {one.pid for one in alive()}
+    stride = 1 if WHOLE else 601
+    for interrupts, step in enumerate(range(stride, 50_000, stride)):
+        went_wrong = interrupted(step, start)
+        if mobula.is_initialized():
+            assert mobula.get(mobula.put(step), timeout=60) == step
+        mobula.shutdown()
+        gc.collect()
+        until("all processes are gone", lambda: {one.pid for one in alive()} <= before)
+        until("its folder is gone", lambda: not os.listdir(place))
+        if not went_wrong:
+            counts["init() of a session"] = Count(step - 1, interrupts)
+            break
+    start()
+    assert mobula.get(mobula.put("works"), timeout=60) == "works"
+    mobula.shutdown()
