@@ -284,6 +284,17 @@ def _forget_values() -> None:
 
 
 def _at_exit() -> None:
+    from mobula.exceptions import RaySystemError
+
+    hook = threading.excepthook
+
+    def without_ours(what: threading.ExceptHookArgs) -> None:
+        if not issubclass(what.exc_type, RaySystemError):
+            hook(what)
+
+    # Only daemon threads still run. One that waits in a get learns now that the session has ended, and the interpreter, which is
+    # going, would print that; it aborts the process where it meets such a thread on stderr later on.
+    threading.excepthook = without_ours
     shutdown(_exiting_interpreter=True)
 
 

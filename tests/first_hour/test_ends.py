@@ -50,7 +50,7 @@ ray.get(actor.ready.remote())
         ("os.kill(os.getpid(), 2)", -2, "KeyboardInterrupt"),
         ("ray.shutdown(); sys.exit(3)", 3, ""),
         ("ray.get(ray.put(1)); del actor, loop, refs; sys.exit(4)", 4, ""),
-        ("threading.Thread(target=lambda: ray.get(refs[0]), daemon=True).start(); time.sleep(0.1); sys.exit(5)", 5, None),
+        ("threading.Thread(target=lambda: ray.get(refs[0]), daemon=True).start(); time.sleep(0.1); sys.exit(5)", 5, ""),
         ("import atexit; atexit.register(lambda: print(ray.get(actor.ready.remote()))); sys.exit(6)", 6, ""),
     ],
     ids=lambda value: str(value)[:40] if isinstance(value, str) else None,
