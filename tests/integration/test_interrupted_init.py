@@ -17,8 +17,13 @@ sys.path.append(str(Path(__file__).parents[1] / "unit"))
 
 from bytecodes import WHOLE, Count, counts, interrupted
 
-# A pipe or a file in memory may be lost whose number the interrupt kept from its owner; it goes with the process.
-pytestmark = [pytest.mark.mobula_leaves("descriptor"), pytest.mark.timeout(1200)]
+pytestmark = [
+    # A pipe or a file in memory may be lost whose number the interrupt kept from its owner; it goes with the process. What the
+    # interrupt left to the garbage collector it closes, and warns.
+    pytest.mark.mobula_leaves("descriptor"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"),
+    pytest.mark.timeout(1200),
+]
 
 
 def alive() -> list[psutil.Process]:
