@@ -48,18 +48,28 @@ class Count(NamedTuple):
 counts: dict[str, Count] = {}
 
 
-class Interrupter:
-    """Raises KeyboardInterrupt at the n-th bytecode inside the rooms, or the next one where an interrupt may be."""
+class Tracer:
+    """For sys.settrace: has `step` called before every bytecode of the rooms."""
 
-    def __init__(self, at: int) -> None:
-        self.left = at
+    rooms = ROOMS
 
     def __call__(self, frame: FrameType, event: str, argument: Any) -> Any:
-        if not frame.f_code.co_filename.startswith(ROOMS):
+        if not frame.f_code.co_filename.startswith(self.rooms):
             return None
         frame.f_trace_opcodes = True
         frame.f_trace_lines = False
         return self.step
+
+    def step(self, frame: FrameType, event: str, argument: Any) -> Any:
+        """Returns itself. What it raises is raised at the bytecode."""
+        raise NotImplementedError
+
+
+class Interrupter(Tracer):
+    """Raises KeyboardInterrupt at the n-th bytecode inside the rooms, or the next one where an interrupt may be."""
+
+    def __init__(self, at: int) -> None:
+        self.left = at
 
     def step(self, frame: FrameType, event: str, argument: Any) -> Any:
         if event == "opcode":

@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from bytecodes import GLUE_OPCODES, ROOMS, WHOLE, Count, counts, stride_of
+from bytecodes import GLUE_OPCODES, ROOMS, WHOLE, Count, Tracer, counts, stride_of
 from fake_core import JOB, FakeCore
 from fake_process import creation_of, method_of, run_of
 from worker_rig import Rig, rigged
@@ -36,21 +36,15 @@ def rig() -> Iterator[Rig]:
         yield made
 
 
-class Canceler:
+class Canceler(Tracer):
     """Cancels the run of an epoch at the n-th bytecode, and sends the signal at each one after that until it raises."""
+
+    rooms = (*ROOMS, __file__)
 
     def __init__(self, rig: Rig, at: int, epoch: int) -> None:
         self._rig = rig
         self._epoch = epoch
         self.left = at
-
-    def __call__(self, frame: FrameType, event: str, argument: Any) -> Any:
-        path = frame.f_code.co_filename
-        if not path.startswith(ROOMS) and path != __file__:
-            return None
-        frame.f_trace_opcodes = True
-        frame.f_trace_lines = False
-        return self.step
 
     def step(self, frame: FrameType, event: str, argument: Any) -> Any:
         if event == "opcode":
@@ -160,19 +154,12 @@ def test_a_method_is_interrupted_nowhere(rig: Rig) -> None:
     assert WHOLE or turn > 10
 
 
-class Everywhere:
+class Everywhere(Tracer):
     """Calls the handler of SIGINT at every bytecode of the package, which is to raise nowhere there."""
 
     def __init__(self, interrupts: Interrupts) -> None:
         self._interrupts = interrupts
         self.calls = 0
-
-    def __call__(self, frame: FrameType, event: str, argument: Any) -> Any:
-        if not frame.f_code.co_filename.startswith(ROOMS):
-            return None
-        frame.f_trace_opcodes = True
-        frame.f_trace_lines = False
-        return self.step
 
     def step(self, frame: FrameType, event: str, argument: Any) -> Any:
         if event == "opcode":
