@@ -110,9 +110,9 @@ bench-plots: $(CORE) .venv-dev/.made .venv-plots/.made ## how costs grow with ta
 # ------------------------------------------------------------------------------------------------ test
 
 # One failing part does not hide what the others would say.
-test: .venv/.made ## everything that has to pass: lint, fresh generated code, Go tests, Python tests, conformance
+test: .venv/.made ## everything that has to pass: lint, fresh generated code, Go and Python tests, conformance, stock clusters
 	@rm -rf $(LOGS); failed=; \
-	for part in lint proto-check test-go fuzz-short test-py conformance conformance-grpcio; do \
+	for part in lint proto-check test-go fuzz-short test-py conformance conformance-grpcio test-cluster; do \
 	  $(MAKE) --no-print-directory --keep-going $$part || failed="$$failed $$part"; \
 	done; \
 	if [ -n "$$failed" ]; then echo "FAILED:$$failed"; else echo 'everything passed'; fi; \
@@ -130,7 +130,7 @@ test-go: .venv-dev/.made ## Go tests, with -race where a C compiler is
 test-py: $(CORE) .venv-dev/.made ## Python tests: unit, across processes, examples, beyond Ray
 	@mkdir -p $(LOGS)
 	@echo 'Python tests'
-	@$(DEV) -m pytest -q $(ARGS) 2>&1 | tee $(LOGS)/python.log
+	@$(DEV) -m pytest -q $(or $(ARGS),--ignore=tests/cluster) 2>&1 | tee $(LOGS)/python.log
 
 conformance: $(CONFORMANCE_NEEDS) ## the cases that real Ray passes too (tests/conformance-core.txt says which)
 	@mkdir -p $(LOGS)
@@ -142,8 +142,11 @@ conformance-grpcio: $(CONFORMANCE_NEEDS) ## the cancellation cases through stock
 	@echo 'cancellation cases through stock grpcio'
 	@{ MOBULA_TRANSPORT=grpcio; export MOBULA_TRANSPORT; $(CONFORMANCE) -k test_cancel_ $(ARGS); } 2>&1 | tee $(LOGS)/conformance-grpcio.log
 
+# Who names the interpreter wants no test skipped.
 test-cluster: $(CORE) .venv-dev/.made .venv-ray/.made ## as a driver of stock Ray clusters, which it starts: one node, and two
-	@$(DEV) -m pytest -q tests/cluster $(ARGS)
+	@mkdir -p $(LOGS)
+	@echo 'tests on stock Ray clusters'
+	@MOBULA_TEST_RAY_PYTHON='$(CURDIR)/$(RAY)' $(DEV) -m pytest -q tests/cluster $(ARGS) 2>&1 | tee $(LOGS)/cluster.log
 
 conformance-ray: ## the same cases on real Ray
 	@$(MAKE) --no-print-directory conformance CONFORMANCE_BACKEND=ray
