@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 	"testing"
 	"unicode/utf8"
 
 	flatbuffers "github.com/google/flatbuffers/go"
 
+	"github.com/mobula/mobula/coreworker/cluster/internal/flatcheck"
 	"github.com/mobula/mobula/coreworker/cluster/internal/ipc"
 	"github.com/mobula/mobula/coreworker/ids"
 )
@@ -42,6 +44,20 @@ var tables = map[int64]func(*testing.T, *ipc.Table){
 	16: func(*testing.T, *ipc.Table) {},
 }
 
+// schemas are the tables of the same requests, for a reader that knows nothing of ours.
+var schemas = map[int64][]flatcheck.Field{
+	1: {flatcheck.Text, flatcheck.Text, flatcheck.Text, flatcheck.Int, flatcheck.Text, flatcheck.Bool, flatcheck.Long, flatcheck.Long,
+		flatcheck.Int, flatcheck.Int, flatcheck.Bool},
+	2:  {flatcheck.Text, flatcheck.Long},
+	4:  {flatcheck.Text},
+	6:  {flatcheck.Text},
+	8:  {flatcheck.Texts, flatcheck.Long},
+	10: {flatcheck.Text, flatcheck.Bool},
+	12: {flatcheck.Int, flatcheck.Texts},
+	14: {flatcheck.Text},
+	16: {},
+}
+
 func object(t *testing.T, m *ipc.Table) {
 	if n := len(m.Bytes(0)); n != 28 {
 		t.Errorf("an id of %d bytes", n)
@@ -73,6 +89,9 @@ func check(t *testing.T, m message) {
 	look := tables[kind]
 	if look == nil {
 		t.Fatalf("%T has type %d, of which a store dies", m, kind)
+	}
+	if err := flatcheck.Check(body, schemas[kind]...); err != nil {
+		t.Errorf("%T: %v", m, err)
 	}
 	r := ipc.Root(body)
 	look(t, r)
@@ -145,15 +164,19 @@ func TestRequestsHaveTheseBytes(t *testing.T) {
 		{&containsRequest{o}, "0c000000000006000800040006000000040000001c000000abababababababababababababababababababababababab" +
 			"abababab00000000"},
 	}
-	seen := map[kind]bool{}
+	seen, types := map[kind]bool{}, []string{}
 	for _, g := range golden {
 		if got := hex.EncodeToString(encode(g.m)); got != g.body {
 			t.Errorf("%T, type %d:\n got %s\nwant %s", g.m, g.m.kind(), got, g.body)
 		}
 		seen[g.m.kind()] = true
+		types = append(types, fmt.Sprintf("%T", g.m))
 	}
-	if len(seen) != len(tables) {
-		t.Errorf("%d kinds were looked at, of %d", len(seen), len(tables))
+	if len(seen) != len(tables) || len(seen) != len(schemas) {
+		t.Errorf("%d kinds were looked at, of %d and %d", len(seen), len(tables), len(schemas))
+	}
+	if err := flatcheck.Source(".", "post", types); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -3,11 +3,13 @@ package raylet
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"testing"
 	"unicode/utf8"
 
 	"pgregory.net/rapid"
 
+	"github.com/mobula/mobula/coreworker/cluster/internal/flatcheck"
 	"github.com/mobula/mobula/coreworker/cluster/internal/ipc"
 	"github.com/mobula/mobula/coreworker/ids"
 )
@@ -57,6 +59,21 @@ var tables = map[int64]func(*testing.T, *ipc.Table){
 		length(t, m, 0, 28)
 		owner(t, nested(t, m, 1))
 	},
+}
+
+// anAddress is the table of an Address.
+var anAddress = []flatcheck.Field{flatcheck.Text, flatcheck.Text, flatcheck.Int, flatcheck.Text}
+
+// schemas are the tables of the same messages, for a reader that knows nothing of ours: the
+// slots that a raylet of 2.60 reads.
+var schemas = map[int64][]flatcheck.Field{
+	1:  {flatcheck.Int, flatcheck.Text, flatcheck.Long, flatcheck.Text, flatcheck.Int, flatcheck.Int, flatcheck.Text, flatcheck.Int, flatcheck.Text},
+	3:  {flatcheck.Int, flatcheck.Text},
+	5:  {flatcheck.Int, flatcheck.Text, flatcheck.Octets},
+	7:  {flatcheck.Texts, flatcheck.Tables(anAddress...), flatcheck.Long},
+	8:  {flatcheck.Long},
+	11: {flatcheck.Texts, flatcheck.Tables(anAddress...), flatcheck.Int, flatcheck.Long},
+	16: {flatcheck.Text, flatcheck.Table(anAddress...)},
 }
 
 func length(t *testing.T, m *ipc.Table, slot, want int) {
@@ -122,6 +139,9 @@ func check(t *testing.T, m message) {
 	if look == nil {
 		t.Fatalf("%T has type %d, of which a raylet dies", m, kind)
 	}
+	if err := flatcheck.Check(body, schemas[kind]...); err != nil {
+		t.Errorf("%T: %v", m, err)
+	}
 	r := ipc.Root(body)
 	look(t, r)
 	if err := r.Err(); err != nil {
@@ -170,13 +190,17 @@ func FuzzMessages(f *testing.F) {
 }
 
 func TestEveryMessageIsOneARayletKnows(t *testing.T) {
-	seen := map[kind]bool{}
+	seen, types := map[kind]bool{}, []string{}
 	for _, m := range all([]byte("w"), []byte("o"), "s", 1, 3) {
 		check(t, m)
 		seen[m.kind()] = true
+		types = append(types, fmt.Sprintf("%T", m))
 	}
-	if len(seen) != len(tables) {
-		t.Errorf("%d kinds were looked at, of %d", len(seen), len(tables))
+	if len(seen) != len(tables) || len(seen) != len(schemas) {
+		t.Errorf("%d kinds were looked at, of %d and %d", len(seen), len(tables), len(schemas))
+	}
+	if err := flatcheck.Source(".", "send", types); err != nil {
+		t.Error(err)
 	}
 }
 
