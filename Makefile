@@ -51,7 +51,7 @@ CONFORMANCE := cd tests/conformance && PYTHONPATH='$(CURDIR)/tests' '$(CURDIR)'/
   -p conformance_selection --conformance-selection='$(CURDIR)/tests/conformance-core.txt'
 FUZZTIME ?= 20m
 
-.PHONY: help demo test test-go test-py test-cluster conformance conformance-grpcio conformance-ray compat lint lint-go lint-py proto proto-check bench bench-plots fuzz fuzz-short soak million audit build clean
+.PHONY: help demo test test-go test-py test-cluster conformance conformance-grpcio conformance-ray conformance-cluster compat lint lint-go lint-py proto proto-check bench bench-plots fuzz fuzz-short soak million audit build clean
 
 help: ## print this list
 	@echo 'make <target>:'
@@ -150,6 +150,12 @@ test-cluster: $(CORE) .venv-dev/.made .venv-ray/.made ## as a driver of stock Ra
 
 conformance-ray: ## the same cases on real Ray
 	@$(MAKE) --no-print-directory conformance CONFORMANCE_BACKEND=ray
+
+conformance-cluster: $(CORE) .venv-dev/.made .venv-ray/.made ## the same cases with mobula as the driver of stock workers (ARGS=test_task_calls.py)
+	@mkdir -p $(LOGS)
+	@echo 'conformance cases on stock Ray clusters'
+	@{ cd tests/conformance && CONFORMANCE_BACKEND=mobula_on_stock PYTHONPATH='$(CURDIR)/tests' '$(CURDIR)'/$(DEV) -m pytest -q \
+	  -p conformance_selection --conformance-selection='$(CURDIR)/tests/conformance-cluster.txt' $(ARGS); } 2>&1 | tee $(LOGS)/conformance-cluster.log
 
 compat: $(CORE) .venv-dev/.made .venv-ray/.made ## Ray's own Python files on top of mobula, as docs/compat.md tells of them
 	@$(DEV) tests/compat/rays_own_files.py .venv-ray

@@ -37,6 +37,11 @@ class Selection:
                     selection.files.add(name)
                 case ["marked", name]:
                     selection.markers.add(name)
+                case ["like", other]:
+                    base = cls.read(path.with_name(other))
+                    selection.files |= base.files
+                    selection.markers |= base.markers
+                    selection.without |= base.without
                 case ["without", case, reason]:
                     selection.without[case] = reason
                 case _:

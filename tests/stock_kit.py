@@ -1,5 +1,5 @@
-"""Stock Ray clusters, started from an environment of their own by `cluster/stock_cluster.py`: for the tests of the folder cluster, the
-conformance cases on stock workers, and the benchmarks.
+"""Stock Ray clusters, started from an environment of their own by `cluster/stock_cluster.py`: for the tests of the folder cluster,
+the conformance cases on stock workers, and the benchmarks.
 
 Owns the start and the end of such a cluster; nothing of it is left afterwards.
 """
@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-#: An interpreter that has ray==2.60.0, where it is not the one that `make .venv-ray/.made` makes. Who names one wants no test skipped.
+#: Names an interpreter that has ray==2.60.0, where it is not the one that `make .venv-ray/.made` makes. Who does wants no test
+#: skipped.
 RAY_PYTHON = "MOBULA_TEST_RAY_PYTHON"
 START_PATIENCE_S = 90.0
 
@@ -31,7 +32,7 @@ def ray_python() -> Path:
     named = os.environ.get(RAY_PYTHON)
     path = Path(named) if named else ROOT / ".venv-ray" / "bin" / "python"
     if not path.exists():
-        raise NoStockRayError(f"{path} is not there: run `make .venv-ray/.made`, or name an interpreter that has ray in {RAY_PYTHON}")
+        raise NoStockRayError(f"{path} is not there: run `make .venv-ray/.made`, or name one that has ray in {RAY_PYTHON}")
     return path
 
 

@@ -1,5 +1,5 @@
-"""Stock Ray clusters for the tests of this folder: `stock_kit` starts them. Skipped where there is no stock Ray, unless somebody has
-named an interpreter that has it, as `make test-cluster` does."""
+"""Stock Ray clusters for the tests of this folder: `stock_kit` starts them. The tests are skipped where there is no stock Ray,
+unless somebody has named an interpreter that has it, as `make test-cluster` does."""
 
 from __future__ import annotations
 

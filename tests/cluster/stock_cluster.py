@@ -70,6 +70,7 @@ def _set_environment(wanted: dict[str, Any]) -> None:
 
 def _start(wanted: dict[str, Any], folder: str, nodes: list[Any]) -> None:
     # Here, because what these read of the environment they read when they are loaded.
+    from ray._private import services
     from ray._private.node import Node
     from ray._private.parameter import RayParams
 
@@ -78,6 +79,7 @@ def _start(wanted: dict[str, Any], folder: str, nodes: list[Any]) -> None:
             if wanted.get("dashboard"):
                 super().start_api_server(**keywords)
 
+    services.get_node = _patiently(services.get_node)
     for number, given in enumerate(wanted.get("nodes") or [{}]):
         head = number == 0
         described: dict[str, Any] = {
@@ -105,6 +107,22 @@ def _start(wanted: dict[str, Any], folder: str, nodes: list[Any]) -> None:
         parameters = RayParams(**described)
         parameters.dashboard_agent_listen_port = None
         nodes.append(Lean(parameters, head=head, shutdown_at_exit=False, spawn_reaper=True))
+
+
+def _patiently(get_node: Any) -> Any:
+    """Ray waits thirty seconds for a raylet; on a machine that is busy with other tests its agents alone have taken longer."""
+
+    def patient(*asked: Any) -> Any:
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                return get_node(*asked)
+            except RuntimeError:  # noqa: PERF203
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+
+    return patient
 
 
 def describe(nodes: list[Any], folder: str, token: str | None) -> dict[str, Any]:
