@@ -15,7 +15,7 @@ import mobula
 
 sys.path.append(str(Path(__file__).parents[1] / "unit"))
 
-from bytecodes import WHOLE, Count, counts, interrupted
+from bytecodes import run_everywhere
 
 pytestmark = [
     # A pipe or a file in memory may be lost whose number the interrupt kept from its owner; it goes with the process. What the
@@ -32,26 +32,27 @@ def alive() -> list[psutil.Process]:
 
 
 def test_at_every_bytecode(place: str) -> None:
-    """With a real core. The only thing that may stay is the entry of one that has died, until the next is started."""
+    """With a real core. The only thing that may stay is the entry of one that has died, until the next is started.
 
-    def start() -> None:
+    unit/test_init_bytecodes.py takes every one, with a script in the core's place.
+    """
+    before = {one.pid for one in alive()}
+
+    def start(step: int) -> None:
         mobula.init(num_cpus=1, log_to_driver=False)
 
-    start()  # what is imported on the way is imported once
-    mobula.shutdown()
-    before = {one.pid for one in alive()}
-    stride = 1 if WHOLE else 601
-    for interrupts, step in enumerate(range(stride, 50_000, stride)):
-        went_wrong = interrupted(step, start)
+    def check(step: int) -> None:
         if mobula.is_initialized():
             assert mobula.get(mobula.put(step), timeout=60) == step
         mobula.shutdown()
         gc.collect()
         until("all processes are gone", lambda: {one.pid for one in alive()} <= before)
         until("its folder is gone", lambda: not os.listdir(place))
-        if not went_wrong:
-            counts["init() of a session"] = Count(step - 1, interrupts)
-            break
-    start()
+
+    start(0)  # what is imported on the way is imported once
+    check(0)
+    run_everywhere("init() of a session", start, check, 601)
+    check(-1)
+    start(-1)
     assert mobula.get(mobula.put("works"), timeout=60) == "works"
     mobula.shutdown()

@@ -169,9 +169,9 @@ class FakeCore:
             slot = self.attached
             applied = self.applied
             self.changed.notify_all()
-        yield pb.ToShim(attached=pb.Attached(applied=applied, slot=slot, job_id=JOB, node_id=b"n" * 28, namespace="default"))
-        threading.Thread(target=self._read, args=(lane, requests), daemon=True).start()
-        try:
+        try:  # the client may be gone before it is told this
+            yield pb.ToShim(attached=pb.Attached(applied=applied, slot=slot, job_id=JOB, node_id=b"n" * 28, namespace="default"))
+            threading.Thread(target=self._read, args=(lane, requests), daemon=True).start()
             while (message := lane.out.get()) is not None:
                 yield message
         finally:
