@@ -22,8 +22,12 @@ ROOMS = tuple(path + os.sep for path in mobula.__path__)
 
 # What the compiler adds where a handler of exceptions begins and ends. No signal handler runs before these, and nothing may be
 # raised there: the interpreter holds on to the exception that was being handled, for as long as the thread lives, and with it
-# to the frames of its traceback.
-GLUE = frozenset({"PUSH_EXC_INFO", "POP_EXCEPT", "RERAISE", "COPY", "WITH_EXCEPT_START", "CHECK_EXC_MATCH", "CLEANUP_THROW"})
+# to the frames of its traceback. A NOP is what is left of a `try:` from 3.11 on (SETUP_FINALLY before): of a `with` around it
+# the table of handlers leaves it out.
+GLUE = frozenset(
+    {"PUSH_EXC_INFO", "POP_EXCEPT", "RERAISE", "COPY", "WITH_EXCEPT_START", "CHECK_EXC_MATCH", "CLEANUP_THROW"}
+    | {"NOP", "SETUP_FINALLY", "SETUP_WITH"}
+)
 
 GLUE_OPCODES = frozenset(dis.opmap[name] for name in GLUE if name in dis.opmap)
 
@@ -70,19 +74,25 @@ class Interrupter(Tracer):
 
     def __init__(self, at: int) -> None:
         self.left = at
+        self.where = "nowhere"  # it raised
 
     def step(self, frame: FrameType, event: str, argument: Any) -> Any:
         if event == "opcode":
             self.left -= 1
             if self.left <= 0 and frame.f_code.co_code[frame.f_lasti] not in GLUE_OPCODES:
                 sys.settrace(None)
+                self.where = f"{frame.f_code.co_filename}:{frame.f_lineno}, byte {frame.f_lasti} of {frame.f_code.co_name}"
                 raise KeyboardInterrupt
         return self.step
 
 
 def interrupted(at: int, operation: Callable[[], object]) -> bool:
     """Whether the operation was long enough to be interrupted there."""
-    tracer = Interrupter(at)
+    return run_with(Interrupter(at), operation)
+
+
+def run_with(tracer: Interrupter, operation: Callable[[], object]) -> bool:
+    """The same with an interrupter of one's own, which tells afterwards where it was."""
     before = sys.gettrace()
     sys.settrace(tracer)
     try:
@@ -101,10 +111,15 @@ def run_everywhere(
     that n."""
     first, stride = stride_of(stride)
     for interrupts, step in enumerate(range(first, most, stride)):
-        if not interrupted(step, lambda step=step: operation(step)):  # type: ignore[misc]
+        tracer = Interrupter(step)
+        if not run_with(tracer, lambda step=step: operation(step)):  # type: ignore[misc]
             counts[name] = Count(step - 1, interrupts)
             return step
-        check(step)
+        try:
+            check(step)
+        except BaseException:
+            print(f"{name} was interrupted at its bytecode {step}: {tracer.where}")
+            raise
     raise AssertionError(f"{name} never came to its end")
 
 

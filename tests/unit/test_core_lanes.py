@@ -141,7 +141,7 @@ def test_acks_that_come_late_only_keep_the_log_longer(core: FakeCore, process: P
     core.ack_every, core.ack_in_replies = 0, False
     refs = [submit(process, number) for number in range(2500)]
     assert process.get(refs) == list(range(2500))
-    assert process._log.unacknowledged() == 2500
+    assert process._log.unacknowledged() >= 2500  # a ref of the test before this one may have gone meanwhile
     core.ack_in_replies = True
     process.request(pb.Request(sync=pb.Sync()))
     deadline = time.monotonic() + 5

@@ -115,35 +115,36 @@ class _Launch:
         log = self._kept(os.memfd_create("mobula-log", os.MFD_CLOEXEC))
         lifeline_end, lifeline = os.pipe()
         self._kept(lifeline)
-        with ExitStack() as given:  # what only the core needs: closed here as soon as it runs
-            given.callback(os.close, lifeline_end)
-            token_end = _filled_pipe(token)
-            given.callback(os.close, token_end)
-            options = worker_options(config)
-            if config.prepare is not None:
-                options.update(config.prepare(self._directory))
-            workers = _filled_memory("mobula-options", json.dumps(options).encode())
-            given.callback(os.close, workers)
-            process = self._execute(
-                [
-                    self._path,
-                    f"--session-dir={self._directory}",
-                    f"--arena-fd={arena}",
-                    f"--arena-bytes={config.object_store_bytes}",
-                    f"--page-fd={page}",
-                    f"--spill-fd={spill}",
-                    f"--token-fd={token_end}",
-                    f"--lifeline-fd={lifeline_end}",
-                    f"--driver-pid={os.getpid()}",
-                    f"--resources={json.dumps(dict(config.resources))}",
-                    f"--python={self._python}",
-                    f"--worker-config=fd:{workers}",
-                    f"--address={config.address}",
-                ],
-                tuple(fd for fd in (arena, page, spill, token_end, lifeline_end, workers) if fd >= 0),
-                log,
-            )
-        self._undo.callback(_end, process)
+        # What only the core needs: closed as soon as it runs, or with all the rest.
+        given = self._undo.enter_context(ExitStack())
+        given.callback(os.close, lifeline_end)
+        token_end = _filled_pipe(token)
+        given.callback(os.close, token_end)
+        options = worker_options(config)
+        if config.prepare is not None:
+            options.update(config.prepare(self._directory))
+        workers = _filled_memory("mobula-options", json.dumps(options).encode())
+        given.callback(os.close, workers)
+        process = self._execute(
+            [
+                self._path,
+                f"--session-dir={self._directory}",
+                f"--arena-fd={arena}",
+                f"--arena-bytes={config.object_store_bytes}",
+                f"--page-fd={page}",
+                f"--spill-fd={spill}",
+                f"--token-fd={token_end}",
+                f"--lifeline-fd={lifeline_end}",
+                f"--driver-pid={os.getpid()}",
+                f"--resources={json.dumps(dict(config.resources))}",
+                f"--python={self._python}",
+                f"--worker-config=fd:{workers}",
+                f"--address={config.address}",
+            ],
+            tuple(fd for fd in (arena, page, spill, token_end, lifeline_end, workers) if fd >= 0),
+            log,
+        )
+        given.close()
         pidfd = self._kept(os.pidfd_open(process.pid))
         assert process.stdout is not None
         with process.stdout:
@@ -177,7 +178,8 @@ class _Launch:
 
     def _execute(self, command: list[str], inherited: tuple[int, ...], log: int) -> subprocess.Popen[bytes]:
         try:
-            return subprocess.Popen(
+            return _Process(
+                self._undo,
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -284,11 +286,23 @@ def _read_line(fd: int, deadline: float) -> bytes | None:
     return line
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """After a failed start: no core, and no child of it. The group is its own, and its number too until it is waited for."""
-    if process.returncode is None:
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+class _Process(subprocess.Popen[bytes]):
+    """The core's process, which `undo` knows of before it runs: a Ctrl-C may come before whoever starts it has it in hand."""
+
+    pid = 0
+
+    def __init__(self, undo: ExitStack, command: list[str], **options: Any) -> None:
+        undo.callback(self._end)
+        super().__init__(command, **options)
+
+    def _end(self) -> None:
+        """After a failed start: no core, and no child of it. Its number is its own until it is waited for."""
+        if self.pid and self.returncode is None:
+            try:
+                os.killpg(self.pid, signal.SIGKILL)
+            except ProcessLookupError:  # it has not made its group yet
+                self.kill()
+            self.wait()
 
 
 def _sentence(error: OSError) -> str:
