@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,47 @@ def test_a_session_that_cannot_be_set_up_says_so_in_its_tasks(start: Callable[..
     start(runtime_env=installed("no-such-package-anywhere"))
     with pytest.raises(RuntimeEnvSetupError, match="No matching distribution"):
         mobula.get(imported.remote("x"))
+
+
+@pytest.fixture
+def nowhere() -> Iterator[str]:
+    """The address of an index at a port of this machine where nobody listens."""
+    with socket.socket() as taken:  # bound and not listening, so that nobody else does
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}/simple"
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("pip", {"pip_install_options": ["--disable-pip-version-check", "--retries=1", "--index-url"]}),
+        pytest.param(
+            "uv",
+            {"uv_pip_install_options": ["--no-cache", "--index-url"]},
+            marks=pytest.mark.skipif(shutil.which("uv") is None, reason="there is no uv on PATH"),
+        ),
+    ],
+    ids=["pip", "uv"],
+)
+def test_an_index_that_cannot_be_reached_is_told_as_that(
+    start: Callable[..., None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    nowhere: str,
+    kind: str,
+    options: dict[str, list[str]],
+) -> None:
+    """pip's own last words are that there is no such package. What needs no index works meanwhile and afterwards."""
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    wheel = make_wheel(tmp_path, "thing_by_path", "WORD = 'by path'")
+    start()
+    [(name, given)] = options.items()
+    asked = imported.options(runtime_env={kind: {"packages": ["some-package"], name: [*given, nowhere]}}).remote("x")
+    assert mobula.get(imported.options(runtime_env=installed(wheel)).remote("thing_by_path"))[0] == "by path"
+    with pytest.raises(RuntimeEnvSetupError, match=r"package index could not be reached\. .*--find-links[\s\S]*Connection refused"):
+        mobula.get(asked)
+    assert mobula.get(imported.options(runtime_env=installed(wheel)).remote("thing_by_path"))[0] == "by path"
+    assert len(entries(tmp_path)) == 1, "nothing is kept of what failed"
 
 
 def test_requirements_and_the_check(start: Callable[..., None], tmp_path: Path) -> None:

@@ -27,6 +27,13 @@ from mobula.exceptions import RuntimeEnvSetupError
 _PIP_OPTIONS = ("--disable-pip-version-check", "--no-cache-dir")
 _UV_OPTIONS = ("--no-cache",)
 _LAST_LINES = 20
+# What pip, and uv, say of a request that nobody answered. What pip says last is that there is no such package.
+_UNREACHED = re.compile(r"after connection broken by|[Ff]ailed to fetch: .*\n.*error sending request")
+_NO_INDEX = (
+    "The package index could not be reached. Look at the network, name an index that answers (PIP_INDEX_URL or UV_INDEX_URL, "
+    "--index-url in pip_install_options or uv_pip_install_options), or install from files: wheels by their paths, or --no-index "
+    "with --find-links."
+)
 _FORMAT = 1  # of what is in the cache: another number, other entries
 _REQUIREMENT_FILE = re.compile(r"(?:-r|-c|--requirement|--constraint)[\s=]*(.+)")
 
@@ -150,6 +157,9 @@ def _run(what: str, command: Sequence[str], folder: str | None = None) -> None:
         check=False,
     )
     if done.returncode != 0:
-        lines = done.stdout.decode(errors="replace").rstrip().splitlines()[-_LAST_LINES:]
+        text = done.stdout.decode(errors="replace").rstrip()
         how = f"exit code {done.returncode}" if done.returncode > 0 else f"signal {-done.returncode}"
-        raise RuntimeEnvSetupError("\n".join([f"{what} failed ({how}): {shlex.join(command)}", *lines]))
+        found = [f"{what} failed ({how}): {shlex.join(command)}", *text.splitlines()[-_LAST_LINES:]]
+        if _UNREACHED.search(text):
+            found.insert(0, _NO_INDEX)
+        raise RuntimeEnvSetupError("\n".join(found))
