@@ -1,6 +1,6 @@
 # Everything a developer or a newcomer runs. `make` alone prints what there is.
 #
-# Three environments, each made on demand and rebuilt when pyproject.toml changes:
+# Three environments, each made on demand and rebuilt when pyproject.toml or its lock changes:
 #   .venv      what a user gets: the package installed as a wheel                    (make demo)
 #   .venv-dev  the package in editable form, with what tests and lint need           (make test, lint, bench)
 #   .venv-plots  what draws the curves of docs/growth.svg                              (make bench-plots)
@@ -51,7 +51,7 @@ CONFORMANCE := cd tests/conformance && PYTHONPATH='$(CURDIR)/tests' '$(CURDIR)'/
   -p conformance_selection --conformance-selection='$(CURDIR)/tests/conformance-core.txt'
 FUZZTIME ?= 20m
 
-.PHONY: help demo test test-go test-py test-cluster conformance conformance-grpcio conformance-ray conformance-cluster compat lint lint-go lint-py proto proto-check bench bench-plots fuzz fuzz-short soak million audit build clean
+.PHONY: help demo test test-go test-py test-cluster conformance conformance-grpcio conformance-ray conformance-cluster compat lint lint-go lint-py proto proto-check bench bench-plots fuzz fuzz-short soak million audit lock build clean
 
 help: ## print this list
 	@echo 'make <target>:'
@@ -74,18 +74,24 @@ $(CORE): $(GO_SOURCES) packaging/core_binary.py
 	@$(call pip,.venv) .
 	@touch $@
 
-.venv-dev/.made: pyproject.toml packaging/hatch_build.py | $(CORE)
+# What is installed is what packaging/dev.lock names, by hash; the package itself is built by what came from there. Where the
+# environment is there already only what differs is fetched.
+.venv-dev/.made: pyproject.toml packaging/hatch_build.py packaging/dev.lock | $(CORE)
 	$(need_python)
-	@$(call new_venv,.venv-dev)
+	@[ -x $(DEV) ] || { $(call new_venv,.venv-dev); }
 	@echo 'installing mobula (editable) and its test tools into .venv-dev'
-	@$(call pip,.venv-dev) --editable '.[test,dev]'
+	@$(call pip,.venv-dev) --require-hashes --requirement packaging/dev.lock
+	@$(call pip,.venv-dev) --no-deps --no-build-isolation --no-index --editable .
 	@touch $@
 
+# Not made again for each change of this file: only when another release of Ray is wanted.
 .venv-ray/.made: Makefile
 	$(need_python)
-	@$(call new_venv,.venv-ray)
-	@echo 'installing ray $(RAY_VERSION) and the test tools into .venv-ray'
-	@$(call pip,.venv-ray) 'ray[default]==$(RAY_VERSION)' pytest pytest-timeout numpy pandas pyarrow psutil
+	@if ! [ -e $@ ] || [ "$$($(RAY) -c 'from importlib.metadata import version; print(version("ray"))')" != '$(RAY_VERSION)' ]; then \
+	  $(call new_venv,.venv-ray); \
+	  echo 'installing ray $(RAY_VERSION) and the test tools into .venv-ray'; \
+	  $(call pip,.venv-ray) 'ray[default]==$(RAY_VERSION)' pytest pytest-timeout numpy pandas pyarrow psutil; \
+	fi
 	@touch $@
 
 .venv-plots/.made: Makefile
@@ -180,13 +186,18 @@ faults: .venv-dev/.made ## the core with each of its points failing in turn, som
 	$(need_go)
 	@$(DEV) tests/fault_points/loop.py "$$($(DEV) tests/fault_points/faulty_core.py)" $(ARGS)
 
-# Both ask a database on the network, so neither is part of `make test`.
-audit: .venv-dev/.made ## known vulnerabilities of the dependencies, by govulncheck and pip-audit; needs the network
+# For Linux, and all versions of Python that the package supports. A test compares it with pyproject.toml.
+lock: ## choose the newest versions of what .venv-dev has and pin them with their hashes in packaging/dev.lock (needs uv)
+	@command -v uv >/dev/null || { echo 'error: no `uv` on PATH, which resolves for all Pythons at once: pip install uv' >&2; exit 1; }
+	@uv pip compile pyproject.toml packaging/dev.in --extra test --extra dev --universal --python-version 3.10 --generate-hashes \
+	  --no-emit-index-url --custom-compile-command 'make lock' --upgrade --quiet --output-file packaging/dev.lock
+
+# It asks databases on the network, so it is no part of `make test`.
+audit: ## known vulnerabilities of the dependencies, by govulncheck and pip-audit; says so where it could not ask
+	$(need_python)
 	$(need_go)
-	@failed=; go run golang.org/x/vuln/cmd/govulncheck@latest ./... || failed="$$failed govulncheck"; \
-	[ -x .venv-audit/bin/pip-audit ] || { $(PYTHON) -m venv .venv-audit && $(call pip,.venv-audit) pip-audit; } && \
-	.venv-audit/bin/pip-audit --skip-editable --path "$$($(DEV) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" || failed="$$failed pip-audit"; \
-	[ -z "$$failed" ] || { echo "FAILED, or could not ask:$$failed" >&2; exit 1; }
+	@[ -x .venv-audit/bin/pip-audit ] || { $(call new_venv,.venv-audit) && $(call pip,.venv-audit) pip-audit; }
+	@$(PYTHON) packaging/audit.py .venv-audit/bin/pip-audit
 
 # By executions and not by time: a deadline that falls into an execution on a loaded machine is an error to Go's fuzzer.
 fuzz-short: ## every Go fuzz target for 2,000 executions, a few seconds each
