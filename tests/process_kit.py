@@ -34,6 +34,15 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+def children(parent: int) -> list[int]:
+    """The pids of a process's children, whichever of its threads made them."""
+    found: set[int] = set()
+    for thread in os.listdir(f"/proc/{parent}/task"):
+        with open(f"/proc/{parent}/task/{thread}/children") as file:
+            found |= {int(pid) for pid in file.read().split()}
+    return sorted(found)
+
+
 def processes_of(mark: str) -> dict[int, str]:
     """Every process that has the session's mark in its environment or command line, by pid."""
     found = {}

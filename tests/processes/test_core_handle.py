@@ -15,7 +15,7 @@ import pytest
 
 from mobula._core import binary, launch, leftovers, session_dir
 from mobula._core.launch import LaunchConfig
-from process_kit import assert_nothing_left, descriptors, is_alive, until
+from process_kit import assert_nothing_left, children, descriptors, is_alive, until
 
 
 def test_version_and_help() -> None:
@@ -46,8 +46,8 @@ def test_start_and_stop(place: str) -> None:
 def test_token_is_in_no_command_line_and_no_environment(place: str) -> None:
     core = launch.start(LaunchConfig())
     try:
-        until("zygote", lambda: len(_below(core.pid)) >= 1)
-        for pid in [core.pid, *_below(core.pid)]:
+        until("zygote", lambda: len(children(core.pid)) >= 1)
+        for pid in [core.pid, *children(core.pid)]:
             for name in ("cmdline", "environ"):
                 with open(f"/proc/{pid}/{name}", "rb") as file:
                     content = file.read()
@@ -63,8 +63,8 @@ def test_no_process_of_a_session_dumps_core(place: str) -> None:
     try:
         core = launch.start(LaunchConfig())
         try:
-            until("zygote", lambda: len(_below(core.pid)) >= 1)
-            for pid in [core.pid, *_below(core.pid)]:
+            until("zygote", lambda: len(children(core.pid)) >= 1)
+            for pid in [core.pid, *children(core.pid)]:
                 assert resource.prlimit(pid, resource.RLIMIT_CORE) == (0, hard)
         finally:
             core.stop()
@@ -75,11 +75,11 @@ def test_no_process_of_a_session_dumps_core(place: str) -> None:
 def test_token_is_in_no_log_and_no_file(place: str) -> None:
     core = launch.start(LaunchConfig())
     try:
-        until("zygote", lambda: len(_below(core.pid)) >= 1)
+        until("zygote", lambda: len(children(core.pid)) >= 1)
         with socket.socket(socket.AF_UNIX) as peer:  # the core has something to say of it, perhaps
             peer.connect(core.socket_path)
             peer.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + core.token.hex().encode())
-        os.kill(_below(core.pid)[0], signal.SIGKILL)
+        os.kill(children(core.pid)[0], signal.SIGKILL)
         until("the core's words", lambda: os.fstat(core._log_fd).st_size > 0)
         kept = [path.read_bytes() for path in Path(core.session_dir).rglob("*") if path.is_file()]
         kept.append(os.pread(core._log_fd, 1 << 20, 0))
@@ -89,16 +89,6 @@ def test_token_is_in_no_log_and_no_file(place: str) -> None:
             assert core.token.hex().encode() not in content
     finally:
         core.stop()
-
-
-def _below(parent: int) -> list[int]:
-    with open(f"/proc/{parent}/task/{parent}/children") as file:
-        main = [int(pid) for pid in file.read().split()]
-    others = []
-    for thread in os.listdir(f"/proc/{parent}/task"):
-        with open(f"/proc/{parent}/task/{thread}/children") as file:
-            others += [int(pid) for pid in file.read().split()]
-    return sorted({*main, *others})
 
 
 def test_core_listens_on_no_network(place: str) -> None:
