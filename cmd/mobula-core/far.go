@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -25,17 +24,9 @@ func far(ctx context.Context, cfg Config, ln net.Listener, stdout, stderr io.Wri
 		fmt.Fprintf(stderr, "mobula-core: %v\n", err)
 		return code
 	}
-	var options struct {
-		Namespace  string `json:"namespace"`
-		SessionEnv string `json:"session_env"`
-		Cluster    struct {
-			Token      string   `json:"token"`
-			SysPath    []string `json:"sys_path"`
-			Entrypoint string   `json:"entrypoint"`
-		} `json:"cluster"`
-	}
-	if err := json.Unmarshal(cfg.WorkerOptions, &options); err != nil {
-		return fail(exitUsage, fmt.Errorf("worker options: %w", err))
+	options, err := readOptions(cfg.WorkerOptions)
+	if err != nil {
+		return fail(exitUsage, err)
 	}
 	if cfg.ArenaFD < 0 {
 		return fail(exitUsage, errors.New("--address needs --arena-fd: values of a cluster are brought there"))

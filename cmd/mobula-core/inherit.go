@@ -86,17 +86,24 @@ func readWorkerConfig(where string) (json.RawMessage, error) {
 		return json.RawMessage("{}"), nil
 	}
 	raw, err := readAll(where)
+	if err == nil {
+		err = checkObject(raw)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("--worker-config %s: %w", where, err)
 	}
+	return raw, nil
+}
+
+func checkObject(raw []byte) error {
 	var object map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &object); err != nil {
-		return nil, fmt.Errorf("--worker-config %s: %w", where, err)
+		return err
 	}
 	if object == nil {
-		return nil, fmt.Errorf("--worker-config %s: it is no JSON object", where)
+		return errors.New("it is no JSON object")
 	}
-	return raw, nil
+	return nil
 }
 
 func readAll(where string) ([]byte, error) {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -45,17 +44,9 @@ func serve(ctx context.Context, cfg Config, ln net.Listener, pool *workers.Pool,
 	if err != nil {
 		return err
 	}
-	var options struct {
-		Namespace   string            `json:"namespace"`
-		LogToDriver *bool             `json:"log_to_driver"`
-		Labels      map[string]string `json:"labels"`
-		NodeName    string            `json:"node_name"`
-		// What all tasks have that say nothing else, as TaskSpec.runtime_env has it, and whether it is set up at once.
-		SessionEnv string `json:"session_env"`
-		Lazy       bool   `json:"lazy_install"`
-	}
-	if err := json.Unmarshal(cfg.WorkerOptions, &options); err != nil {
-		return fmt.Errorf("worker options: %w", err)
+	options, err := readOptions(cfg.WorkerOptions)
+	if err != nil {
+		return err
 	}
 	var page *pyshim.Page
 	if cfg.PageFD >= 0 {
@@ -73,7 +64,7 @@ func serve(ctx context.Context, cfg Config, ln net.Listener, pool *workers.Pool,
 		defer worker.Close() // before the file
 		disk = worker
 	}
-	show := options.LogToDriver == nil || *options.LogToDriver
+	show := options.showsLogs()
 	var shim *pyshim.Server
 	prestart := min(int(resources.Get("CPU")), maxPrestart)
 	if options.Lazy || joined != nil {

@@ -76,19 +76,37 @@ func (a directory) Find(namespace, name string, answer func(ids.ActorID, []byte,
 			d.core.Do(func() { answer(ids.ActorID{}, nil, false, nil) })
 			return
 		}
-		var id ids.ActorID
+		var r record
 		if err == nil {
-			id, err = ids.Actor(spec.GetActorCreationTaskSpec().GetActorId())
+			r, err = readRecord(spec)
 		}
 		d.core.Do(func() {
 			if err == nil {
-				p := spec.FunctionDescriptor.GetPythonFunctionDescriptor()
-				d.classes[id] = wire.Function{Module: p.GetModuleName(), Class: p.GetClassName(), Name: p.GetFunctionName(), Hash: p.GetFunctionHash()}
-				a.Meet(id, spec.ActorCreationTaskSpec.AllowOutOfOrderExecution)
+				d.classes[r.id] = r.class
+				a.Meet(r.id, r.outOfOrder)
 			}
-			answer(id, spec.GetActorCreationTaskSpec().GetSerializedActorHandle(), err == nil, err)
+			answer(r.id, r.handle, err == nil, err)
 		})
 	})
+}
+
+// record is what the GCS keeps of an actor and another driver needs to call it.
+type record struct {
+	id         ids.ActorID
+	class      wire.Function
+	handle     []byte // as its creator pickled it
+	outOfOrder bool
+}
+
+func readRecord(spec *ray.TaskSpec) (r record, err error) {
+	creation := spec.GetActorCreationTaskSpec()
+	if r.id, err = ids.Actor(creation.GetActorId()); err != nil {
+		return record{}, err
+	}
+	p := spec.GetFunctionDescriptor().GetPythonFunctionDescriptor()
+	r.class = wire.Function{Module: p.GetModuleName(), Class: p.GetClassName(), Name: p.GetFunctionName(), Hash: p.GetFunctionHash()}
+	r.handle, r.outOfOrder = creation.GetSerializedActorHandle(), creation.GetAllowOutOfOrderExecution()
+	return r, nil
 }
 
 // Nodes implements backend.Cluster.
@@ -101,11 +119,16 @@ func (d *Driver) Nodes(answer func([]backend.Node, error)) {
 		err = errors.Join(err, wrong)
 		var out []backend.Node
 		for _, n := range rows {
-			id, wrong := ids.Node(n.NodeId)
+			node, wrong := readNode(n, free)
 			err = errors.Join(err, wrong)
-			out = append(out, backend.Node{ID: id, Alive: n.State == ray.GcsNodeInfo_ALIVE, Address: n.NodeManagerAddress, Hostname: n.NodeManagerHostname,
-				Name: n.NodeName, Head: n.IsHeadNode, Total: n.ResourcesTotal, Available: free[string(n.NodeId)], Labels: n.Labels})
+			out = append(out, node)
 		}
 		d.core.Do(func() { answer(out, err) })
 	})
+}
+
+func readNode(n *ray.GcsNodeInfo, free map[string]map[string]float64) (backend.Node, error) {
+	id, err := ids.Node(n.NodeId)
+	return backend.Node{ID: id, Alive: n.State == ray.GcsNodeInfo_ALIVE, Address: n.NodeManagerAddress, Hostname: n.NodeManagerHostname,
+		Name: n.NodeName, Head: n.IsHeadNode, Total: n.ResourcesTotal, Available: free[string(n.NodeId)], Labels: n.Labels}, err
 }

@@ -27,16 +27,23 @@ func children() []int {
 	return pids
 }
 
-// parentOf reads the fourth field of stat; the second, the name in parentheses, may hold anything.
 func parentOf(pid string) int {
 	raw, err := os.ReadFile("/proc/" + pid + "/stat")
 	if err != nil {
 		return 0
 	}
-	fields := bytes.Fields(raw[bytes.LastIndexByte(raw, ')')+1:])
+	return parentIn(raw)
+}
+
+// parentIn reads the fourth field of stat; the second, the name in parentheses, may hold anything. 0: it says none.
+func parentIn(stat []byte) int {
+	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
 	if len(fields) < 2 {
 		return 0
 	}
-	parent, _ := strconv.Atoi(string(fields[1]))
+	parent, err := strconv.Atoi(string(fields[1]))
+	if err != nil {
+		return 0
+	}
 	return parent
 }

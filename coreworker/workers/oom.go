@@ -63,7 +63,11 @@ func readOOMKills(path string) (uint64, bool) {
 	if err != nil {
 		return 0, false
 	}
-	for line := range bytes.Lines(raw) {
+	return killsIn(raw)
+}
+
+func killsIn(counter []byte) (uint64, bool) {
+	for line := range bytes.Lines(counter) {
 		if count, ok := strings.CutPrefix(strings.TrimSpace(string(line)), "oom_kill "); ok {
 			n, err := strconv.ParseUint(count, 10, 64)
 			return n, err == nil
