@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import faulthandler
 import gc
+import json
 import os
 import sys
 import tempfile
@@ -27,7 +28,7 @@ from scenario import SCENARIOS, Failed, run
 
 import mobula.testing
 
-ACTIONS = ("fail", "lose", "delay", "double", "shim-fail", "shim-cut")
+ACTIONS = ("fail", "lose", "delay", "double", "shim-fail", "shim-cut", "worker-fail", "worker-cut")
 HANGS_AFTER_S = 150
 
 
@@ -46,9 +47,11 @@ class Loop:
         """Runs it with the fault that `spec` asks for; False when there was none."""
         with tempfile.TemporaryDirectory() as folder:
             told = Path(folder, "told")
-            own, _, nth = spec.partition("shim-")[2].partition(":")
-            os.environ["MOBULA_FAULTS"] = "" if own else spec
-            shim.POINTS.ask(own, int(nth or 0))
+            side, _, own = spec.rpartition("-")
+            action, _, nth = own.partition(":")
+            os.environ["MOBULA_FAULTS"] = "" if side else spec
+            shim.POINTS.ask(*(action, int(nth)) if side == "shim" else ("", 0))
+            os.environ[shim.WORKERS] = json.dumps([action, int(nth), str(told)]) if side == "worker" else ""
             os.environ["MOBULA_FAULTS_LOG"] = str(told)
             faulthandler.dump_traceback_later(HANGS_AFTER_S, exit=True)
             since, result, errors = time.monotonic(), "right", Counter[str]()
@@ -74,8 +77,8 @@ class Loop:
         return bool(fault)
 
     def spec(self, nth: int) -> str:
-        """That the nth point fails: of the core, or of the driver's side, which shim.py counts."""
-        return f"{self.action}:{nth}" if self.action.startswith("shim-") else f"*:{self.action}:{nth}"
+        """That the nth point fails: of the core, or of the driver's or a worker's side, which shim.py counts."""
+        return f"{self.action}:{nth}" if "-" in self.action else f"*:{self.action}:{nth}"
 
     def row(self) -> str:
         """Of the table."""

@@ -1,12 +1,14 @@
-"""Faults on the driver's side: its connections and its maps of shared memory, replaced from outside, for the package itself has
-nothing of that.
+"""Faults on the side of Python, in the driver or in workers: connections and maps of shared memory, replaced from outside, for the
+package itself has nothing of that.
 
-The nth system call that is passed here fails. `cut` writes or reads half of it first: what a connection that breaks leaves.
+The nth system call that is passed here fails. `cut` writes or reads half of it first: what a connection that breaks leaves. Each
+worker counts for itself, and of all of them the first that gets to its nth has the fault.
 """
 
 from __future__ import annotations
 
 import errno
+import json
 import os
 import socket
 import threading
@@ -14,8 +16,11 @@ from collections.abc import Callable, Iterable
 from itertools import chain
 from typing import Any
 
-from mobula._core import arena
+from mobula._core import arena, launch
 from mobula._lane import LaneClosed, stream
+
+#: For workers: the action, the number, and a file that the first to have the fault makes, and tells of it in.
+WORKERS = "MOBULA_TEST_WORKER_FAULT"
 
 
 class Points:
@@ -25,12 +30,20 @@ class Points:
         self._lock = threading.Lock()
         self._left = 0
         self._action = ""
+        self._side = "shim"
+        self._told = ""
         self.happened = ""
 
     def ask(self, action: str, nth: int) -> None:
         """Starts over."""
         with self._lock:
             self._left, self._action, self.happened = nth, action, ""
+
+    def ask_as_worker(self) -> None:
+        """What the driver's environment asks workers for."""
+        action, nth, told = json.loads(os.environ.get(WORKERS) or '["", 0, ""]')
+        with self._lock:
+            self._left, self._action, self._side, self._told = nth, action, "worker", told
 
     def hit(self, point: str, known: tuple[str, ...] = ("fail", "cut")) -> str:
         """What is to be done at a point, this time; "" for nothing."""
@@ -40,8 +53,21 @@ class Points:
             self._left -= 1
             if self._left:
                 return ""
-            self.happened = f"shim.{point}:{self._action}"
+            happened = f"{self._side}.{point}:{self._action}"
+            if self._told and not _first(self._told, happened):
+                return ""
+            self.happened = happened
             return self._action
+
+
+def _first(path: str, text: str) -> bool:
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return False
+    os.write(fd, text.encode())
+    os.close(fd)
+    return True
 
 
 POINTS = Points()
@@ -91,7 +117,26 @@ class Socket:
 
 
 def install() -> None:
-    """Puts this between the driver and its system calls."""
+    """Puts this between the driver and its system calls, and between its workers and theirs."""
+    options = launch.worker_options
+
+    def with_entry(config: launch.LaunchConfig) -> dict[str, Any]:
+        return {**options(config), "entry": f"{__name__}:run_worker"}
+
+    launch.worker_options = with_entry
+    _install()
+
+
+def run_worker(config: Any) -> None:
+    """What workers begin with instead."""
+    from mobula._worker import main
+
+    _install()
+    POINTS.ask_as_worker()
+    main.run_worker(config)
+
+
+def _install() -> None:
     connect, fresh_map, writable = stream.connect, arena._map_read_only, arena.Arena.writable
 
     def faulty_connect(path: str, timeout: float | None) -> Any:

@@ -15,8 +15,8 @@ from mobula._core import binary
 
 #: What the whole loop has found: tried every time.
 FOUND = ("from.allocate:lose:1", "zygote.request:fail:1")
-#: Those of one day: the core's, the messages', the driver's side.
-ACTIONS = (("fail", "lose"), ("delay", "double"), ("shim-fail", "shim-cut"))
+#: Those of one day: the core's, the messages', the driver's side, the workers'.
+ACTIONS = (("fail", "lose"), ("delay", "double"), ("shim-fail", "shim-cut"), ("worker-fail", "worker-cut"))
 FOLDER = Path(__file__).parents[1] / "fault_points"
 
 
@@ -37,7 +37,7 @@ def test_no_failing_point_hangs_falsifies_or_leaves_anything(place: str) -> None
     core = FOLDER.parents[1] / "build" / "mobula-core-faults"
     assert b"MOBULA_FAULTS" in core.read_bytes()
     day = int(time.time() // 86400)
-    first, actions = 1 + day * 3 % 60, ACTIONS[day % len(ACTIONS)]
+    first, actions = 1 + day * 3 % 40, ACTIONS[day % len(ACTIONS)]
     command = [sys.executable, str(FOLDER / "loop.py"), str(core), "--verbose", "--first", str(first), "--seconds", "4"]
     command += [word for action in actions for word in ("--action", action)]
     command += [word for spec in FOUND for word in ("--pinned", spec)]
