@@ -50,12 +50,21 @@ func oomCounter(cgroup string) string {
 		switch {
 		case !ok:
 		case slices.Contains(strings.Split(controllers, ","), "memory"):
-			return filepath.Join("/sys/fs/cgroup/memory", group, "memory.oom_control")
+			return inGroup("/sys/fs/cgroup/memory", group, "memory.oom_control")
 		case controllers == "":
-			counter = filepath.Join("/sys/fs/cgroup", group, "memory.events")
+			counter = inGroup("/sys/fs/cgroup", group, "memory.events")
 		}
 	}
 	return counter
+}
+
+// inGroup is a file of a group, or "" where the group is out of sight: the kernel writes /.. for what lies above the root of a
+// cgroup namespace, and joined that would be a file of something else.
+func inGroup(root, group, file string) string {
+	if slices.Contains(strings.Split(group, "/"), "..") {
+		return ""
+	}
+	return filepath.Join(root, group, file)
 }
 
 func readOOMKills(path string) (uint64, bool) {

@@ -13,6 +13,7 @@ func TestTheCounterIsWhereTheMemoryControllerIs(t *testing.T) {
 		{"both, 1 has it", "4:memory:/a\n0::/b\n", "/sys/fs/cgroup/memory/a/memory.oom_control"},
 		{"both, 2 has it", "3:cpu,cpuacct:/a\n1:name=systemd:/\n0::/b\n", "/sys/fs/cgroup/b/memory.events"},
 		{"several in one", "3:cpu,memory:/a\n", "/sys/fs/cgroup/memory/a/memory.oom_control"},
+		{"above the namespace", "0::/../a\n", ""},
 		{"nothing", "", ""},
 		{"no such line", "what\n1:\n", ""},
 	} {

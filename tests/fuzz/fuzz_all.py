@@ -4,8 +4,8 @@
     fuzz_all.py --long 25 --others 8     what is written by hand and read from strangers longer than the rest
     fuzz_all.py --each 60 --only FuzzConn
 
-Exits with 0 when no target found anything. What one finds is kept by Go as a file in its package's testdata/fuzz, which from then on
-is a test; its whole output is printed, with the command that repeats it.
+Exits with 0 when no target found anything. What one finds is kept by Go as a file in its package's testdata/fuzz, which from then
+on is a test; its whole output is printed, with the command that repeats it.
 """
 
 from __future__ import annotations
