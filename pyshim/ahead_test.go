@@ -68,14 +68,15 @@ func TestABarrierBringsAnError(t *testing.T) {
 	d.mutate(1, submit(k, 1), submit(k, 2))
 	canceled, pending := taskID(k, 1).Return(1), taskID(k, 2).Return(1)
 	d.mutate(3, &pb.Mutation{Kind: &pb.Mutation_Cancel{Cancel: &pb.Cancel{ObjectId: canceled.Bytes()}}})
-	sync := func(id uint64, object []byte) *pb.Reply {
-		d.ask(3, &pb.Request{Id: id, Kind: &pb.Request_Sync{Sync: &pb.Sync{ObjectId: object}}})
+	sync := func(id uint64, objects []byte) *pb.Reply {
+		d.ask(3, &pb.Request{Id: id, Kind: &pb.Request_Sync{Sync: &pb.Sync{ObjectIds: objects}}})
 		return d.reply(id)
 	}
-	if got := sync(1, canceled.Bytes()).GetGet(); !got.GetFailed() || len(got.Values) != 1 || string(got.Values[0].Metadata) != "5" {
+	got := sync(1, append(canceled.Bytes(), pending.Bytes()...)).GetGet()
+	if len(got.Values) != 2 || string(got.Values[0].Metadata) != "5" || len(got.Values[1].Metadata) != 0 {
 		t.Errorf("%v", got)
 	}
-	if r := sync(2, pending.Bytes()); r.Kind != nil || r.Error != "" {
+	if r := sync(2, nil); r.Kind != nil || r.Error != "" {
 		t.Errorf("%v", r)
 	}
 }

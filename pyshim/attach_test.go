@@ -47,7 +47,7 @@ func TestAttachRefusals(t *testing.T) {
 		t.Errorf("%d lanes after nothing but refusals", n)
 	}
 	// The slot that the refused executor was given is free again.
-	if slot, _, err := k.page.Take(); err != nil || slot != 0 {
+	if slot, _, err := k.page.Take(); err != nil || slot != firstSlot {
 		t.Errorf("slot %d, %v", slot, err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/mobula/mobula/coreworker"
 	pb "github.com/mobula/mobula/proto/boundary"
 	"github.com/mobula/mobula/pyshim/direct"
 )
@@ -34,6 +35,10 @@ func (d *directLane) Receive(message []byte) {
 		err = status.Errorf(codes.InvalidArgument, "a message that is no FromShim: %v", err)
 	} else if d.lane == nil {
 		d.lane, err = d.server.open(m.GetAttach(), &lane{server: d.server, line: d.line})
+		d.server.drives(d)
+	}
+	if err == nil && d.lane.process.Role == coreworker.Worker {
+		d.server.catchUp()
 	}
 	if err == nil {
 		err = d.lane.apply(m)
@@ -77,6 +82,7 @@ func (d *directLane) Flush() {
 		m, stopped := d.between.next(l, d.line.Room())
 		if stopped {
 			l.close()
+			d.server.leaves(d)
 			d.finish(l.err)
 			return
 		}

@@ -92,6 +92,7 @@ func (f *faulty) Closed(err error) {
 }
 
 func (f *faulty) release() {
+	f.in.until.Store(false)
 	held := f.held
 	f.held = nil
 	for _, message := range held {

@@ -61,6 +61,9 @@ type lane struct {
 // read applies what the shim sends until its stream ends.
 func (l *lane) read(first *pb.FromShim) {
 	for m := first; ; {
+		if l.process.Role == coreworker.Worker {
+			l.server.catchUpOutside()
+		}
 		if err := l.apply(m); err != nil {
 			l.stop(err)
 			return
@@ -135,6 +138,9 @@ func (l *lane) apply(m *pb.FromShim) error {
 			if excess = l.process.Excess(); excess != nil {
 				l.process.Unsend(l)
 			}
+		}
+		if l.server.page != nil && l.process.Role == coreworker.Driver {
+			l.server.page.hear(l.process.Applied())
 		}
 		l.weight += weight
 		if n := l.process.Applied(); n >= l.acked+ackEvery || l.weight > ackBytes && n > l.acked {

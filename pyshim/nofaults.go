@@ -12,4 +12,6 @@ type between struct{}
 
 func withFaults(d *directLane) direct.Handler { return d }
 
+func (between) release() {}
+
 func (between) next(l *lane, room bool) (m *pb.ToShim, stopped bool) { return l.next(room) }

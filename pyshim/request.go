@@ -171,19 +171,22 @@ func (l *lane) decodeRequest(q *pb.Request) (func(), error) {
 
 // decodeSync reads a barrier. Only errors come along: they are never blocks, so nothing is handed over.
 func (l *lane) decodeSync(id uint64, s *pb.Sync) (func(), error) {
-	if len(s.ObjectId) == 0 {
+	if len(s.ObjectIds) == 0 {
 		return func() { l.answer(id, &pb.Reply{}) }, nil
 	}
-	object, err := ids.Object(s.ObjectId)
+	objs, err := ids.Objects(s.ObjectIds)
 	if err != nil {
 		return nil, err
 	}
 	return func() {
-		r := &pb.Reply{}
-		if v, ok := l.server.core.Value(object); ok && v.IsError && v.Block == nil {
-			r.Kind = &pb.Reply_Get{Get: &pb.GetReply{Failed: true, Values: []*pb.Value{{Data: v.Data, Metadata: v.Metadata}}}}
+		values := make([]*pb.Value, len(objs))
+		for i, object := range objs {
+			values[i] = &pb.Value{}
+			if v, ok := l.server.core.Value(object); ok && v.IsError && v.Block == nil {
+				values[i].Data, values[i].Metadata = v.Data, v.Metadata
+			}
 		}
-		l.answer(id, r)
+		l.answer(id, &pb.Reply{Kind: &pb.Reply_Get{Get: &pb.GetReply{Values: values}}})
 	}, nil
 }
 

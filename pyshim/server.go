@@ -30,7 +30,8 @@ type Server struct {
 
 	mu      sync.Mutex // guards what follows; below the core's lock, never held across a call
 	lanes   map[*lane]struct{}
-	notices *lane // the driver's
+	drivers []*directLane // the driver's, that the loop serves
+	notices *lane         // the driver's
 	early   []*pb.LogLine
 	lost    int // messages that came before the driver's lane and were too many
 	closed  bool
@@ -143,6 +144,7 @@ func (s *Server) open(a *pb.Attach, l *lane) (*lane, error) {
 //
 // It must not be called with the core's lock held, which the reading needs.
 func (s *Server) HearOut(id ids.WorkerID, patience time.Duration) {
+	s.catchUpOutside()
 	s.mu.Lock()
 	var open []*lane
 	for l := range s.lanes {
@@ -172,6 +174,7 @@ func (s *Server) IsTaskCanceled(_ context.Context, q *pb.IsTaskCanceledRequest) 
 	if err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}
+	s.catchUpOutside()
 	var canceled bool
 	s.core.Do(func() { canceled = s.core.IsCanceled(worker, id) })
 	return &pb.IsTaskCanceledReply{Canceled: canceled}, nil
@@ -179,6 +182,7 @@ func (s *Server) IsTaskCanceled(_ context.Context, q *pb.IsTaskCanceledRequest) 
 
 // Inspect counts what is alive, and checks what must always hold if it is asked to.
 func (s *Server) Inspect(_ context.Context, r *pb.InspectRequest) (*pb.InspectReply, error) {
+	s.catchUpOutside()
 	var c coreworker.Counts
 	var broken string
 	s.core.Do(func() {

@@ -21,6 +21,7 @@ const (
 
 // State tells what there is now.
 func (s *Server) State(ctx context.Context, r *pb.StateRequest) (*pb.StateReply, error) {
+	s.catchUpOutside()
 	most := int(min(r.Most, stateRows))
 	out := &pb.StateReply{}
 	switch r.Kind {
@@ -124,6 +125,7 @@ func taskState(one coreworker.TaskLook, now time.Duration) *pb.TaskState {
 
 // Why explains what the tasks that fit wait for.
 func (s *Server) Why(_ context.Context, r *pb.WhyRequest) (*pb.WhyReply, error) {
+	s.catchUpOutside()
 	out := &pb.WhyReply{}
 	s.core.Do(func() {
 		found := s.core.FindTasks(r.Task)

@@ -954,12 +954,15 @@ func (x *Attach) GetLane() uint64 {
 }
 
 type Attached struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Applied       uint64                 `protobuf:"varint,1,opt,name=applied,proto3" json:"applied,omitempty"` // mutations of this process applied so far
-	Slot          uint32                 `protobuf:"varint,2,opt,name=slot,proto3" json:"slot,omitempty"`       // executor lanes: index of the 64-bit word of this lane in the cancel page
-	JobId         []byte                 `protobuf:"bytes,3,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
-	NodeId        []byte                 `protobuf:"bytes,4,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
-	Namespace     string                 `protobuf:"bytes,5,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Applied uint64                 `protobuf:"varint,1,opt,name=applied,proto3" json:"applied,omitempty"` // mutations of this process applied so far
+	// Executor lanes: index of the 64-bit word of this lane in the cancel page. The first words are no lane's: in word 0 the driver
+	// stores the number of a mutation that cancels before it writes it and then waits for no answer; in word 1 the core how far it
+	// has applied the driver's. A worker that finds the first ahead of the second sends a Sync before it begins a task.
+	Slot          uint32 `protobuf:"varint,2,opt,name=slot,proto3" json:"slot,omitempty"`
+	JobId         []byte `protobuf:"bytes,3,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	NodeId        []byte `protobuf:"bytes,4,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
+	Namespace     string `protobuf:"bytes,5,opt,name=namespace,proto3" json:"namespace,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5324,10 +5327,11 @@ func (x *Abandon) GetId() uint64 {
 	return 0
 }
 
-// With an object: its value comes along (Reply.get) where it is an error by then, as that of a task that a cancel has just ended.
+// With objects: their values come along (Reply.get) where they are errors by then, as those of tasks that a cancel has ended. Of
+// all others comes a value without metadata.
 type Sync struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	ObjectId      []byte                 `protobuf:"bytes,1,opt,name=object_id,json=objectId,proto3" json:"object_id,omitempty"`
+	ObjectIds     []byte                 `protobuf:"bytes,1,opt,name=object_ids,json=objectIds,proto3" json:"object_ids,omitempty"` // 28 bytes each
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5362,9 +5366,9 @@ func (*Sync) Descriptor() ([]byte, []int) {
 	return file_boundary_proto_rawDescGZIP(), []int{57}
 }
 
-func (x *Sync) GetObjectId() []byte {
+func (x *Sync) GetObjectIds() []byte {
 	if x != nil {
-		return x.ObjectId
+		return x.ObjectIds
 	}
 	return nil
 }
@@ -7482,9 +7486,10 @@ const file_boundary_proto_rawDesc = "" +
 	"\vanswered_ns\x18\x05 \x01(\x03R\n" +
 	"answeredNs\"\x19\n" +
 	"\aAbandon\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\x04R\x02id\"#\n" +
-	"\x04Sync\x12\x1b\n" +
-	"\tobject_id\x18\x01 \x01(\fR\bobjectId\"\x8d\x02\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\"%\n" +
+	"\x04Sync\x12\x1d\n" +
+	"\n" +
+	"object_ids\x18\x01 \x01(\fR\tobjectIds\"\x8d\x02\n" +
 	"\aRunTask\x120\n" +
 	"\x04spec\x18\x01 \x01(\v2\x1c.mobula.boundary.v1.TaskSpecR\x04spec\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x1e\n" +

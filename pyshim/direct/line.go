@@ -27,7 +27,7 @@ type Handler interface {
 // bound counts, and not what waits here. For one that does read it is one write.
 const full = 64 << 10
 
-// Line is one client's connection, and its one stream. Only Wake may be called outside of the handler's methods.
+// Line is one client's connection, and its one stream. Only Wake and Run may be called outside of handlers' methods.
 type Line struct {
 	loop    *Loop
 	fd      int
@@ -39,6 +39,23 @@ type Line struct {
 	hung    bool // fd is closed
 
 	awake bool // in loop.woken; guarded by its lock
+}
+
+// Run has the loop run fn, between two messages, and waits for that; never to be called by the loop. A loop that is closing runs
+// nothing.
+func (l *Line) Run(fn func()) {
+	p, done := l.loop, make(chan struct{})
+	p.mu.Lock()
+	if p.closing {
+		p.mu.Unlock()
+		return
+	}
+	p.chores = append(p.chores, func() {
+		fn()
+		close(done)
+	})
+	p.rouse()
+	<-done
 }
 
 // Wake has the handler's Flush called soon. Any goroutine may call it, whatever it holds.
@@ -68,8 +85,16 @@ func (l *Line) Send(message func([]byte) ([]byte, error)) error {
 // Finish ends the stream with a status, after what was sent.
 func (l *Line) Finish(code uint32, text string) { l.conn.finish(code, text) }
 
-// read reads once: a client that writes without end does not hold up the others.
-func (l *Line) read() {
+// Drain receives what has arrived, as long as more is wanted, and answers. For a handler of another line of the loop, for which
+// it matters what this client has said before.
+func (l *Line) Drain(more func() bool) {
+	for more() && !l.hung && l.read() {
+	}
+	l.flush()
+}
+
+// read reads once: a client that writes without end does not hold up the others. False when there was nothing.
+func (l *Line) read() bool {
 	n, err := unix.Read(l.fd, l.loop.buf)
 	if err == nil && n > 0 {
 		err = faults.Err("line.read", unix.ECONNRESET)
@@ -77,10 +102,13 @@ func (l *Line) read() {
 	switch {
 	case err == nil && n > 0:
 		l.deliver(l.conn.feed(l.loop.buf[:n]))
-	case err == unix.EAGAIN || err == unix.EINTR:
+	case err == unix.EINTR:
+	case err == unix.EAGAIN:
+		return false
 	default:
 		l.hangUp() // the client closed the line, or is gone: both are how lines end
 	}
+	return true
 }
 
 // deliver hands over the messages that came, and then why nothing more will come.

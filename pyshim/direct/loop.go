@@ -23,7 +23,8 @@ type Loop struct {
 	mu       sync.Mutex // the lowest of all locks; never held across a system call that waits
 	woken    []*Line
 	fresh    []*Line // to be taken up
-	asleep   bool    // in epoll_wait, or about to be: whoever wants something writes to event
+	chores   []func()
+	asleep   bool // in epoll_wait, or about to be: whoever wants something writes to event
 	closing  bool
 	hurrying bool
 
@@ -136,15 +137,15 @@ func (p *Loop) run() {
 func (p *Loop) turn() (end bool) {
 	for {
 		p.mu.Lock()
-		fresh, woken, closing, hurrying := p.fresh, p.woken, p.closing, p.hurrying
-		idle := len(fresh) == 0 && len(woken) == 0
+		fresh, woken, chores, closing, hurrying := p.fresh, p.woken, p.chores, p.closing, p.hurrying
+		idle := len(fresh) == 0 && len(woken) == 0 && len(chores) == 0
 		if idle && (!closing || p.told && (len(p.lines) == 0 || !hurrying)) {
 			end = closing && len(p.lines) == 0
 			p.asleep = !end
 			p.mu.Unlock()
 			return end
 		}
-		p.fresh, p.woken = nil, nil
+		p.fresh, p.woken, p.chores = nil, nil, nil
 		for _, l := range woken {
 			l.awake = false
 		}
@@ -154,6 +155,9 @@ func (p *Loop) turn() (end bool) {
 		}
 		for _, l := range woken {
 			l.flush()
+		}
+		for _, chore := range chores {
+			chore()
 		}
 		if closing {
 			p.told = true

@@ -54,7 +54,7 @@ class Overtaken:
         self.refs.append(forever.remote(gate))
 
     def know(self) -> None:
-        assert mobula.get_runtime_context().is_canceled()
+        until("the flag is up", mobula.get_runtime_context().is_canceled)
 
     def block(self, how: str, begun: Gate, canceled: Gate, ref: list[Any]) -> None:
         remaining_ms = gets.remaining_ms

@@ -19,6 +19,7 @@ from typing import Any
 
 import grpc
 
+from mobula._core import page
 from mobula._core.pb import boundary_pb2 as pb
 from mobula.serialization import task_cancelled_value
 
@@ -62,6 +63,7 @@ class FakeCore:
     """Serves on `socket_path`; is the handle that Process.attach_driver takes. Use as a context manager."""
 
     pid = 0
+    page_fd = -1
 
     def __init__(self, folder: str, arena_bytes: int = ARENA_BYTES, token: bytes = b"") -> None:
         self.socket_path = os.path.join(folder, "core.sock")
@@ -94,6 +96,7 @@ class FakeCore:
         self.attached = 0
         self.parked: list[Parked] = []
         self.gets = 0  # requests for values
+        self.syncs = 0  # requests for what cancels have ended
         self.ahead: dict[bytes, FakeLane] = {}  # lanes that want the outcome of a call, by object
         self.sent_ahead = 0
         self.ack_every = 1000
@@ -166,7 +169,7 @@ class FakeCore:
         with self.lock:
             self.lanes.append(lane)
             self.attached += 1
-            slot = self.attached
+            slot = page.FIRST_SLOT + self.attached
             applied = self.applied
             self.changed.notify_all()
         try:  # the client may be gone before it is told this
@@ -434,8 +437,10 @@ class FakeCore:
                 self.handles[found.actor_id] += 1
                 return pb.Reply(actor=pb.ActorInfo(actor_id=found.actor_id, handle=found.handle))
             return pb.Reply(error="no such actor", error_kind=pb.ERROR_NOT_FOUND)
-        if kind == "sync" and (value := self.objects.get(request.sync.object_id)) is not None and value.metadata.isdigit():
-            return pb.Reply(get=pb.GetReply(values=[value], failed=True))
+        if kind == "sync" and request.sync.object_ids:
+            self.syncs += 1
+            values = [self.objects.get(object_id, pb.Value()) for object_id in _split(request.sync.object_ids, 28)]
+            return pb.Reply(get=pb.GetReply(values=[one if one.metadata.isdigit() else pb.Value() for one in values]))
         return pb.Reply()
 
     def _get(self, parked: Parked, get: pb.Get) -> pb.Reply | None:

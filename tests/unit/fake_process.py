@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from mobula import serialization
+from mobula._core import page
 from mobula._core.pb import boundary_pb2 as pb
 from mobula._core.runs import Run
 from mobula.serialization import deserialize, serialize
@@ -35,6 +36,7 @@ class FakeLane:
         self.exit: pb.Exit | None = None
         self.dropped: list[int] = []
         self.lost = False
+        self.caught_up = 0
         self._sent: deque[pb.ToShim] = deque()
         self._fd = os.eventfd(0, os.EFD_NONBLOCK)
 
@@ -71,6 +73,9 @@ class FakeLane:
     def send_dropped(self, generation: int) -> None:
         self.dropped.append(generation)
 
+    def catch_up(self) -> None:
+        self.caught_up += 1
+
 
 def wait_readable(fd: int, timeout: float | None) -> bool:
     return bool(select.select([fd], [], [], timeout)[0])
@@ -93,7 +98,7 @@ class FakeProcess:
         self.wakes = 0
         self.requests: list[pb.Request] = []
         self.thread_lanes: dict[int, FakeLane] = {}
-        self._slots = 0
+        self._slots = page.FIRST_SLOT
         self._lock = threading.Lock()
 
     def open_executor_lane(self, group: str = "", opening: int = 0, event_loop: bool = False) -> FakeLane:

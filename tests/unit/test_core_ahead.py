@@ -13,9 +13,11 @@ import pytest
 from core_kit import failure, inline
 from fake_core import FakeCore
 
+from mobula._core import page
 from mobula._core.lanes import MOST_AHEAD, Lane
 from mobula._core.pb import boundary_pb2 as pb
 from mobula._core.process import Process
+from mobula._core.transport import LaneClosed
 from mobula.exceptions import TaskCancelledError
 from mobula.object_ref import ObjectRef
 
@@ -170,7 +172,7 @@ def test_a_worker_asks_for_it_lends_its_cpu_while_it_waits(core: FakeCore, proce
     assert (core.sent_ahead, core.gets) == (0, 1)
 
 
-def test_what_a_cancel_ends_is_known_when_it_returns(core: FakeCore, process: Process) -> None:
+def test_what_a_waited_for_cancel_ends_is_known_when_it_returns(core: FakeCore, process: Process) -> None:
     refs = [call(process, inline(number), "never") for number in range(3 * MOST_AHEAD)]
     before = core.gets
     for ref in refs:
@@ -184,3 +186,68 @@ def test_a_cancel_that_comes_too_late_changes_nothing(core: FakeCore, process: P
     ref = call(process, inline(3))
     process.cancel(ref, False, True)
     assert process.get([ref]) == [3]
+
+
+@pytest.fixture
+def words(process: Process) -> memoryview:
+    """Of a cancel page: `process` has one from here on, and waits for no cancel."""
+    process._words = memoryview(bytearray(8 * 8)).cast("Q")
+    return process._words
+
+
+def test_the_number_of_a_cancel_is_noted_before_it_is_written(
+    core: FakeCore, process: Process, words: memoryview, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ref = call(process, inline(1), "never")
+    lane, noted = lane_of(process), []
+    send = lane.send_one
+
+    def note_and_send(stream: Any, message: bytes) -> None:
+        noted.append((words[page.ASKED], process._log.safe))
+        send(stream, message)
+
+    monkeypatch.setattr(lane, "send_one", note_and_send)
+    process.cancel(ref, False, True)
+    assert noted == [(process._log.last(), process._log.last() - 1)]
+    assert core.syncs == 0
+    with pytest.raises(TaskCancelledError):
+        process.get([ref])
+
+
+def test_one_question_tells_what_became_of_all_that_was_canceled(core: FakeCore, process: Process, words: memoryview) -> None:
+    refs = [call(process, inline(number), "never") for number in range(5 * MOST_AHEAD)]
+    late = call(process, inline(7))
+    for ref in [*refs, late]:
+        process.cancel(ref, False, True)
+    for ref in refs:
+        with pytest.raises(TaskCancelledError):
+            process.get([ref])
+    assert (core.syncs, core.gets) == (1, 0)
+    assert process.get([late]) == [7]
+    assert not process.canceled
+
+
+def test_a_ref_that_went_before_it_was_got(core: FakeCore, process: Process, words: memoryview) -> None:
+    refs = [call(process, inline(number), "never") for number in range(3 * MOST_AHEAD)]
+    for ref in refs:
+        process.cancel(ref, False, True)
+    del refs[::2], ref
+    with pytest.raises(TaskCancelledError):
+        process.get([refs[-1]])
+    assert process.get([call(process, inline(1))]) == [1]
+
+
+def test_a_cancel_whose_lane_is_lost_is_waited_for(
+    core: FakeCore, process: Process, words: memoryview, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ref = call(process, inline(1), "never")
+    lane = lane_of(process)
+
+    def lose(stream: Any, message: bytes) -> None:
+        monkeypatch.undo()
+        raise LaneClosed("the test cut this lane")
+
+    monkeypatch.setattr(lane, "send_one", lose)
+    process.cancel(ref, False, True)
+    assert core.applied >= words[page.ASKED] > 0
+    assert core.cancels

@@ -217,7 +217,11 @@ def test_closing_ends_the_waiting_of_other_threads(core: FakeCore, process: Proc
 
 def test_a_wrong_token_is_refused_in_words(core: FakeCore) -> None:
     core.token, right = b"0" * 32, core.token
-    handle = type("Handle", (), {"token": right, "socket_path": core.socket_path, "arena_fd": -1, "arena_bytes": 0, "spill_fd": -1})
+    handle = type(
+        "Handle",
+        (),
+        {"token": right, "socket_path": core.socket_path, "arena_fd": -1, "arena_bytes": 0, "spill_fd": -1, "page_fd": -1},
+    )
     handle.pid, handle.describe_end, handle.stop = 0, lambda self: "", lambda self: None  # type: ignore[attr-defined]
     with pytest.raises(exceptions.RaySystemError, match="wrong token"):
         Process.attach_driver(handle())
@@ -295,7 +299,7 @@ def test_a_stream_given_away_while_the_core_dies_is_closed(process: Process, mon
 OUTSIDE = """
 import secrets, subprocess
 class Outside:
-    arena_fd, arena_bytes, spill_fd = -1, 0, -1
+    arena_fd, arena_bytes, spill_fd, page_fd = -1, 0, -1, -1
     def __init__(self, folder):
         self.token = secrets.token_bytes(32)
         self.socket_path = os.path.join(folder, "core.sock")

@@ -54,7 +54,9 @@ def test_a_cancel_and_its_barrier(object_id: bytes, force: bool, recursive: bool
     cancel = pb.Mutation(cancel=pb.Cancel(object_id=object_id, force=force, recursive=recursive))
     assert pb.Mutation.FromString(wire.cancel(object_id, force, recursive)) == cancel
     request = pb.FromShim.FromString(wire.request(300, wire.sync_body(object_id))).request
-    assert request == pb.Request(id=300, sync=pb.Sync(object_id=object_id))
+    assert request == pb.Request(id=300, sync=pb.Sync(object_ids=object_id))
+    many = pb.FromShim.FromString(wire.request(300, wire.sync_body(40 * object_id))).request
+    assert many == pb.Request(id=300, sync=pb.Sync(object_ids=40 * object_id))
 
 
 @given(texts)

@@ -363,7 +363,8 @@ def test_a_canceled_task() -> None:
     assert type(error) is ex.TaskCancelledError
     assert error.task_id == TaskID(task)
     assert str(error) == f"Task: {task.hex()} was cancelled. It was still queued."
-    assert str(read(task_cancelled_value(task))) == f"Task: {task.hex()} was cancelled."
+    plain = read(task_cancelled_value(task))
+    assert (str(plain), plain.task_id) == (f"Task: {task.hex()} was cancelled.", TaskID(task))
     unnamed = told(5, error_message="our text")
     assert (unnamed.task_id, str(unnamed)) == (None, "our text")
     assert task_cancelled_value().metadata == b"5"

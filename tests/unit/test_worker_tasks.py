@@ -17,6 +17,7 @@ from fake_process import error_of, function_export, run_of, value_of, without_fu
 from worker_rig import Rig, rigged
 
 from mobula import exceptions
+from mobula._core import page
 from mobula._core.context import current
 from mobula._core.pb import boundary_pb2 as pb
 from mobula._core.runs import Run
@@ -257,6 +258,24 @@ def test_without_a_ticket_the_whole_push_is_dropped_and_said_once(rig: Rig) -> N
     assert rig.lane.dropped == [4]
     (again,) = rig.serve(run_of(lambda: "again", ticket=True, generation=5))
     assert value_of(again) == "again"
+
+
+def test_a_cancel_that_the_core_has_not_heard_of_is_asked_for_before_a_task_begins(rig: Rig) -> None:
+    words = rig.process.words
+    words[page.ASKED] = words[page.HEARD] = 7
+    rig.process.give_tickets(2)
+    rig.serve(run_of(lambda: 1, ticket=True))
+    assert rig.lane.caught_up == 0
+    words[page.ASKED] = 8
+    catch_up = rig.lane.catch_up
+
+    def hear_and_take_back() -> None:
+        catch_up()
+        os.eventfd_read(rig.process.ticket_fd)
+
+    rig.lane.catch_up = hear_and_take_back  # type: ignore[method-assign]
+    assert rig.serve(run_of(lambda: "a", ticket=True), run_of(lambda: "b", ticket=True)) == []
+    assert rig.lane.caught_up == 1, "the second one is dropped with the first"
 
 
 def test_every_generation_is_said_on_its_own(rig: Rig) -> None:

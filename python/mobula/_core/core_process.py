@@ -50,7 +50,7 @@ class Core:
         #: The object arena's memfd and its size in bytes; open until `stop`.
         self.arena_fd = arena_fd
         self.arena_bytes = arena_bytes
-        #: The cancel page's memfd; open until `stop`.
+        #: The cancel page's memfd; open until `stop`. -1 in a cluster.
         self.page_fd = page_fd
         #: The file that objects are spilled to; open until `stop`.
         self.spill_fd = spill_fd

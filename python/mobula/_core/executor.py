@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+from mobula._core import wire
 from mobula._core.lanes import Lane
 from mobula._core.pb import boundary_pb2 as pb
 from mobula._core.runs import Run, read
@@ -54,6 +55,10 @@ class ExecutorLane(Lane):
         """Tells the core that every pushed task of `generation` was dropped unrun."""
         encoded = pb.FromShim(dropped=pb.RunDropped(generation=generation)).SerializeToString()
         self.send(self.ready(), (encoded,))
+
+    def catch_up(self) -> None:
+        """Returns when the core has read every cancel that had returned before, and what follows of it was filed here."""
+        self.call(lambda: wire.SYNC_BODY)
 
     def _open(self, until: float | None) -> Stream:
         if self._was_open:

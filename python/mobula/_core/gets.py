@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mobula._core import context, values, wire
@@ -37,6 +37,8 @@ def get(process: Process, refs: Sequence[ObjectRef[Any]], timeout: float | None)
         recent = arena.recent.find(ref._id) if arena is not None else None
         if recent is None and timeout is None:
             ref._value = process.outcome(ref._id)
+            if ref._value is None and ref._id in process.canceled:
+                _ask_what_was_ended(process)
     else:
         recent = None
     deadline = deadline_of(timeout)
@@ -59,6 +61,21 @@ def get(process: Process, refs: Sequence[ObjectRef[Any]], timeout: float | None)
             raise values.error_of(value)
         out.append(value)
     return out
+
+
+def _ask_what_was_ended(process: Process) -> None:
+    """Who cancels many tasks gets many: what became of all of them comes with the first one's."""
+    asked, process.canceled = process.canceled, {}
+    ids = b"".join(asked)
+    reply = check(process.call(lambda: wire.sync_body(ids)))
+    note_ended([ref() for ref in asked.values()], reply.get.values)
+
+
+def note_ended(refs: Iterable[ObjectRef[Any] | None], values: Iterable[pb.Value]) -> None:
+    """Leaves on their refs the errors that the answer to a `sync` has brought."""
+    for ref, value in zip(refs, values, strict=False):  # from inside another call there is no answer
+        if ref is not None and ref._value is None and value.metadata:
+            ref._value = (value.data, value.metadata)
 
 
 def _raise_known_error(refs: Sequence[ObjectRef[Any]]) -> None:

@@ -108,7 +108,7 @@ class _Launch:
         config = self._config
         token = secrets.token_bytes(TOKEN_BYTES)
         arena = self._memory("mobula-arena", config.object_store_bytes)
-        page = self._memory("mobula-page", PAGE_BYTES)
+        page = -1 if config.address else self._memory("mobula-page", PAGE_BYTES)  # nothing runs here for a cluster's driver
         spill = spill_file.make(config.spill_dir or config.temp_dir)
         if spill >= 0:
             self._kept(spill)

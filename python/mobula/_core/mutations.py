@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from types import CodeType, FrameType
 from typing import Protocol
 
-from mobula._core import wire
+from mobula._core import page, wire
 from mobula._core.guard import LOCK_PATIENCE_S, STRIKES, RLock, frames_of_threads, new_lock
 from mobula._core.transport import LaneClosed, RpcError, Stream
 
@@ -135,10 +135,13 @@ class MutationLog:
             if last is not None:
                 return last
 
-    def write_one(self, lane: Writer, encoded: bytes, end: bytes) -> bool:
+    def write_one(self, lane: Writer, encoded: bytes, end: bytes = b"", words: memoryview | None = None) -> bool:
         """write() of one mutation with further FromShim fields behind it, for the path of every call; not to be called from
         inside this log. False when the mutation was left to others or is written without `end`: a lost lane, or other
         mutations to be written first.
+
+        With `words`, the cancel page, its number is noted there before it is written. True, and nothing unwritten(), then means
+        that whatever the core is told by anybody from now on, it reads this first.
         """
         weight = len(encoded) + READ_ACKS_EVERY_BYTES // 1024
         self._unread += weight
@@ -148,12 +151,12 @@ class MutationLog:
             return False
         stream = lane.ready()
         lock = self._lock
-        if lock._is_owned() or self._doubted or self._deferred or not self._write_one_locked(lane, stream, encoded, end):
+        if lock._is_owned() or self._doubted or self._deferred or not self._write_one_locked(lane, stream, encoded, end, words):
             self.write(lane, (encoded,))
             return False
         return True
 
-    def _write_one_locked(self, lane: Writer, stream: Stream, encoded: bytes, end: bytes) -> bool:
+    def _write_one_locked(self, lane: Writer, stream: Stream, encoded: bytes, end: bytes, words: memoryview | None) -> bool:
         """False when nothing was done. A lane that is lost in here loses what it carries, as in `_send`."""
         lock = self._lock
         if not lock.acquire(False):
@@ -168,6 +171,8 @@ class MutationLog:
             last += 1
             entries.append((last, encoded))
             lane.carried = last
+            if words is not None:
+                words[page.ASKED] = last
             try:
                 lane.send_one(stream, wire.mutation(last, encoded) + end)
             except LOST:

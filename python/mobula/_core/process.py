@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from itertools import count
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+#: So many outcomes of canceled tasks are asked for at once.
+MOST_CANCELED = 1024
+
 EXIT_CORE_LOST = 71
 
 # The driver's numbers go on through shutdown() and init(): its task id is the same in every session, so a ref that outlived
@@ -61,6 +65,8 @@ class CoreHandle(Protocol):
     def arena_bytes(self) -> int: ...
     @property
     def spill_fd(self) -> int: ...
+    @property
+    def page_fd(self) -> int: ...
     @property
     def pid(self) -> int: ...
     def stop(self) -> object: ...
@@ -129,6 +135,10 @@ class Process:
         self._writes_through = transport.writes_through()
         # A task that waits lends its CPU, of which the core has to be told: only a driver waits without asking.
         self._expects = mode == "driver" and self._writes_through
+        # The cancel page, where the core reads how many of this process's mutations cancel something; None: it is waited for.
+        self._words: memoryview | None = None
+        #: Refs whose tasks were canceled lately and that nobody has got since: one request tells of all (gets.py).
+        self.canceled: dict[bytes, weakref.ref[ObjectRef[Any]]] = {}
         #: Of the last wait: the ids that are left, and which of them it found ready too (gets.py).
         self.waited = b"", b""
         self._stop_core = stop_core
@@ -155,6 +165,8 @@ class Process:
         try:
             arena = Arena(core.arena_fd, core.arena_bytes, core.spill_fd) if core.arena_fd >= 0 else None
             process = cls(session, "driver", arena, lambda sentence: None, core.stop)
+            if core.page_fd >= 0 and transport.uses_page():
+                process._words = page.map_asked(core.page_fd)
             process._start(namespace, job_id)
             return process
         except BaseException:
@@ -217,6 +229,7 @@ class Process:
         if _current is self:
             _current = None
         self._closed = True
+        self._words = None
         self.session.forked = True
         self._helper.forget_in_child()
         for lane in self._lanes.all():
@@ -253,6 +266,7 @@ class Process:
             for lane in self._lanes.all():
                 if not lane.in_use():
                     lane.close()
+            self._words = None
             if self.arena is not None:
                 self.arena.close()
             if self._stop_core is not None:
@@ -299,21 +313,28 @@ class Process:
         return last
 
     def cancel(self, ref: ObjectRef[Any], force: bool, recursive: bool) -> None:
-        """Cancels the task that makes `ref`, returning when the core has applied that: no message that anybody sends from then
-        on overtakes it. The answer brings the outcome of a task that it ended at once, so that a get need not ask.
+        """Cancels the task that makes `ref`. When it returns, nothing that anybody tells the core from then on overtakes it.
 
-        From a finalizer or signal handler inside another call of this thread it does not wait, as nothing there may.
+        A driver writes it and waits for nothing: its number is in shared memory, and the core reads what the driver has written
+        before it listens to anybody else (page.py). Elsewhere the core is asked, and its answer brings the outcome of a task that
+        was ended at once, so that a get need not ask. From a finalizer or signal handler inside another call of this thread
+        it does not wait, as nothing there may.
         """
         object_id = ref._id
-        encoded = (wire.cancel(object_id, force, recursive),)
+        encoded = wire.cancel(object_id, force, recursive)
         lane = self._lane()
-        if (lane.in_use() and lane.is_inside()) or self._log.is_interrupted():
-            self.write(encoded)
+        log = self._log
+        if (lane.in_use() and lane.is_inside()) or log.is_interrupted():
+            self.write((encoded,))
             return
-        reply: pb.Reply = lane.call(lambda: wire.sync_body(object_id), encoded)
-        ended = reply.get.values
-        if ended and ref._value is None:
-            ref._value = (ended[0].data, ended[0].metadata)
+        if self._words is None:
+            reply: pb.Reply = lane.call(lambda: wire.sync_body(object_id), (encoded,))
+            gets.note_ended((ref,), reply.get.values)
+        elif log.write_one(lane, encoded, b"", self._words) and not log.unwritten():
+            if len(self.canceled) < MOST_CANCELED:
+                self.canceled[object_id] = weakref.ref(ref)
+        else:
+            lane.call(lambda: wire.SYNC_BODY)
 
     def flush(self) -> int:
         """Writes what finalizers queued so far; returns the last number."""

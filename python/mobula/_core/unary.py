@@ -26,9 +26,7 @@ def call_unary(session: Session, method: str, message: bytes) -> bytes:
         raise RaySystemError(f"{method}: the connection to mobula-core failed: {error}") from error
 
 
-def ask(
-    opener: StreamOpener, socket_path: str, method: str, message: bytes, metadata: Sequence[tuple[str, str]] = ()
-) -> bytes:
+def ask(opener: StreamOpener, socket_path: str, method: str, message: bytes, metadata: Sequence[tuple[str, str]] = ()) -> bytes:
     """The same of any core that listens on a socket. Raises RaySystemError when it refuses, and LOST when it is gone."""
     try:
         stream = opener(socket_path, f"/mobula.boundary.v1.Boundary/{method}", metadata, timeout=TIMEOUT_S)

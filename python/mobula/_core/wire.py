@@ -156,9 +156,9 @@ def abandon_body(request_id: int) -> bytes:
 SYNC_BODY = b"\x62\x00"
 
 
-def sync_body(object_id: bytes) -> bytes:
-    """Request{sync} that brings the value of an object where it is an error."""
-    return b"\x62\x1e\x0a\x1c" + object_id
+def sync_body(object_ids: bytes) -> bytes:
+    """Request{sync} that brings the values of objects where they are errors; `object_ids` has 28 bytes for each."""
+    return field(0x62, field(0x0A, object_ids))
 
 
 def _objects(object_ids: bytes) -> bytes:

@@ -64,6 +64,10 @@ _NAMES: Final = {
 
 def load(kind: int, data: bytes | memoryview, object_id: bytes | None) -> BaseException:
     """The exception of an error object, ready to be raised. Raises for a body that is none."""
+    if kind == TASK_CANCELLED and len(data) == _CANCELLED_BYTES:
+        named = _CANCELLED.fullmatch(data)
+        if named is not None:
+            return ex.TaskCancelledError(TaskID(bytes.fromhex(named[1].decode())))
     body = _body(data)
     raised = _task_exception(body) if kind in (TASK_EXECUTION_EXCEPTION, TASK_CANCELLED) else None
     if raised is not None:
@@ -155,6 +159,10 @@ def _actor_died(info: pb.ErrorInfo) -> BaseException:
 # ------------------------------------------------------------------------------------------------------ writing
 
 
+def _cancelled_data(named: str) -> bytes:
+    return write_task_cancelled(None, f"Task: {named} was cancelled.").to_bytes()
+
+
 def write_task_cancelled(task_id: bytes | None, text: str) -> Serialized:
     """See ``serialization.task_cancelled_value``."""
     return _write(TASK_CANCELLED, _cancelled_info(task_id, text).SerializeToString(), None)
@@ -215,3 +223,11 @@ def _with_argument_note(text: str) -> str:
 
 def _name(cause: Any) -> str:
     return f"{type(cause).__module__}.{type(cause).__qualname__}"
+
+
+_HEX_TASK: Final = "0" * (2 * TASK_BYTES)
+_CANCELLED_BYTES: Final = len(_cancelled_data(_HEX_TASK))
+#: What a submitter writes of a canceled task, and nothing else: read at one look, for who cancels many gets many.
+_CANCELLED: Final = re.compile(
+    re.escape(_cancelled_data(_HEX_TASK)).replace(_HEX_TASK.encode(), b"([0-9a-f]{%d})" % len(_HEX_TASK))
+)

@@ -41,7 +41,7 @@ class Executor:
         self._lane = lane
         self._slot = lane.slot
         self._interrupts = interrupts
-        self._tickets = Tickets(worker.ticket_fd, lane.send_dropped)
+        self._tickets = Tickets(worker.ticket_fd, lane, worker.page)
 
     def serve(self) -> pb.Exit:
         """Run tasks until the core says that this process should leave.

@@ -128,7 +128,7 @@ class LoopThread:
             traceback.print_exc()  # the core is going, or took the opening back
             return
         self._lane = lane
-        self._tickets = Tickets(self._worker.ticket_fd, lane.send_dropped)
+        self._tickets = Tickets(self._worker.ticket_fd, lane, self._worker.page)
         self._watch(lane)
         self._pump()
 

@@ -947,10 +947,10 @@ class Abandon(_message.Message):
     def __init__(self, id: _Optional[int] = ...) -> None: ...
 
 class Sync(_message.Message):
-    __slots__ = ("object_id",)
-    OBJECT_ID_FIELD_NUMBER: _ClassVar[int]
-    object_id: bytes
-    def __init__(self, object_id: _Optional[bytes] = ...) -> None: ...
+    __slots__ = ("object_ids",)
+    OBJECT_IDS_FIELD_NUMBER: _ClassVar[int]
+    object_ids: bytes
+    def __init__(self, object_ids: _Optional[bytes] = ...) -> None: ...
 
 class RunTask(_message.Message):
     __slots__ = ("spec", "epoch", "generation", "attempt", "function", "ticket", "actor_name", "gpus")

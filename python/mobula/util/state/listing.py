@@ -86,9 +86,7 @@ def list_actors(address: str | None = None, filters: Filters | None = None, limi
     return chosen(map(rows.of_actor, watch(address).state(pb.STATE_ACTORS).actors), filters, limit)
 
 
-def list_objects(
-    address: str | None = None, filters: Filters | None = None, limit: int = LIMIT, **rest: Any
-) -> list[ObjectState]:
+def list_objects(address: str | None = None, filters: Filters | None = None, limit: int = LIMIT, **rest: Any) -> list[ObjectState]:
     """Objects, the largest first. Arguments and errors as of `list_tasks`."""
     _accept(rest)
     from mobula._core.pb import boundary_pb2 as pb
@@ -96,9 +94,7 @@ def list_objects(
     return chosen(map(rows.of_object, watch(address).state(pb.STATE_OBJECTS).objects), filters, limit)
 
 
-def list_workers(
-    address: str | None = None, filters: Filters | None = None, limit: int = LIMIT, **rest: Any
-) -> list[WorkerState]:
+def list_workers(address: str | None = None, filters: Filters | None = None, limit: int = LIMIT, **rest: Any) -> list[WorkerState]:
     """Worker processes, in the order in which they were started. Arguments and errors as of `list_tasks`."""
     _accept(rest)
     from mobula._core.pb import boundary_pb2 as pb
