@@ -9,6 +9,7 @@ This module knows nothing of sessions, lanes or shared memory: it gives and take
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Callable
 from pickle import PickleBuffer
@@ -71,6 +72,15 @@ class Serialized:
                 end = min(start + _STEP, length)
                 target[place + start : place + end] = view[start:end]
             place += length
+
+    def write_to(self, fd: int, offset: int) -> None:
+        """Write the data into a file from ``offset`` on: for a process that may not map it. Raises OSError."""
+        for part in self._parts:
+            view = memoryview(part)
+            done = 0
+            while done < view.nbytes:
+                done += os.pwrite(fd, view[done : done + _STEP], offset + done)
+            offset += done
 
     def __repr__(self) -> str:
         return f"Serialized({self.metadata.decode()}, {self.size} bytes, {len(self.contained)} contained)"

@@ -6,7 +6,6 @@ counted and no more: everything that follows has to work again.
 
 from __future__ import annotations
 
-import errno
 import os
 import tempfile
 from collections import Counter
@@ -128,10 +127,6 @@ class Steps:
         except exceptions.GetTimeoutError as error:
             raise Failed(f"{what}: no end within {PATIENCE_S:g} s") from error
         except EXPLAINED as error:
-            self.explained(what, error)
-        except OSError as error:
-            if error.errno != errno.ENOMEM:  # a map that the system refuses; what a connection raises is nobody's business
-                raise
             self.explained(what, error)
         return None
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -153,3 +155,33 @@ def test_nobody_writes_through_a_view(fresh: Callable[..., Any]) -> None:
     view = mobula.get(mobula.put(np.zeros(MB, np.uint8)))
     with pytest.raises(ValueError, match="read-only"):
         view[0] = 1
+
+
+SMALL_ADDRESS_SPACE = """
+import resource
+import numpy as np
+import mobula
+
+mobula.init(num_cpus=1, object_store_memory=1 << 30)
+
+@mobula.remote
+def same(array):
+    return array
+
+with open("/proc/self/statm") as file:
+    pages = int(file.read().split()[0])
+limit = pages * resource.getpagesize() + (300 << 20)  # not the whole store, and more than the values
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+array = np.arange(4 << 20)
+for got in (mobula.get(mobula.put(array)), mobula.get(same.remote(array))):
+    assert np.array_equal(got, array)
+print("works")
+"""
+
+
+def test_a_driver_without_room_for_a_map_of_the_store_puts_all_the_same() -> None:
+    """`ulimit -v` of a batch system: the arena is mapped as a whole for writing."""
+    done = subprocess.run(
+        [sys.executable, "-c", SMALL_ADDRESS_SPACE], check=False, capture_output=True, text=True, timeout=110
+    )
+    assert (done.stdout, done.stderr) == ("works\n", "")

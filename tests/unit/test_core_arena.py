@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import errno
 import gc
+import mmap
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from mobula import serialization
 from mobula._core import arena as arenas
 from mobula._core.arena import Arena
 from mobula.exceptions import RaySystemError
+from mobula.serialization import serialize
 
 SIZE = 1 << 20
 
@@ -107,6 +111,49 @@ def test_a_process_that_may_not_map_any_more_gets_a_copy(fd: int, number: int, m
     view = arena.view(3, 4096, 6)
     assert view == b"copied"
     assert arena.take_unpins() == (3).to_bytes(8, "little")
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENOMEM])
+@pytest.mark.parametrize("on_disk", [False, True], ids=["memory", "disk"])
+def test_a_process_that_may_not_map_any_more_writes_by_pieces(
+    fd: int, number: int, on_disk: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refuse(*arguments: Any, **keywords: Any) -> Any:
+        raise OSError(number, "no more")
+
+    monkeypatch.setattr(serialization, "_STEP", 1000)
+    disk = os.open(tmp_path / "disk", os.O_RDWR | os.O_CREAT)
+    os.ftruncate(disk, SIZE)
+    value = serialize(["text", np.arange(20_000)])
+    offset = (SIZE if on_disk else 0) + 4096
+    with monkeypatch.context() as refused:
+        arena = Arena(fd, SIZE, disk)
+        refused.setattr(mmap, "mmap", refuse)
+        arena.write(offset, value)
+    data = Arena(fd, SIZE, disk).view(1, offset, value.size)
+    assert bytes(data) == value.to_bytes()
+    os.close(disk)
+
+
+def test_what_cannot_be_written_is_told_with_where_to_look(fd: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    value = serialize(np.arange(20_000))
+
+    def refuses(number: int) -> Callable[..., Any]:
+        def refuse(*arguments: Any) -> Any:
+            raise OSError(number, os.strerror(number))
+
+        return refuse
+
+    def told() -> str:
+        with pytest.raises(RaySystemError, match=rf"{value.size} bytes could not be written .* limits \(ulimit -a") as caught:
+            Arena(fd, SIZE).write(0, value)
+        return str(caught.value)
+
+    monkeypatch.setattr(arenas.Arena, "writable", refuses(errno.EACCES))
+    assert "Permission denied" in told()
+    monkeypatch.setattr(arenas.Arena, "writable", refuses(errno.ENOMEM))
+    monkeypatch.setattr(os, "pwrite", refuses(errno.EFBIG))
+    assert "File too large" in told()
 
 
 def test_a_block_beyond_the_end_is_an_error(fd: int) -> None:

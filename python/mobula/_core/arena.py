@@ -24,14 +24,19 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from types import MethodType
+from typing import TYPE_CHECKING
 
 from mobula._core.guard import Guard
 from mobula._core.recent import Recent
 from mobula._core.together import together, together_all
 from mobula.exceptions import RaySystemError
 
+if TYPE_CHECKING:
+    from mobula.serialization import Serialized
+
 # Before 3.13 every map of a file keeps a descriptor of its own.
 _MAPS_KEEP_DESCRIPTORS = sys.version_info < (3, 13)
+_NO_MORE_MAPS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
 _WANTED_DESCRIPTORS = 65536  # the limit that Ray's init sets, too (its issue 12059)
 
 
@@ -82,12 +87,36 @@ class Arena:
     def writable(self, offset: int, size: int) -> memoryview:
         """Room that was allocated for us, to write into."""
         if offset >= self._base:
-            on_disk = mmap.mmap(self._open_disk(), size, mmap.MAP_SHARED, offset=offset - self._base)
-            return memoryview(on_disk)
+            fd, offset = self._place(offset)
+            return memoryview(mmap.mmap(fd, size, mmap.MAP_SHARED, offset=offset))
         whole = self._writable
         if whole is None:
             whole = self._guard.run(self._map_whole)
         return whole[offset : offset + size]
+
+    def write(self, offset: int, value: Serialized) -> None:
+        """Writes a value into room that was allocated for us. A process that may not map the arena (no more address space,
+        maps or descriptors) writes it piece by piece, which takes longer.
+
+        Raises RaySystemError for what else the system refuses.
+        """
+        try:
+            target = self.writable(offset, value.size)
+        except OSError as error:
+            self._write_unmapped(offset, value, error)
+        else:
+            value.write_into(target)
+
+    def _write_unmapped(self, offset: int, value: Serialized, refusal: OSError) -> None:
+        try:
+            if refusal.errno not in _NO_MORE_MAPS:
+                raise refusal
+            value.write_to(*self._place(offset))
+        except OSError as error:
+            raise RaySystemError(
+                f"a value of {value.size} bytes could not be written into the object store: {error}; look at this process's "
+                "limits (ulimit -a: address space, open files, file size)"
+            ) from error
 
     def _map_whole(self) -> memoryview:
         whole = self._writable
@@ -127,13 +156,11 @@ class Arena:
         found = known() if known is not None else None
         if found is not None:
             return memoryview(found)[:size], give_back  # the map holds one pin already
-        fd = self._open_fd() if offset < self._base else self._open_disk()
-        if offset >= self._base:
-            offset -= self._base
+        fd, offset = self._place(offset)
         try:
             made = _map_read_only(fd, size, offset)
         except OSError as error:
-            if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+            if error.errno not in _NO_MORE_MAPS:
                 raise
             return _read(fd, size, offset), give_back
         self._maps[block_id] = weakref.ref(made)
@@ -164,9 +191,10 @@ class Arena:
             raise RaySystemError("mobula was shut down while this call was under way; call mobula.init() to start again")
         return fd
 
-    def _open_disk(self) -> int:
-        self._open_fd()
-        return self._disk
+    def _place(self, offset: int) -> tuple[int, int]:
+        """Descriptor of the file, and where in it an offset of the arena lies."""
+        fd = self._open_fd()
+        return (fd, offset) if offset < self._base else (self._disk, offset - self._base)
 
     def take_unpins(self) -> bytes:
         """All queued unpins, concatenated. For the helper thread alone, which no interrupt reaches."""

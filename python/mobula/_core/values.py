@@ -69,7 +69,7 @@ def store(
     """A value as a message: inline when it is small, else written to a block of the arena, which goes with the reservation
     unless that is kept.
 
-    Raises ObjectStoreFullError or OutOfDiskError when there is no room.
+    Raises ObjectStoreFullError or OutOfDiskError when there is no room, RaySystemError when this process may not write there.
     """
     size = serialized.size
     if size <= INLINE_BYTES:
@@ -77,7 +77,7 @@ def store(
     if arena is None:
         raise RaySystemError("this process has no object store memory")
     block, reservation = allocate(size)
-    serialized.write_into(arena.writable(block.offset, size))
+    arena.write(block.offset, serialized)
     value = pb.Value(
         metadata=serialized.metadata,
         block=pb.Block(id=block.id, offset=block.offset, size=size),
