@@ -174,3 +174,49 @@ def test_get_if_exists_is_one_actor_for_many_at_once(fresh: Callable[..., Any]) 
 
     assert len(set(mobula.get([same.remote() for _ in range(12)]))) == 1
     mobula.kill(mobula.get_actor("the one"))
+
+
+@mobula.remote
+class Told:
+    def resources(self) -> dict[str, float]:
+        held: dict[str, float] = mobula.get_runtime_context().get_assigned_resources()
+        return held
+
+
+def test_room_in_the_store_is_reserved_for_an_actor(fresh: Callable[..., Any]) -> None:
+    fresh(object_store_memory=200 << 20)
+    before = mobula.available_resources()["object_store_memory"]
+    actor = Told.options(object_store_memory=50 << 20).remote()
+    assert mobula.get(actor.resources.remote())["object_store_memory"] == 50 << 20
+    assert before - mobula.available_resources()["object_store_memory"] == 50 << 20
+    mobula.kill(actor)
+    until("it is back", lambda: mobula.available_resources()["object_store_memory"] == before)
+
+
+def test_an_accelerator_is_a_resource_with_its_name(fresh: Callable[..., Any]) -> None:
+    fresh(resources={"accelerator_type:X9": 1})
+
+    @mobula.remote(accelerator_type="X9")
+    def resources() -> dict[str, float]:
+        held: dict[str, float] = mobula.get_runtime_context().get_assigned_resources()
+        return held
+
+    wanted = {"CPU": 1.0, "accelerator_type:X9": 0.001}
+    assert mobula.get(resources.remote()) == wanted
+    assert mobula.get(Told.options(accelerator_type="X9").remote().resources.remote()) == wanted
+    missing = resources.options(accelerator_type="Y1").remote()
+    assert mobula.wait([missing], timeout=0.2) == ([], [missing])
+    mobula.cancel(missing)
+
+
+def test_max_calls_is_how_many_calls_a_process_takes(fresh: Callable[..., Any]) -> None:
+    fresh(num_cpus=1)
+
+    @mobula.remote(max_calls=3)
+    def pid() -> int:
+        return os.getpid()
+
+    pids = [mobula.get(pid.remote()) for _ in range(7)]
+    assert [pids.index(one) for one in pids] == [0, 0, 0, 3, 3, 3, 6]
+    at_once = mobula.get([pid.remote() for _ in range(12)])
+    assert max(at_once.count(one) for one in at_once) == 3
