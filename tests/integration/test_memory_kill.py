@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -52,3 +53,7 @@ def test_a_worker_that_the_kernel_kills_for_memory_is_one_error_and_nothing_else
     told, following = done.stdout.splitlines()
     assert following == "next: 1"
     assert "killed by the kernel because memory ran out" in told
+    peak = re.search(r"had used up to (\d+) MiB", told)  # the task asks for more than there is
+    assert peak, told
+    assert 64 < int(peak[1]) <= LIMIT >> 20
+    assert "running greedy()" in told
