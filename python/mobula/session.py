@@ -22,6 +22,9 @@ from mobula.object_ref import ObjectRef
 from mobula.resources import NODE_ADDRESS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mobula._core.launch import Core, LaunchConfig
     from mobula._core.process import Process
 
 _JOIN_PATIENCE_S = 90.0
@@ -155,11 +158,10 @@ def init(
 
 def _start(settings: Settings) -> None:
     from mobula import runtime_env as environments
-    from mobula._core import inherited, launch
+    from mobula._core import launch
 
-    module = _module or _load()
     if settings.address:
-        _join(settings, module)
+        _join(settings)
         return
     environment: dict[str, Any] = {}
 
@@ -177,11 +179,26 @@ def _start(settings: Settings) -> None:
         options={"labels": settings.labels, "node_name": settings.node_name},
         prepare=prepare if settings.runtime_env else None,
     )
-    with contextlib.ExitStack() as undo:  # whole or not at all, wherever a Ctrl-C comes
+    _begin(settings, config, environment)
+
+
+def _begin(
+    settings: Settings,
+    config: LaunchConfig,
+    environment: dict[str, Any],
+    own: bytes = b"",
+    enter: Callable[[Core, contextlib.ExitStack], None] = lambda core, undo: None,
+) -> None:
+    """Starts the core and attaches to it; `enter` is called in between. Whole or not at all, wherever a Ctrl-C comes."""
+    from mobula._core import inherited, launch
+
+    module = _module or _load()
+    with contextlib.ExitStack() as undo:
         core = launch.start(config, undo)
+        enter(core, undo)
         undo.callback(_has_not_started, module)
-        attached = module.Process.attach_driver(core, namespace=settings.namespace)
-        inherited.of_session(environment)
+        attached = module.Process.attach_driver(core, namespace=settings.namespace, job_id=core.job_id)
+        inherited.of_session(environment, own)
         _has_started(Started(attached, settings, core.session_dir, core.socket_path))
         undo.pop_all()
 
@@ -201,32 +218,26 @@ def _has_not_started(module: Any) -> None:
         attached.close()
 
 
-def _join(settings: Settings, module: Any) -> None:
+def _join(settings: Settings) -> None:
     """Makes this process a driver of a Ray cluster."""
-    from mobula._core import inherited, joining, launch
+    from mobula._core import joining, launch
     from mobula._values import stock
 
-    options: dict[str, Any] = {"cluster": joining.options()}
+    def enter(core: Core, undo: contextlib.ExitStack) -> None:
+        undo.callback(stock.leave)
+        stock.enter(core.address)
+
     own = json.dumps(settings.runtime_env, sort_keys=True) if settings.runtime_env else ""
-    options["session_env"] = own
     config = launch.LaunchConfig(
         object_store_bytes=settings.store_bytes,
         namespace=settings.namespace,
         log_to_driver=settings.log_to_driver,
-        options=options,
+        options={"cluster": joining.options(), "session_env": own},
         address=settings.address,
         timeout_s=_JOIN_PATIENCE_S,
     )
-    with contextlib.ExitStack() as undo:
-        core = launch.start(config, undo)
-        undo.callback(stock.leave)
-        stock.enter(core.address)
-        undo.callback(_has_not_started, module)
-        attached = module.Process.attach_driver(core, namespace=settings.namespace, job_id=core.job_id)
-        inherited.of_session({})
-        inherited.become(own.encode())  # every call carries all of it: the nodes know no session
-        _has_started(Started(attached, settings, core.session_dir, core.socket_path))
-        undo.pop_all()
+    # Every call carries all of the environment: the nodes know no session.
+    _begin(settings, config, {}, own.encode(), enter)
 
 
 def in_cluster() -> bool:

@@ -17,10 +17,10 @@ _session: dict[str, Any] = {}
 _own = b""
 
 
-def of_session(env: Mapping[str, Any]) -> None:
-    """Says what init was given; "env_vars" are set before any worker starts."""
+def of_session(env: Mapping[str, Any], own: bytes = b"") -> None:
+    """Says what init was given; "env_vars" are set before any worker starts. `own` is what calls have to carry all the same."""
     global _session, _own
-    _session, _own = dict(env), b""
+    _session, _own = dict(env), own
 
 
 def become(own: bytes) -> None:
