@@ -139,9 +139,7 @@ def describe(nodes: list[Any], folder: str, token: str | None) -> dict[str, Any]
                 "raylet_socket": node.raylet_socket_name,
                 "store_socket": node.plasma_store_socket_name,
                 "node_manager_port": node.node_manager_port,
-                "pids": {
-                    name: [one.process.pid for one in processes] for name, processes in node.all_processes.items()
-                },
+                "pids": {name: [one.process.pid for one in processes] for name, processes in node.all_processes.items()},
             }
             for node in nodes
         ],

@@ -83,7 +83,7 @@ def test_a_module_beside_the_script_that_imports_ray(tmp_path: Path) -> None:
             1,
             (
                 'Traceback (most recent call last):\n  File "program.py", line 3, in <module>\n    f()\n'
-                '  File "program.py", line 2, in f\n    raise ValueError(\'x\')\nValueError: x\n'
+                "  File \"program.py\", line 2, in f\n    raise ValueError('x')\nValueError: x\n"
             ),
         ),
     ],
@@ -106,9 +106,7 @@ def test_ctrl_c_is_the_programs_own(tmp_path: Path) -> None:
     source = "import time\ntry:\n    print('up', flush=True)\n    time.sleep(60)\nfinally:\n    print('tidy')\n"
     write(tmp_path, {"program.py": source})
     command = [sys.executable, "-m", "mobula", "run", "program.py"]
-    with subprocess.Popen(
-        command, cwd=tmp_path, env=ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with subprocess.Popen(command, cwd=tmp_path, env=ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "up\n"
         process.send_signal(signal.SIGINT)

@@ -181,7 +181,5 @@ print("works")
 
 def test_a_driver_without_address_space_for_the_store_puts_all_the_same() -> None:
     """`ulimit -v` of a batch system: the arena is mapped as a whole for writing."""
-    done = subprocess.run(
-        [sys.executable, "-c", SMALL_ADDRESS_SPACE], check=False, capture_output=True, text=True, timeout=110
-    )
+    done = subprocess.run([sys.executable, "-c", SMALL_ADDRESS_SPACE], check=False, capture_output=True, text=True, timeout=110)
     assert (done.stdout, done.stderr) == ("works\n", "")
