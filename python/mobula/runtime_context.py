@@ -30,7 +30,7 @@ class RuntimeContext:
 
     __slots__ = ()
 
-    is_canceled = staticmethod(task_context.is_canceled)
+    is_canceled = task_context.is_canceled
 
     def get(self) -> dict[str, Any]:
         """Job, node and namespace, and in workers task and actor, as ids."""

@@ -11,6 +11,7 @@ import pytest
 
 from mobula._core import context
 from mobula._core.context import TaskContext, current
+from mobula.runtime_context import RuntimeContext
 
 
 @pytest.fixture
@@ -84,8 +85,17 @@ def test_numbers_of_puts_and_children_are_shared_by_copied_contexts() -> None:
     assert task.internal_id()[0] == 2
 
 
+def test_a_view_of_the_one_word_says_the_same(words: memoryview) -> None:
+    current.set(TaskContext(b"t", slot=5, epoch=9, word=words[5:6]))
+    assert context.is_canceled() is RuntimeContext().is_canceled() is False
+    words[5] = 9 << 1 | 1
+    assert context.is_canceled() is RuntimeContext().is_canceled() is True
+    words[5] = 10 << 1 | 1
+    assert context.is_canceled() is RuntimeContext().is_canceled() is False
+
+
 def test_it_is_fast(words: memoryview) -> None:
-    current.set(TaskContext(b"t", slot=5, epoch=9))
+    current.set(TaskContext(b"t", slot=5, epoch=9, word=words[5:6]))
     best = float("inf")
     for _ in range(5):
         start = time.perf_counter()

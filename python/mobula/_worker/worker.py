@@ -61,6 +61,7 @@ class Worker:
         self.process = process
         self.ticket_fd = ticket_fd
         self.page = page
+        self._words: dict[int, Sequence[int] | None] = {}  # views of one word each
         self.functions = FunctionTable(process)
         self.environment = Environment()
         self.actor: Actor | None = None
@@ -86,6 +87,10 @@ class Worker:
         """What the runtime context says while this run is the current task."""
         shape, actor = run.shape, self.actor
         actor_id, is_async = (None, False) if actor is None else (actor.actor_id, actor.is_async)
+        try:
+            word = self._words[slot]
+        except KeyError:
+            word = self._words[slot] = None if self.page is None else self.page[slot : slot + 1]
         # In the order of TaskContext's parameters: naming them costs as much as the rest of the call.
         return TaskContext(
             run.task_id,
@@ -99,6 +104,7 @@ class Worker:
             self.process.job_id,
             resources,
             shape.placement if actor is None else actor.placement,
+            None if is_async else word,
         )
 
 
