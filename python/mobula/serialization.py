@@ -176,6 +176,11 @@ def _load_rare(data: bytes | memoryview, metadata: bytes, object_id: bytes | Non
         return deserialize(data, first, object_id)
     from mobula._values import errors
 
+    if first == b"ACTOR_HANDLE":  # of a cluster's worker: Ray gives a handle that is all of a value a form of its own
+        from mobula.actor_handle import restore_stock
+
+        described = packing.unpack(memoryview(data)[_HEADER_BYTES : _HEADER_BYTES + header.decode(data)], [])
+        return False, restore_stock(described[:-1], described[-1:] == b"1")
     if first.isdigit():
         return True, errors.load(int(first), data, object_id)
     raise ValueError(f"a value has the metadata {metadata!r}, which nobody here can read")
