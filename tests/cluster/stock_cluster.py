@@ -44,10 +44,13 @@ def main() -> None:
     try:
         signal.signal(signal.SIGTERM, _leave)
         _start(wanted, folder, nodes)
+        # A worker looks whether its raylet is a process still, and a zombie is one.
+        signal.signal(signal.SIGCHLD, _reap)
         os.write(answers, json.dumps(describe(nodes, folder, wanted.get("token"))).encode() + b"\n")
         while os.read(0, 4096):
             pass
     finally:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         _end_everything()
         shutil.rmtree(folder, ignore_errors=True)
@@ -55,6 +58,12 @@ def main() -> None:
 
 def _leave(*_: Any) -> None:
     raise SystemExit("told to end")
+
+
+def _reap(*_: Any) -> None:
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def _set_environment(wanted: dict[str, Any]) -> None:
