@@ -3,6 +3,7 @@ package coreworker
 import (
 	"fmt"
 
+	"github.com/mobula/mobula/coreworker/backend"
 	"github.com/mobula/mobula/coreworker/embedded"
 	"github.com/mobula/mobula/coreworker/ids"
 	"github.com/mobula/mobula/coreworker/objects"
@@ -59,6 +60,11 @@ func (p *Process) AwaitGroup(group ids.GroupID, id ids.ObjectID, v objects.Value
 		}
 		c.keep(id, v)
 	}
+	if c.cluster != nil {
+		c.cluster.Expect(id)
+		c.cluster.AwaitGroup(group, func(err error) { told(err == nil) })
+		return
+	}
 	if err := c.sched.AwaitGroup(group, func() bool { return c.refs.Known(id) }, told); err != nil {
 		c.discard(v)
 		c.keep(id, objects.TaskGroupRemoved(err.Error()))
@@ -75,3 +81,29 @@ func (c *Core) GroupNamed(namespace, name string) (*embedded.Group, bool) {
 
 // Groups are all placement groups that are known.
 func (c *Core) Groups() []*embedded.Group { return c.sched.Groups() }
+
+// Groups of a cluster. Nothing of them is kept here: whoever asks is told what the cluster says now.
+
+// CreateFarGroup is CreateGroup in a cluster; false: there is none.
+func (c *Core) CreateFarGroup(g backend.Group, answer func(error)) bool {
+	if c.cluster != nil {
+		c.cluster.CreateGroup(g, answer)
+	}
+	return c.cluster != nil
+}
+
+// RemoveFarGroup is RemoveGroup in a cluster; false: there is none.
+func (c *Core) RemoveFarGroup(id ids.GroupID, answer func(error)) bool {
+	if c.cluster != nil {
+		c.cluster.RemoveGroup(id, answer)
+	}
+	return c.cluster != nil
+}
+
+// FindFarGroups answers with the cluster's group of an id, or else of a name, or else all; false: there is no cluster.
+func (c *Core) FindFarGroups(id *ids.GroupID, namespace, name string, answer func([]backend.Group, error)) bool {
+	if c.cluster != nil {
+		c.cluster.FindGroups(id, namespace, name, answer)
+	}
+	return c.cluster != nil
+}

@@ -253,6 +253,7 @@ func decodeSpec(s *pb.TaskSpec) (*task.Spec, error) {
 	if out.Place, err = decodePlace(s.Placement); err != nil {
 		return nil, fmt.Errorf("task %s: %w", id, err)
 	}
+	out.Capture = s.Placement.GetCapture()
 	out.Labels = decodeSelectors(s.Labels)
 	if out.Type != task.ActorMethod {
 		if out.Function, err = ids.Function(s.FunctionId); err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/mobula/mobula/coreworker/backend"
 	"github.com/mobula/mobula/coreworker/embedded"
 	"github.com/mobula/mobula/coreworker/ids"
 	"github.com/mobula/mobula/coreworker/sched"
@@ -62,6 +63,7 @@ func (l *lane) decodeCreateGroup(request uint64, c *pb.CreateGroup) (func(), err
 		return nil, err
 	}
 	spec := embedded.GroupSpec{ID: id, Name: c.Name, Namespace: c.Namespace, Strategy: sched.Strategy(c.Strategy)}
+	far := backend.Group{ID: id, Name: c.Name, Namespace: c.Namespace, Strategy: spec.Strategy, Detached: c.Detached, Target: c.TargetNodeId, Domains: c.Domains}
 	if c.Strategy < 0 || c.Strategy > pb.PlacementStrategy_STRICT_SPREAD || len(c.Bundles) > maxBundles {
 		return nil, fmt.Errorf("placement group %s: strategy %d, %d bundles", id, c.Strategy, len(c.Bundles))
 	}
@@ -73,18 +75,29 @@ func (l *lane) decodeCreateGroup(request uint64, c *pb.CreateGroup) (func(), err
 		}
 		spec.Bundles = append(spec.Bundles, &sched.Bundle{Want: want})
 		labels = append(labels, decodeSelector(b.GetLabels()))
+		amounts := map[string]float64{}
+		for name, amount := range want.All() {
+			amounts[name] = amount
+		}
+		far.Bundles = append(far.Bundles, backend.Bundle{Resources: amounts, Labels: b.LabelTexts})
 	}
 	detached := c.Detached
 	return func() {
-		err := l.process.CreateGroup(spec, detached, labels)
-		switch {
-		case err == nil:
-			l.answer(request, &pb.Reply{})
-		case errors.Is(err, sched.ErrGroup):
-			l.answer(request, refused(pb.ErrorKind_ERROR_VALUE, err))
-		default: // Ray has no exception of its own for a name that is taken
-			l.answer(request, refused(pb.ErrorKind_ERROR_INTERNAL, err))
-		}
+		l.later(request, func(answer func(*pb.Reply)) {
+			made := func(err error) {
+				switch {
+				case err == nil:
+					answer(&pb.Reply{})
+				case errors.Is(err, sched.ErrGroup):
+					answer(refused(pb.ErrorKind_ERROR_VALUE, err))
+				default: // Ray has no exception of its own for a name that is taken
+					answer(refused(pb.ErrorKind_ERROR_INTERNAL, err))
+				}
+			}
+			if !l.server.core.CreateFarGroup(far, made) {
+				made(l.process.CreateGroup(spec, detached, labels))
+			}
+		})
 	}, nil
 }
 
@@ -94,30 +107,57 @@ func (l *lane) decodeRemoveGroup(request uint64, r *pb.RemoveGroup) (func(), err
 		return nil, err
 	}
 	return func() {
-		l.server.core.RemoveGroup(id)
-		l.answer(request, &pb.Reply{})
+		l.later(request, func(answer func(*pb.Reply)) {
+			removed := func(err error) {
+				if err != nil {
+					answer(refused(pb.ErrorKind_ERROR_INTERNAL, err))
+					return
+				}
+				answer(&pb.Reply{})
+			}
+			if !l.server.core.RemoveFarGroup(id, removed) {
+				l.server.core.RemoveGroup(id)
+				removed(nil)
+			}
+		})
 	}, nil
 }
 
 func (l *lane) decodeFindGroups(request uint64, f *pb.FindGroups) (func(), error) {
 	core := l.server.core
 	find := func() []*embedded.Group { return core.Groups() }
+	var by *ids.GroupID
 	switch {
 	case len(f.GetGroupId()) > 0:
 		id, err := ids.Group(f.GroupId)
 		if err != nil {
 			return nil, err
 		}
+		by = &id
 		find = func() []*embedded.Group { return found(core.Group(id)) }
 	case f.GetName() != "":
 		find = func() []*embedded.Group { return found(core.GroupNamed(f.Namespace, f.Name)) }
 	}
 	return func() {
-		out := &pb.Groups{}
-		for _, g := range find() {
-			out.Groups = append(out.Groups, encodeGroup(g))
-		}
-		l.answer(request, &pb.Reply{Kind: &pb.Reply_Groups{Groups: out}})
+		l.later(request, func(answer func(*pb.Reply)) {
+			out := &pb.Groups{}
+			if core.FindFarGroups(by, f.GetNamespace(), f.GetName(), func(all []backend.Group, err error) {
+				if err != nil {
+					answer(refused(pb.ErrorKind_ERROR_INTERNAL, err))
+					return
+				}
+				for _, g := range all {
+					out.Groups = append(out.Groups, encodeFarGroup(g))
+				}
+				answer(&pb.Reply{Kind: &pb.Reply_Groups{Groups: out}})
+			}) {
+				return
+			}
+			for _, g := range find() {
+				out.Groups = append(out.Groups, encodeGroup(g))
+			}
+			answer(&pb.Reply{Kind: &pb.Reply_Groups{Groups: out}})
+		})
 	}, nil
 }
 
@@ -134,6 +174,20 @@ func encodeGroup(g *embedded.Group) *pb.GroupInfo {
 		Infeasible: g.Never, Namespace: g.Spec.Namespace, Detached: g.Spec.Detached}
 	for _, b := range g.Bundles {
 		out.Bundles = append(out.Bundles, &pb.GroupBundle{Resources: encodeResources(b.Want)})
+	}
+	return out
+}
+
+func encodeFarGroup(g backend.Group) *pb.GroupInfo {
+	out := &pb.GroupInfo{GroupId: g.ID.Bytes(), Name: g.Name, Strategy: pb.PlacementStrategy(g.Strategy), State: pb.GroupState(g.State),
+		MadeUs: uint64(g.Made.Microseconds()), Attempts: uint64(g.Attempts), Namespace: g.Namespace, Detached: g.Detached,
+		Scheduling: g.Scheduling, LatencyUs: uint64(g.Latency.Microseconds()), RetryDelayMs: float64(g.RetryDelay.Microseconds()) / 1000}
+	for _, b := range g.Bundles {
+		one := &pb.GroupBundle{NodeId: b.Node}
+		for name, amount := range b.Resources {
+			one.Resources = append(one.Resources, &pb.Resource{Name: name, Amount: amount})
+		}
+		out.Bundles = append(out.Bundles, one)
 	}
 	return out
 }

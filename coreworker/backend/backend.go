@@ -10,6 +10,7 @@ import (
 	"github.com/mobula/mobula/coreworker/ids"
 	"github.com/mobula/mobula/coreworker/objects"
 	"github.com/mobula/mobula/coreworker/peer"
+	"github.com/mobula/mobula/coreworker/sched"
 	"github.com/mobula/mobula/coreworker/submit"
 	"github.com/mobula/mobula/coreworker/task"
 )
@@ -46,6 +47,54 @@ type Node struct {
 	Labels    map[string]string
 }
 
+// Group is a placement group of a cluster.
+type Group struct {
+	ID              ids.GroupID
+	Name, Namespace string
+	Strategy        sched.Strategy
+	Bundles         []Bundle
+	Detached        bool
+	// Asked for.
+	Target  []byte   // the node that it rather goes to; empty: any
+	Domains []string // labels of which all its nodes have one value
+	// Told.
+	State      GroupState
+	Scheduling string // Ray's word for how far it is
+	Attempts   int
+	Latency    time.Duration // of the last attempt
+	Made       time.Duration // from when it was asked for until it had its resources
+	RetryDelay time.Duration
+}
+
+// Bundle is a part of a group.
+type Bundle struct {
+	Resources map[string]float64
+	Labels    map[string]string // of the nodes that it may be on, as the user wrote them
+	Node      []byte            // where it is; empty: nowhere yet
+}
+
+// GroupState is where a group stands, by the numbers of the boundary.
+type GroupState uint8
+
+// States of a group.
+const (
+	GroupPending GroupState = iota
+	GroupCreated
+	GroupRemoved
+	GroupRescheduling
+	GroupPrepared
+)
+
+// Groups are the placement groups of a cluster. Each answer comes under the state lock.
+type Groups interface {
+	CreateGroup(g Group, answer func(error))
+	RemoveGroup(id ids.GroupID, answer func(error))
+	// AwaitGroup answers when the group has its resources, or with an error that says why it never will.
+	AwaitGroup(id ids.GroupID, answer func(error))
+	// FindGroups finds the group of an id, or else of a name, or else all.
+	FindGroups(id *ids.GroupID, namespace, name string, answer func([]Group, error))
+}
+
 // Cluster is what a core has joined. All but Close is called under the state lock and does not wait.
 type Cluster interface {
 	Job() ids.JobID
@@ -71,6 +120,8 @@ type Cluster interface {
 	// Bring copies a stored object into the arena. room gives a block of so many bytes, or an error, later and under the lock; so is
 	// done, with a value that lies in the block.
 	Bring(id ids.ObjectID, room func(size uint64, granted func(objects.Block, error)), done func(objects.Value, error))
+
+	Groups
 
 	// Nodes answers under the lock.
 	Nodes(answer func([]Node, error))

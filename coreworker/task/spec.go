@@ -89,6 +89,8 @@ type Spec struct {
 	// Place is where it may run; Labels, of which one must fit the machine, become Place.Nowhere when it is submitted.
 	Place  sched.Place
 	Labels []sched.Selector
+	// Capture has what it calls run in its group, too. The worker's side knows it; a cluster's worker has to be told.
+	Capture bool
 	// Who submitted it, and when by the core's clock. Set when it is submitted.
 	Caller   ids.WorkerID
 	Called   time.Duration

@@ -315,9 +315,11 @@ func (PlacementStrategy) EnumDescriptor() ([]byte, []int) {
 type GroupState int32
 
 const (
-	GroupState_GROUP_PENDING GroupState = 0
-	GroupState_GROUP_CREATED GroupState = 1
-	GroupState_GROUP_REMOVED GroupState = 2
+	GroupState_GROUP_PENDING      GroupState = 0
+	GroupState_GROUP_CREATED      GroupState = 1
+	GroupState_GROUP_REMOVED      GroupState = 2
+	GroupState_GROUP_RESCHEDULING GroupState = 3 // in a cluster: one of its nodes has died
+	GroupState_GROUP_PREPARED     GroupState = 4 // in a cluster: its nodes have said yes
 )
 
 // Enum value maps for GroupState.
@@ -326,11 +328,15 @@ var (
 		0: "GROUP_PENDING",
 		1: "GROUP_CREATED",
 		2: "GROUP_REMOVED",
+		3: "GROUP_RESCHEDULING",
+		4: "GROUP_PREPARED",
 	}
 	GroupState_value = map[string]int32{
-		"GROUP_PENDING": 0,
-		"GROUP_CREATED": 1,
-		"GROUP_REMOVED": 2,
+		"GROUP_PENDING":      0,
+		"GROUP_CREATED":      1,
+		"GROUP_REMOVED":      2,
+		"GROUP_RESCHEDULING": 3,
+		"GROUP_PREPARED":     4,
 	}
 )
 
@@ -4505,6 +4511,8 @@ type GroupBundle struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Resources     []*Resource            `protobuf:"bytes,1,rep,name=resources,proto3" json:"resources,omitempty"`
 	Labels        *LabelSelector         `protobuf:"bytes,2,opt,name=labels,proto3" json:"labels,omitempty"`
+	LabelTexts    map[string]string      `protobuf:"bytes,3,rep,name=label_texts,json=labelTexts,proto3" json:"label_texts,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // the same as it was written, for a cluster
+	NodeId        []byte                 `protobuf:"bytes,4,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`                                                                                       // told: where a cluster has put it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4553,6 +4561,20 @@ func (x *GroupBundle) GetLabels() *LabelSelector {
 	return nil
 }
 
+func (x *GroupBundle) GetLabelTexts() map[string]string {
+	if x != nil {
+		return x.LabelTexts
+	}
+	return nil
+}
+
+func (x *GroupBundle) GetNodeId() []byte {
+	if x != nil {
+		return x.NodeId
+	}
+	return nil
+}
+
 // A placement group is asked for. It is made when there is room. One with a known id stays what it is.
 type CreateGroup struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -4562,6 +4584,8 @@ type CreateGroup struct {
 	Strategy      PlacementStrategy      `protobuf:"varint,4,opt,name=strategy,proto3,enum=mobula.boundary.v1.PlacementStrategy" json:"strategy,omitempty"`
 	Bundles       []*GroupBundle         `protobuf:"bytes,5,rep,name=bundles,proto3" json:"bundles,omitempty"`
 	Detached      bool                   `protobuf:"varint,6,opt,name=detached,proto3" json:"detached,omitempty"`
+	Domains       []string               `protobuf:"bytes,7,rep,name=domains,proto3" json:"domains,omitempty"`                                 // in a cluster: labels of which all its nodes have one value
+	TargetNodeId  []byte                 `protobuf:"bytes,8,opt,name=target_node_id,json=targetNodeId,proto3" json:"target_node_id,omitempty"` // in a cluster: where it rather goes
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4636,6 +4660,20 @@ func (x *CreateGroup) GetDetached() bool {
 		return x.Detached
 	}
 	return false
+}
+
+func (x *CreateGroup) GetDomains() []string {
+	if x != nil {
+		return x.Domains
+	}
+	return nil
+}
+
+func (x *CreateGroup) GetTargetNodeId() []byte {
+	if x != nil {
+		return x.TargetNodeId
+	}
+	return nil
 }
 
 // Ends a placement group. Answered when everything that waited in it has failed and what ran in it was killed.
@@ -4789,18 +4827,22 @@ func (x *Groups) GetGroups() []*GroupInfo {
 }
 
 type GroupInfo struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	GroupId       []byte                 `protobuf:"bytes,1,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
-	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	Strategy      PlacementStrategy      `protobuf:"varint,3,opt,name=strategy,proto3,enum=mobula.boundary.v1.PlacementStrategy" json:"strategy,omitempty"`
-	Bundles       []*GroupBundle         `protobuf:"bytes,4,rep,name=bundles,proto3" json:"bundles,omitempty"`
-	State         GroupState             `protobuf:"varint,5,opt,name=state,proto3,enum=mobula.boundary.v1.GroupState" json:"state,omitempty"`
-	Placed        bool                   `protobuf:"varint,6,opt,name=placed,proto3" json:"placed,omitempty"`               // it was made once, also where it is removed by now
-	MadeUs        uint64                 `protobuf:"varint,7,opt,name=made_us,json=madeUs,proto3" json:"made_us,omitempty"` // how long that took
-	Attempts      uint64                 `protobuf:"varint,8,opt,name=attempts,proto3" json:"attempts,omitempty"`
-	Infeasible    bool                   `protobuf:"varint,9,opt,name=infeasible,proto3" json:"infeasible,omitempty"` // the machine can never hold it
-	Namespace     string                 `protobuf:"bytes,10,opt,name=namespace,proto3" json:"namespace,omitempty"`
-	Detached      bool                   `protobuf:"varint,11,opt,name=detached,proto3" json:"detached,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	GroupId    []byte                 `protobuf:"bytes,1,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
+	Name       string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Strategy   PlacementStrategy      `protobuf:"varint,3,opt,name=strategy,proto3,enum=mobula.boundary.v1.PlacementStrategy" json:"strategy,omitempty"`
+	Bundles    []*GroupBundle         `protobuf:"bytes,4,rep,name=bundles,proto3" json:"bundles,omitempty"`
+	State      GroupState             `protobuf:"varint,5,opt,name=state,proto3,enum=mobula.boundary.v1.GroupState" json:"state,omitempty"`
+	Placed     bool                   `protobuf:"varint,6,opt,name=placed,proto3" json:"placed,omitempty"`               // it was made once, also where it is removed by now
+	MadeUs     uint64                 `protobuf:"varint,7,opt,name=made_us,json=madeUs,proto3" json:"made_us,omitempty"` // how long that took
+	Attempts   uint64                 `protobuf:"varint,8,opt,name=attempts,proto3" json:"attempts,omitempty"`
+	Infeasible bool                   `protobuf:"varint,9,opt,name=infeasible,proto3" json:"infeasible,omitempty"` // the machine can never hold it
+	Namespace  string                 `protobuf:"bytes,10,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Detached   bool                   `protobuf:"varint,11,opt,name=detached,proto3" json:"detached,omitempty"`
+	// What a cluster tells, and this machine does not.
+	Scheduling    string  `protobuf:"bytes,12,opt,name=scheduling,proto3" json:"scheduling,omitempty"`
+	LatencyUs     uint64  `protobuf:"varint,13,opt,name=latency_us,json=latencyUs,proto3" json:"latency_us,omitempty"`
+	RetryDelayMs  float64 `protobuf:"fixed64,14,opt,name=retry_delay_ms,json=retryDelayMs,proto3" json:"retry_delay_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4910,6 +4952,27 @@ func (x *GroupInfo) GetDetached() bool {
 		return x.Detached
 	}
 	return false
+}
+
+func (x *GroupInfo) GetScheduling() string {
+	if x != nil {
+		return x.Scheduling
+	}
+	return ""
+}
+
+func (x *GroupInfo) GetLatencyUs() uint64 {
+	if x != nil {
+		return x.LatencyUs
+	}
+	return 0
+}
+
+func (x *GroupInfo) GetRetryDelayMs() float64 {
+	if x != nil {
+		return x.RetryDelayMs
+	}
+	return 0
 }
 
 // What has happened, a page at a time, from a number on.
@@ -7410,17 +7473,25 @@ const file_boundary_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x84\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xae\x02\n" +
 	"\vGroupBundle\x12:\n" +
 	"\tresources\x18\x01 \x03(\v2\x1c.mobula.boundary.v1.ResourceR\tresources\x129\n" +
-	"\x06labels\x18\x02 \x01(\v2!.mobula.boundary.v1.LabelSelectorR\x06labels\"\xf4\x01\n" +
+	"\x06labels\x18\x02 \x01(\v2!.mobula.boundary.v1.LabelSelectorR\x06labels\x12P\n" +
+	"\vlabel_texts\x18\x03 \x03(\v2/.mobula.boundary.v1.GroupBundle.LabelTextsEntryR\n" +
+	"labelTexts\x12\x17\n" +
+	"\anode_id\x18\x04 \x01(\fR\x06nodeId\x1a=\n" +
+	"\x0fLabelTextsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb4\x02\n" +
 	"\vCreateGroup\x12\x19\n" +
 	"\bgroup_id\x18\x01 \x01(\fR\agroupId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1c\n" +
 	"\tnamespace\x18\x03 \x01(\tR\tnamespace\x12A\n" +
 	"\bstrategy\x18\x04 \x01(\x0e2%.mobula.boundary.v1.PlacementStrategyR\bstrategy\x129\n" +
 	"\abundles\x18\x05 \x03(\v2\x1f.mobula.boundary.v1.GroupBundleR\abundles\x12\x1a\n" +
-	"\bdetached\x18\x06 \x01(\bR\bdetached\"(\n" +
+	"\bdetached\x18\x06 \x01(\bR\bdetached\x12\x18\n" +
+	"\adomains\x18\a \x03(\tR\adomains\x12$\n" +
+	"\x0etarget_node_id\x18\b \x01(\fR\ftargetNodeId\"(\n" +
 	"\vRemoveGroup\x12\x19\n" +
 	"\bgroup_id\x18\x01 \x01(\fR\agroupId\"Y\n" +
 	"\n" +
@@ -7429,7 +7500,7 @@ const file_boundary_proto_rawDesc = "" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1c\n" +
 	"\tnamespace\x18\x03 \x01(\tR\tnamespace\"?\n" +
 	"\x06Groups\x125\n" +
-	"\x06groups\x18\x01 \x03(\v2\x1d.mobula.boundary.v1.GroupInfoR\x06groups\"\x95\x03\n" +
+	"\x06groups\x18\x01 \x03(\v2\x1d.mobula.boundary.v1.GroupInfoR\x06groups\"\xfa\x03\n" +
 	"\tGroupInfo\x12\x19\n" +
 	"\bgroup_id\x18\x01 \x01(\fR\agroupId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12A\n" +
@@ -7444,7 +7515,13 @@ const file_boundary_proto_rawDesc = "" +
 	"infeasible\x12\x1c\n" +
 	"\tnamespace\x18\n" +
 	" \x01(\tR\tnamespace\x12\x1a\n" +
-	"\bdetached\x18\v \x01(\bR\bdetached\"4\n" +
+	"\bdetached\x18\v \x01(\bR\bdetached\x12\x1e\n" +
+	"\n" +
+	"scheduling\x18\f \x01(\tR\n" +
+	"scheduling\x12\x1d\n" +
+	"\n" +
+	"latency_us\x18\r \x01(\x04R\tlatencyUs\x12$\n" +
+	"\x0eretry_delay_ms\x18\x0e \x01(\x01R\fretryDelayMs\"4\n" +
 	"\n" +
 	"TaskEvents\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\x04R\x04from\x12\x12\n" +
@@ -7700,12 +7777,14 @@ const file_boundary_proto_rawDesc = "" +
 	"\n" +
 	"\x06SPREAD\x10\x01\x12\x0f\n" +
 	"\vSTRICT_PACK\x10\x02\x12\x11\n" +
-	"\rSTRICT_SPREAD\x10\x03*E\n" +
+	"\rSTRICT_SPREAD\x10\x03*q\n" +
 	"\n" +
 	"GroupState\x12\x11\n" +
 	"\rGROUP_PENDING\x10\x00\x12\x11\n" +
 	"\rGROUP_CREATED\x10\x01\x12\x11\n" +
-	"\rGROUP_REMOVED\x10\x02*\x81\x01\n" +
+	"\rGROUP_REMOVED\x10\x02\x12\x16\n" +
+	"\x12GROUP_RESCHEDULING\x10\x03\x12\x12\n" +
+	"\x0eGROUP_PREPARED\x10\x04*\x81\x01\n" +
 	"\aTaskEnd\x12\x15\n" +
 	"\x11TASK_END_FINISHED\x10\x00\x12\x13\n" +
 	"\x0fTASK_END_FAILED\x10\x01\x12\x15\n" +
@@ -7753,7 +7832,7 @@ func file_boundary_proto_rawDescGZIP() []byte {
 }
 
 var file_boundary_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
-var file_boundary_proto_msgTypes = make([]protoimpl.MessageInfo, 88)
+var file_boundary_proto_msgTypes = make([]protoimpl.MessageInfo, 89)
 var file_boundary_proto_goTypes = []any{
 	(Role)(0),                     // 0: mobula.boundary.v1.Role
 	(LaneKind)(0),                 // 1: mobula.boundary.v1.LaneKind
@@ -7847,12 +7926,13 @@ var file_boundary_proto_goTypes = []any{
 	nil,                           // 89: mobula.boundary.v1.ClusterInfoReply.LabelsEntry
 	nil,                           // 90: mobula.boundary.v1.ClusterNode.TotalEntry
 	nil,                           // 91: mobula.boundary.v1.ClusterNode.LabelsEntry
-	nil,                           // 92: mobula.boundary.v1.SessionState.TotalEntry
-	nil,                           // 93: mobula.boundary.v1.SessionState.AvailableEntry
-	nil,                           // 94: mobula.boundary.v1.SessionState.LabelsEntry
-	nil,                           // 95: mobula.boundary.v1.TaskState.ResourcesEntry
-	nil,                           // 96: mobula.boundary.v1.ActorState.ResourcesEntry
-	nil,                           // 97: mobula.boundary.v1.WorkerState.ResourcesEntry
+	nil,                           // 92: mobula.boundary.v1.GroupBundle.LabelTextsEntry
+	nil,                           // 93: mobula.boundary.v1.SessionState.TotalEntry
+	nil,                           // 94: mobula.boundary.v1.SessionState.AvailableEntry
+	nil,                           // 95: mobula.boundary.v1.SessionState.LabelsEntry
+	nil,                           // 96: mobula.boundary.v1.TaskState.ResourcesEntry
+	nil,                           // 97: mobula.boundary.v1.ActorState.ResourcesEntry
+	nil,                           // 98: mobula.boundary.v1.WorkerState.ResourcesEntry
 }
 var file_boundary_proto_depIdxs = []int32{
 	13,  // 0: mobula.boundary.v1.FromShim.attach:type_name -> mobula.boundary.v1.Attach
@@ -7936,54 +8016,55 @@ var file_boundary_proto_depIdxs = []int32{
 	91,  // 78: mobula.boundary.v1.ClusterNode.labels:type_name -> mobula.boundary.v1.ClusterNode.LabelsEntry
 	29,  // 79: mobula.boundary.v1.GroupBundle.resources:type_name -> mobula.boundary.v1.Resource
 	32,  // 80: mobula.boundary.v1.GroupBundle.labels:type_name -> mobula.boundary.v1.LabelSelector
-	4,   // 81: mobula.boundary.v1.CreateGroup.strategy:type_name -> mobula.boundary.v1.PlacementStrategy
-	56,  // 82: mobula.boundary.v1.CreateGroup.bundles:type_name -> mobula.boundary.v1.GroupBundle
-	61,  // 83: mobula.boundary.v1.Groups.groups:type_name -> mobula.boundary.v1.GroupInfo
-	4,   // 84: mobula.boundary.v1.GroupInfo.strategy:type_name -> mobula.boundary.v1.PlacementStrategy
-	56,  // 85: mobula.boundary.v1.GroupInfo.bundles:type_name -> mobula.boundary.v1.GroupBundle
-	5,   // 86: mobula.boundary.v1.GroupInfo.state:type_name -> mobula.boundary.v1.GroupState
-	64,  // 87: mobula.boundary.v1.TaskEventsReply.events:type_name -> mobula.boundary.v1.TaskEvent
-	65,  // 88: mobula.boundary.v1.TaskEventsReply.gets:type_name -> mobula.boundary.v1.TaskGet
-	2,   // 89: mobula.boundary.v1.TaskEvent.type:type_name -> mobula.boundary.v1.TaskType
-	6,   // 90: mobula.boundary.v1.TaskEvent.end:type_name -> mobula.boundary.v1.TaskEnd
-	30,  // 91: mobula.boundary.v1.RunTask.spec:type_name -> mobula.boundary.v1.TaskSpec
-	15,  // 92: mobula.boundary.v1.RunTask.function:type_name -> mobula.boundary.v1.Value
-	7,   // 93: mobula.boundary.v1.TaskDone.outcome:type_name -> mobula.boundary.v1.Outcome
-	15,  // 94: mobula.boundary.v1.TaskDone.returns:type_name -> mobula.boundary.v1.Value
-	15,  // 95: mobula.boundary.v1.TaskDone.error:type_name -> mobula.boundary.v1.Value
-	8,   // 96: mobula.boundary.v1.StateRequest.kind:type_name -> mobula.boundary.v1.StateKind
-	82,  // 97: mobula.boundary.v1.StateReply.tasks:type_name -> mobula.boundary.v1.TaskState
-	83,  // 98: mobula.boundary.v1.StateReply.actors:type_name -> mobula.boundary.v1.ActorState
-	84,  // 99: mobula.boundary.v1.StateReply.objects:type_name -> mobula.boundary.v1.ObjectState
-	85,  // 100: mobula.boundary.v1.StateReply.workers:type_name -> mobula.boundary.v1.WorkerState
-	81,  // 101: mobula.boundary.v1.StateReply.session:type_name -> mobula.boundary.v1.SessionState
-	61,  // 102: mobula.boundary.v1.StateReply.groups:type_name -> mobula.boundary.v1.GroupInfo
-	92,  // 103: mobula.boundary.v1.SessionState.total:type_name -> mobula.boundary.v1.SessionState.TotalEntry
-	93,  // 104: mobula.boundary.v1.SessionState.available:type_name -> mobula.boundary.v1.SessionState.AvailableEntry
-	78,  // 105: mobula.boundary.v1.SessionState.counts:type_name -> mobula.boundary.v1.InspectReply
-	94,  // 106: mobula.boundary.v1.SessionState.labels:type_name -> mobula.boundary.v1.SessionState.LabelsEntry
-	9,   // 107: mobula.boundary.v1.TaskState.stage:type_name -> mobula.boundary.v1.TaskStage
-	95,  // 108: mobula.boundary.v1.TaskState.resources:type_name -> mobula.boundary.v1.TaskState.ResourcesEntry
-	96,  // 109: mobula.boundary.v1.ActorState.resources:type_name -> mobula.boundary.v1.ActorState.ResourcesEntry
-	97,  // 110: mobula.boundary.v1.WorkerState.resources:type_name -> mobula.boundary.v1.WorkerState.ResourcesEntry
-	88,  // 111: mobula.boundary.v1.WhyReply.lines:type_name -> mobula.boundary.v1.WhyLine
-	10,  // 112: mobula.boundary.v1.Boundary.Lane:input_type -> mobula.boundary.v1.FromShim
-	75,  // 113: mobula.boundary.v1.Boundary.IsTaskCanceled:input_type -> mobula.boundary.v1.IsTaskCanceledRequest
-	77,  // 114: mobula.boundary.v1.Boundary.Inspect:input_type -> mobula.boundary.v1.InspectRequest
-	79,  // 115: mobula.boundary.v1.Boundary.State:input_type -> mobula.boundary.v1.StateRequest
-	86,  // 116: mobula.boundary.v1.Boundary.Why:input_type -> mobula.boundary.v1.WhyRequest
-	62,  // 117: mobula.boundary.v1.Boundary.Events:input_type -> mobula.boundary.v1.TaskEvents
-	11,  // 118: mobula.boundary.v1.Boundary.Lane:output_type -> mobula.boundary.v1.ToShim
-	76,  // 119: mobula.boundary.v1.Boundary.IsTaskCanceled:output_type -> mobula.boundary.v1.IsTaskCanceledReply
-	78,  // 120: mobula.boundary.v1.Boundary.Inspect:output_type -> mobula.boundary.v1.InspectReply
-	80,  // 121: mobula.boundary.v1.Boundary.State:output_type -> mobula.boundary.v1.StateReply
-	87,  // 122: mobula.boundary.v1.Boundary.Why:output_type -> mobula.boundary.v1.WhyReply
-	63,  // 123: mobula.boundary.v1.Boundary.Events:output_type -> mobula.boundary.v1.TaskEventsReply
-	118, // [118:124] is the sub-list for method output_type
-	112, // [112:118] is the sub-list for method input_type
-	112, // [112:112] is the sub-list for extension type_name
-	112, // [112:112] is the sub-list for extension extendee
-	0,   // [0:112] is the sub-list for field type_name
+	92,  // 81: mobula.boundary.v1.GroupBundle.label_texts:type_name -> mobula.boundary.v1.GroupBundle.LabelTextsEntry
+	4,   // 82: mobula.boundary.v1.CreateGroup.strategy:type_name -> mobula.boundary.v1.PlacementStrategy
+	56,  // 83: mobula.boundary.v1.CreateGroup.bundles:type_name -> mobula.boundary.v1.GroupBundle
+	61,  // 84: mobula.boundary.v1.Groups.groups:type_name -> mobula.boundary.v1.GroupInfo
+	4,   // 85: mobula.boundary.v1.GroupInfo.strategy:type_name -> mobula.boundary.v1.PlacementStrategy
+	56,  // 86: mobula.boundary.v1.GroupInfo.bundles:type_name -> mobula.boundary.v1.GroupBundle
+	5,   // 87: mobula.boundary.v1.GroupInfo.state:type_name -> mobula.boundary.v1.GroupState
+	64,  // 88: mobula.boundary.v1.TaskEventsReply.events:type_name -> mobula.boundary.v1.TaskEvent
+	65,  // 89: mobula.boundary.v1.TaskEventsReply.gets:type_name -> mobula.boundary.v1.TaskGet
+	2,   // 90: mobula.boundary.v1.TaskEvent.type:type_name -> mobula.boundary.v1.TaskType
+	6,   // 91: mobula.boundary.v1.TaskEvent.end:type_name -> mobula.boundary.v1.TaskEnd
+	30,  // 92: mobula.boundary.v1.RunTask.spec:type_name -> mobula.boundary.v1.TaskSpec
+	15,  // 93: mobula.boundary.v1.RunTask.function:type_name -> mobula.boundary.v1.Value
+	7,   // 94: mobula.boundary.v1.TaskDone.outcome:type_name -> mobula.boundary.v1.Outcome
+	15,  // 95: mobula.boundary.v1.TaskDone.returns:type_name -> mobula.boundary.v1.Value
+	15,  // 96: mobula.boundary.v1.TaskDone.error:type_name -> mobula.boundary.v1.Value
+	8,   // 97: mobula.boundary.v1.StateRequest.kind:type_name -> mobula.boundary.v1.StateKind
+	82,  // 98: mobula.boundary.v1.StateReply.tasks:type_name -> mobula.boundary.v1.TaskState
+	83,  // 99: mobula.boundary.v1.StateReply.actors:type_name -> mobula.boundary.v1.ActorState
+	84,  // 100: mobula.boundary.v1.StateReply.objects:type_name -> mobula.boundary.v1.ObjectState
+	85,  // 101: mobula.boundary.v1.StateReply.workers:type_name -> mobula.boundary.v1.WorkerState
+	81,  // 102: mobula.boundary.v1.StateReply.session:type_name -> mobula.boundary.v1.SessionState
+	61,  // 103: mobula.boundary.v1.StateReply.groups:type_name -> mobula.boundary.v1.GroupInfo
+	93,  // 104: mobula.boundary.v1.SessionState.total:type_name -> mobula.boundary.v1.SessionState.TotalEntry
+	94,  // 105: mobula.boundary.v1.SessionState.available:type_name -> mobula.boundary.v1.SessionState.AvailableEntry
+	78,  // 106: mobula.boundary.v1.SessionState.counts:type_name -> mobula.boundary.v1.InspectReply
+	95,  // 107: mobula.boundary.v1.SessionState.labels:type_name -> mobula.boundary.v1.SessionState.LabelsEntry
+	9,   // 108: mobula.boundary.v1.TaskState.stage:type_name -> mobula.boundary.v1.TaskStage
+	96,  // 109: mobula.boundary.v1.TaskState.resources:type_name -> mobula.boundary.v1.TaskState.ResourcesEntry
+	97,  // 110: mobula.boundary.v1.ActorState.resources:type_name -> mobula.boundary.v1.ActorState.ResourcesEntry
+	98,  // 111: mobula.boundary.v1.WorkerState.resources:type_name -> mobula.boundary.v1.WorkerState.ResourcesEntry
+	88,  // 112: mobula.boundary.v1.WhyReply.lines:type_name -> mobula.boundary.v1.WhyLine
+	10,  // 113: mobula.boundary.v1.Boundary.Lane:input_type -> mobula.boundary.v1.FromShim
+	75,  // 114: mobula.boundary.v1.Boundary.IsTaskCanceled:input_type -> mobula.boundary.v1.IsTaskCanceledRequest
+	77,  // 115: mobula.boundary.v1.Boundary.Inspect:input_type -> mobula.boundary.v1.InspectRequest
+	79,  // 116: mobula.boundary.v1.Boundary.State:input_type -> mobula.boundary.v1.StateRequest
+	86,  // 117: mobula.boundary.v1.Boundary.Why:input_type -> mobula.boundary.v1.WhyRequest
+	62,  // 118: mobula.boundary.v1.Boundary.Events:input_type -> mobula.boundary.v1.TaskEvents
+	11,  // 119: mobula.boundary.v1.Boundary.Lane:output_type -> mobula.boundary.v1.ToShim
+	76,  // 120: mobula.boundary.v1.Boundary.IsTaskCanceled:output_type -> mobula.boundary.v1.IsTaskCanceledReply
+	78,  // 121: mobula.boundary.v1.Boundary.Inspect:output_type -> mobula.boundary.v1.InspectReply
+	80,  // 122: mobula.boundary.v1.Boundary.State:output_type -> mobula.boundary.v1.StateReply
+	87,  // 123: mobula.boundary.v1.Boundary.Why:output_type -> mobula.boundary.v1.WhyReply
+	63,  // 124: mobula.boundary.v1.Boundary.Events:output_type -> mobula.boundary.v1.TaskEventsReply
+	119, // [119:125] is the sub-list for method output_type
+	113, // [113:119] is the sub-list for method input_type
+	113, // [113:113] is the sub-list for extension type_name
+	113, // [113:113] is the sub-list for extension extendee
+	0,   // [0:113] is the sub-list for field type_name
 }
 
 func init() { file_boundary_proto_init() }
@@ -8044,7 +8125,7 @@ func file_boundary_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_boundary_proto_rawDesc), len(file_boundary_proto_rawDesc)),
 			NumEnums:      10,
-			NumMessages:   88,
+			NumMessages:   89,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -24,6 +24,174 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type PlacementStrategy int32
+
+const (
+	PlacementStrategy_PACK          PlacementStrategy = 0
+	PlacementStrategy_SPREAD        PlacementStrategy = 1
+	PlacementStrategy_STRICT_PACK   PlacementStrategy = 2
+	PlacementStrategy_STRICT_SPREAD PlacementStrategy = 3
+)
+
+// Enum value maps for PlacementStrategy.
+var (
+	PlacementStrategy_name = map[int32]string{
+		0: "PACK",
+		1: "SPREAD",
+		2: "STRICT_PACK",
+		3: "STRICT_SPREAD",
+	}
+	PlacementStrategy_value = map[string]int32{
+		"PACK":          0,
+		"SPREAD":        1,
+		"STRICT_PACK":   2,
+		"STRICT_SPREAD": 3,
+	}
+)
+
+func (x PlacementStrategy) Enum() *PlacementStrategy {
+	p := new(PlacementStrategy)
+	*p = x
+	return p
+}
+
+func (x PlacementStrategy) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (PlacementStrategy) Descriptor() protoreflect.EnumDescriptor {
+	return file_ray_gcs_proto_enumTypes[0].Descriptor()
+}
+
+func (PlacementStrategy) Type() protoreflect.EnumType {
+	return &file_ray_gcs_proto_enumTypes[0]
+}
+
+func (x PlacementStrategy) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use PlacementStrategy.Descriptor instead.
+func (PlacementStrategy) EnumDescriptor() ([]byte, []int) {
+	return file_ray_gcs_proto_rawDescGZIP(), []int{0}
+}
+
+type PlacementGroupTableData_PlacementGroupState int32
+
+const (
+	PlacementGroupTableData_PENDING      PlacementGroupTableData_PlacementGroupState = 0
+	PlacementGroupTableData_PREPARED     PlacementGroupTableData_PlacementGroupState = 1
+	PlacementGroupTableData_CREATED      PlacementGroupTableData_PlacementGroupState = 2
+	PlacementGroupTableData_REMOVED      PlacementGroupTableData_PlacementGroupState = 3
+	PlacementGroupTableData_RESCHEDULING PlacementGroupTableData_PlacementGroupState = 4
+)
+
+// Enum value maps for PlacementGroupTableData_PlacementGroupState.
+var (
+	PlacementGroupTableData_PlacementGroupState_name = map[int32]string{
+		0: "PENDING",
+		1: "PREPARED",
+		2: "CREATED",
+		3: "REMOVED",
+		4: "RESCHEDULING",
+	}
+	PlacementGroupTableData_PlacementGroupState_value = map[string]int32{
+		"PENDING":      0,
+		"PREPARED":     1,
+		"CREATED":      2,
+		"REMOVED":      3,
+		"RESCHEDULING": 4,
+	}
+)
+
+func (x PlacementGroupTableData_PlacementGroupState) Enum() *PlacementGroupTableData_PlacementGroupState {
+	p := new(PlacementGroupTableData_PlacementGroupState)
+	*p = x
+	return p
+}
+
+func (x PlacementGroupTableData_PlacementGroupState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (PlacementGroupTableData_PlacementGroupState) Descriptor() protoreflect.EnumDescriptor {
+	return file_ray_gcs_proto_enumTypes[1].Descriptor()
+}
+
+func (PlacementGroupTableData_PlacementGroupState) Type() protoreflect.EnumType {
+	return &file_ray_gcs_proto_enumTypes[1]
+}
+
+func (x PlacementGroupTableData_PlacementGroupState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use PlacementGroupTableData_PlacementGroupState.Descriptor instead.
+func (PlacementGroupTableData_PlacementGroupState) EnumDescriptor() ([]byte, []int) {
+	return file_ray_gcs_proto_rawDescGZIP(), []int{58, 0}
+}
+
+type PlacementGroupStats_SchedulingState int32
+
+const (
+	PlacementGroupStats_QUEUED                     PlacementGroupStats_SchedulingState = 0
+	PlacementGroupStats_REMOVED                    PlacementGroupStats_SchedulingState = 1
+	PlacementGroupStats_SCHEDULING_STARTED         PlacementGroupStats_SchedulingState = 2
+	PlacementGroupStats_NO_RESOURCES               PlacementGroupStats_SchedulingState = 3
+	PlacementGroupStats_INFEASIBLE                 PlacementGroupStats_SchedulingState = 4
+	PlacementGroupStats_FAILED_TO_COMMIT_RESOURCES PlacementGroupStats_SchedulingState = 5
+	PlacementGroupStats_FINISHED                   PlacementGroupStats_SchedulingState = 6
+)
+
+// Enum value maps for PlacementGroupStats_SchedulingState.
+var (
+	PlacementGroupStats_SchedulingState_name = map[int32]string{
+		0: "QUEUED",
+		1: "REMOVED",
+		2: "SCHEDULING_STARTED",
+		3: "NO_RESOURCES",
+		4: "INFEASIBLE",
+		5: "FAILED_TO_COMMIT_RESOURCES",
+		6: "FINISHED",
+	}
+	PlacementGroupStats_SchedulingState_value = map[string]int32{
+		"QUEUED":                     0,
+		"REMOVED":                    1,
+		"SCHEDULING_STARTED":         2,
+		"NO_RESOURCES":               3,
+		"INFEASIBLE":                 4,
+		"FAILED_TO_COMMIT_RESOURCES": 5,
+		"FINISHED":                   6,
+	}
+)
+
+func (x PlacementGroupStats_SchedulingState) Enum() *PlacementGroupStats_SchedulingState {
+	p := new(PlacementGroupStats_SchedulingState)
+	*p = x
+	return p
+}
+
+func (x PlacementGroupStats_SchedulingState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (PlacementGroupStats_SchedulingState) Descriptor() protoreflect.EnumDescriptor {
+	return file_ray_gcs_proto_enumTypes[2].Descriptor()
+}
+
+func (PlacementGroupStats_SchedulingState) Type() protoreflect.EnumType {
+	return &file_ray_gcs_proto_enumTypes[2]
+}
+
+func (x PlacementGroupStats_SchedulingState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use PlacementGroupStats_SchedulingState.Descriptor instead.
+func (PlacementGroupStats_SchedulingState) EnumDescriptor() ([]byte, []int) {
+	return file_ray_gcs_proto_rawDescGZIP(), []int{59, 0}
+}
+
 type GetClusterIdRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -2328,6 +2496,942 @@ func (x *GcsSubscriberCommandBatchReply) GetStatus() *GcsStatus {
 	return nil
 }
 
+type Bundle struct {
+	state         protoimpl.MessageState   `protogen:"open.v1"`
+	BundleId      *Bundle_BundleIdentifier `protobuf:"bytes,1,opt,name=bundle_id,json=bundleId,proto3" json:"bundle_id,omitempty"`
+	UnitResources map[string]float64       `protobuf:"bytes,2,rep,name=unit_resources,json=unitResources,proto3" json:"unit_resources,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"`
+	NodeId        []byte                   `protobuf:"bytes,3,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
+	LabelSelector map[string]string        `protobuf:"bytes,4,rep,name=label_selector,json=labelSelector,proto3" json:"label_selector,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Bundle) Reset() {
+	*x = Bundle{}
+	mi := &file_ray_gcs_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Bundle) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Bundle) ProtoMessage() {}
+
+func (x *Bundle) ProtoReflect() protoreflect.Message {
+	mi := &file_ray_gcs_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Bundle.ProtoReflect.Descriptor instead.
+func (*Bundle) Descriptor() ([]byte, []int) {
+	return file_ray_gcs_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *Bundle) GetBundleId() *Bundle_BundleIdentifier {
+	if x != nil {
+		return x.BundleId
+	}
+	return nil
+}
+
+func (x *Bundle) GetUnitResources() map[string]float64 {
+	if x != nil {
+		return x.UnitResources
+	}
+	return nil
+}
+
+func (x *Bundle) GetNodeId() []byte {
+	if x != nil {
+		return x.NodeId
+	}
+	return nil
+}
+
+func (x *Bundle) GetLabelSelector() map[string]string {
+	if x != nil {
+		return x.LabelSelector
+	}
+	return nil
+}
+
+type PlacementGroupSpec struct {
+	state            protoimpl.MessageState       `protogen:"open.v1"`
+	PlacementGroupId []byte                       `protobuf:"bytes,1,opt,name=placement_group_id,json=placementGroupId,proto3" json:"placement_group_id,omitempty"`
+	Name             string                       `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Bundles          []*Bundle                    `protobuf:"bytes,3,rep,name=bundles,proto3" json:"bundles,omitempty"`
+	Strategy         PlacementStrategy            `protobuf:"varint,4,opt,name=strategy,proto3,enum=ray.rpc.PlacementStrategy" json:"strategy,omitempty"`
+	CreatorJobId     []byte                       `protobuf:"bytes,5,opt,name=creator_job_id,json=creatorJobId,proto3" json:"creator_job_id,omitempty"`
+	CreatorActorId   []byte                       `protobuf:"bytes,6,opt,name=creator_actor_id,json=creatorActorId,proto3" json:"creator_actor_id,omitempty"`
+	CreatorJobDead   bool                         `protobuf:"varint,7,opt,name=creator_job_dead,json=creatorJobDead,proto3" json:"creator_job_dead,omitempty"`
+	CreatorActorDead bool                         `protobuf:"varint,8,opt,name=creator_actor_dead,json=creatorActorDead,proto3" json:"creator_actor_dead,omitempty"`
+	IsDetached       bool                         `protobuf:"varint,9,opt,name=is_detached,json=isDetached,proto3" json:"is_detached,omitempty"`
+	SoftTargetNodeId []byte                       `protobuf:"bytes,11,opt,name=soft_target_node_id,json=softTargetNodeId,proto3" json:"soft_target_node_id,omitempty"`
+	TopologyStrategy map[string]PlacementStrategy `protobuf:"bytes,12,rep,name=topology_strategy,json=topologyStrategy,proto3" json:"topology_strategy,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value,enum=ray.rpc.PlacementStrategy"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *PlacementGroupSpec) Reset() {
+	*x = PlacementGroupSpec{}
+	mi := &file_ray_gcs_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlacementGroupSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlacementGroupSpec) ProtoMessage() {}
+
+func (x *PlacementGroupSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_ray_gcs_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlacementGroupSpec.ProtoReflect.Descriptor instead.
+func (*PlacementGroupSpec) Descriptor() ([]byte, []int) {
+	return file_ray_gcs_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *PlacementGroupSpec) GetPlacementGroupId() []byte {
+	if x != nil {
+		return x.PlacementGroupId
+	}
+	return nil
+}
+
+func (x *PlacementGroupSpec) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *PlacementGroupSpec) GetBundles() []*Bundle {
+	if x != nil {
+		return x.Bundles
+	}
+	return nil
+}
+
+func (x *PlacementGroupSpec) GetStrategy() PlacementStrategy {
+	if x != nil {
+		return x.Strategy
+	}
+	return PlacementStrategy_PACK
+}
+
+func (x *PlacementGroupSpec) GetCreatorJobId() []byte {
+	if x != nil {
+		return x.CreatorJobId
+	}
+	return nil
+}
+
+func (x *PlacementGroupSpec) GetCreatorActorId() []byte {
+	if x != nil {
+		return x.CreatorActorId
+	}
+	return nil
+}
+
+func (x *PlacementGroupSpec) GetCreatorJobDead() bool {
+	if x != nil {
+		return x.CreatorJobDead
+	}
+	return false
+}
+
+func (x *PlacementGroupSpec) GetCreatorActorDead() bool {
+	if x != nil {
+		return x.CreatorActorDead
+	}
+	return false
+}
+
+func (x *PlacementGroupSpec) GetIsDetached() bool {
+	if x != nil {
+		return x.IsDetached
+	}
+	return false
+}
+
+func (x *PlacementGroupSpec) GetSoftTargetNodeId() []byte {
+	if x != nil {
+		return x.SoftTargetNodeId
+	}
+	return nil
+}
+
+func (x *PlacementGroupSpec) GetTopologyStrategy() map[string]PlacementStrategy {
+	if x != nil {
+		return x.TopologyStrategy
+	}
+	return nil
+}
+
+type CreatePlacementGroupRequest struct {
+	state              protoimpl.MessageState `protogen:"open.v1"`
+	PlacementGroupSpec *PlacementGroupSpec    `protobuf:"bytes,1,opt,name=placement_group_spec,json=placementGroupSpec,proto3" json:"placement_group_spec,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
+}
+
+func (x *CreatePlacementGroupRequest) Reset() {
+	*x = CreatePlacementGroupRequest{}
+	mi := &file_ray_gcs_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreatePlacementGroupRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreatePlacementGroupRequest) ProtoMessage() {}
+
+func (x *CreatePlacementGroupRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ray_gcs_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreatePlacementGroupRequest.ProtoReflect.Descriptor instead.
+func (*CreatePlacementGroupRequest) Descriptor() ([]byte, []int) {
+	return file_ray_gcs_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *CreatePlacementGroupRequest) GetPlacementGroupSpec() *PlacementGroupSpec {
+	if x != nil {
+		return x.PlacementGroupSpec
+	}
+	return nil
+}
+
+type CreatePlacementGroupReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Status        *GcsStatus             `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreatePlacementGroupReply) Reset() {
+	*x = CreatePlacementGroupReply{}
+	mi := &file_ray_gcs_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreatePlacementGroupReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreatePlacementGroupReply) ProtoMessage() {}
+
+func (x *CreatePlacementGroupReply) ProtoReflect() protoreflect.Message {
+	mi := &file_ray_gcs_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreatePlacementGroupReply.ProtoReflect.Descriptor instead.
+func (*CreatePlacementGroupReply) Descriptor() ([]byte, []int) {
+	return file_ray_gcs_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *CreatePlacementGroupReply) GetStatus() *GcsStatus {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+type RemovePlacementGroupRequest struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	PlacementGroupId []byte                 `protobuf:"bytes,1,opt,name=placement_group_id,json=placementGroupId,proto3" json:"placement_group_id,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *RemovePlacementGroupRequest) Reset() {
+	*x = RemovePlacementGroupRequest{}
+	mi := &file_ray_gcs_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemovePlacementGroupRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemovePlacementGroupRequest) ProtoMessage() {}
+
+func (x *RemovePlacementGroupRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ray_gcs_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemovePlacementGroupRequest.ProtoReflect.Descriptor instead.
+func (*RemovePlacementGroupRequest) Descriptor() ([]byte, []int) {
+	return file_ray_gcs_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *RemovePlacementGroupRequest) GetPlacementGroupId() []byte {
+	if x != nil {
+		return x.PlacementGroupId
+	}
+	return nil
+}
+
+type RemovePlacementGroupReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Status        *GcsStatus             `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemovePlacementGroupReply) Reset() {
+	*x = RemovePlacementGroupReply{}
+	mi := &file_ray_gcs_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemovePlacementGroupReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemovePlacementGroupReply) ProtoMessage() {}
+
+func (x *RemovePlacementGroupReply) ProtoReflect() protoreflect.Message {
+	mi := &file_ray_gcs_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemovePlacementGroupReply.ProtoReflect.Descriptor instead.
+func (*RemovePlacementGroupReply) Descriptor() ([]byte, []int) {
+	return file_ray_gcs_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *RemovePlacementGroupReply) GetStatus() *GcsStatus {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+type GetPlacementGroupRequest struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	PlacementGroupId []byte                 `protobuf:"bytes,1,opt,name=placement_group_id,json=placementGroupId,proto3" json:"placement_group_id,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *GetPlacementGroupRequest) Reset() {
+	*x = GetPlacementGroupRequest{}
+	mi := &file_ray_gcs_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetPlacementGroupRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetPlacementGroupRequest) ProtoMessage() {}
+
+func (x *GetPlacementGroupRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ray_gcs_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetPlacementGroupRequest.ProtoReflect.Descriptor instead.
+func (*GetPlacementGroupRequest) Descriptor() ([]byte, []int) {
+	return file_ray_gcs_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *GetPlacementGroupRequest) GetPlacementGroupId() []byte {
+	if x != nil {
+		return x.PlacementGroupId
+	}
+	return nil
+}
+
+type GetPlacementGroupReply struct {
+	state                   protoimpl.MessageState   `protogen:"open.v1"`
+	Status                  *GcsStatus               `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	PlacementGroupTableData *PlacementGroupTableData `protobuf:"bytes,2,opt,name=placement_group_table_data,json=placementGroupTableData,proto3" json:"placement_group_table_data,omitempty"`
+	unknownFields           protoimpl.UnknownFields
+	sizeCache               protoimpl.SizeCache
+}
+
+func (x *GetPlacementGroupReply) Reset() {
+	*x = GetPlacementGroupReply{}
+	mi := &file_ray_gcs_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetPlacementGroupReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetPlacementGroupReply) ProtoMessage() {}
+
+func (x *GetPlacementGroupReply) ProtoReflect() protoreflect.Message {
+	mi := &file_ray_gcs_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetPlacementGroupReply.ProtoReflect.Descriptor instead.
+func (*GetPlacementGroupReply) Descriptor() ([]byte, []int) {
+	return file_ray_gcs_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *GetPlacementGroupReply) GetStatus() *GcsStatus {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+func (x *GetPlacementGroupReply) GetPlacementGroupTableData() *PlacementGroupTableData {
+	if x != nil {
+		return x.PlacementGroupTableData
+	}
+	return nil
+}
+
+type GetNamedPlacementGroupRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	RayNamespace  string                 `protobuf:"bytes,2,opt,name=ray_namespace,json=rayNamespace,proto3" json:"ray_namespace,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetNamedPlacementGroupRequest) Reset() {
+	*x = GetNamedPlacementGroupRequest{}
+	mi := &file_ray_gcs_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetNamedPlacementGroupRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetNamedPlacementGroupRequest) ProtoMessage() {}
+
+func (x *GetNamedPlacementGroupRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ray_gcs_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetNamedPlacementGroupRequest.ProtoReflect.Descriptor instead.
+func (*GetNamedPlacementGroupRequest) Descriptor() ([]byte, []int) {
+	return file_ray_gcs_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *GetNamedPlacementGroupRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *GetNamedPlacementGroupRequest) GetRayNamespace() string {
+	if x != nil {
+		return x.RayNamespace
+	}
+	return ""
+}
+
+type GetNamedPlacementGroupReply struct {
+	state                   protoimpl.MessageState   `protogen:"open.v1"`
+	Status                  *GcsStatus               `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	PlacementGroupTableData *PlacementGroupTableData `protobuf:"bytes,2,opt,name=placement_group_table_data,json=placementGroupTableData,proto3" json:"placement_group_table_data,omitempty"`
+	unknownFields           protoimpl.UnknownFields
+	sizeCache               protoimpl.SizeCache
+}
+
+func (x *GetNamedPlacementGroupReply) Reset() {
+	*x = GetNamedPlacementGroupReply{}
+	mi := &file_ray_gcs_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetNamedPlacementGroupReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetNamedPlacementGroupReply) ProtoMessage() {}
+
+func (x *GetNamedPlacementGroupReply) ProtoReflect() protoreflect.Message {
+	mi := &file_ray_gcs_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetNamedPlacementGroupReply.ProtoReflect.Descriptor instead.
+func (*GetNamedPlacementGroupReply) Descriptor() ([]byte, []int) {
+	return file_ray_gcs_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *GetNamedPlacementGroupReply) GetStatus() *GcsStatus {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+func (x *GetNamedPlacementGroupReply) GetPlacementGroupTableData() *PlacementGroupTableData {
+	if x != nil {
+		return x.PlacementGroupTableData
+	}
+	return nil
+}
+
+type GetAllPlacementGroupRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Limit         *int64                 `protobuf:"varint,1,opt,name=limit,proto3,oneof" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAllPlacementGroupRequest) Reset() {
+	*x = GetAllPlacementGroupRequest{}
+	mi := &file_ray_gcs_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAllPlacementGroupRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAllPlacementGroupRequest) ProtoMessage() {}
+
+func (x *GetAllPlacementGroupRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ray_gcs_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAllPlacementGroupRequest.ProtoReflect.Descriptor instead.
+func (*GetAllPlacementGroupRequest) Descriptor() ([]byte, []int) {
+	return file_ray_gcs_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *GetAllPlacementGroupRequest) GetLimit() int64 {
+	if x != nil && x.Limit != nil {
+		return *x.Limit
+	}
+	return 0
+}
+
+type GetAllPlacementGroupReply struct {
+	state                   protoimpl.MessageState     `protogen:"open.v1"`
+	Status                  *GcsStatus                 `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	PlacementGroupTableData []*PlacementGroupTableData `protobuf:"bytes,2,rep,name=placement_group_table_data,json=placementGroupTableData,proto3" json:"placement_group_table_data,omitempty"`
+	Total                   int64                      `protobuf:"varint,3,opt,name=total,proto3" json:"total,omitempty"`
+	unknownFields           protoimpl.UnknownFields
+	sizeCache               protoimpl.SizeCache
+}
+
+func (x *GetAllPlacementGroupReply) Reset() {
+	*x = GetAllPlacementGroupReply{}
+	mi := &file_ray_gcs_proto_msgTypes[55]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAllPlacementGroupReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAllPlacementGroupReply) ProtoMessage() {}
+
+func (x *GetAllPlacementGroupReply) ProtoReflect() protoreflect.Message {
+	mi := &file_ray_gcs_proto_msgTypes[55]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAllPlacementGroupReply.ProtoReflect.Descriptor instead.
+func (*GetAllPlacementGroupReply) Descriptor() ([]byte, []int) {
+	return file_ray_gcs_proto_rawDescGZIP(), []int{55}
+}
+
+func (x *GetAllPlacementGroupReply) GetStatus() *GcsStatus {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+func (x *GetAllPlacementGroupReply) GetPlacementGroupTableData() []*PlacementGroupTableData {
+	if x != nil {
+		return x.PlacementGroupTableData
+	}
+	return nil
+}
+
+func (x *GetAllPlacementGroupReply) GetTotal() int64 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+type WaitPlacementGroupUntilReadyRequest struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	PlacementGroupId []byte                 `protobuf:"bytes,1,opt,name=placement_group_id,json=placementGroupId,proto3" json:"placement_group_id,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *WaitPlacementGroupUntilReadyRequest) Reset() {
+	*x = WaitPlacementGroupUntilReadyRequest{}
+	mi := &file_ray_gcs_proto_msgTypes[56]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WaitPlacementGroupUntilReadyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WaitPlacementGroupUntilReadyRequest) ProtoMessage() {}
+
+func (x *WaitPlacementGroupUntilReadyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ray_gcs_proto_msgTypes[56]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WaitPlacementGroupUntilReadyRequest.ProtoReflect.Descriptor instead.
+func (*WaitPlacementGroupUntilReadyRequest) Descriptor() ([]byte, []int) {
+	return file_ray_gcs_proto_rawDescGZIP(), []int{56}
+}
+
+func (x *WaitPlacementGroupUntilReadyRequest) GetPlacementGroupId() []byte {
+	if x != nil {
+		return x.PlacementGroupId
+	}
+	return nil
+}
+
+type WaitPlacementGroupUntilReadyReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Status        *GcsStatus             `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WaitPlacementGroupUntilReadyReply) Reset() {
+	*x = WaitPlacementGroupUntilReadyReply{}
+	mi := &file_ray_gcs_proto_msgTypes[57]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WaitPlacementGroupUntilReadyReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WaitPlacementGroupUntilReadyReply) ProtoMessage() {}
+
+func (x *WaitPlacementGroupUntilReadyReply) ProtoReflect() protoreflect.Message {
+	mi := &file_ray_gcs_proto_msgTypes[57]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WaitPlacementGroupUntilReadyReply.ProtoReflect.Descriptor instead.
+func (*WaitPlacementGroupUntilReadyReply) Descriptor() ([]byte, []int) {
+	return file_ray_gcs_proto_rawDescGZIP(), []int{57}
+}
+
+func (x *WaitPlacementGroupUntilReadyReply) GetStatus() *GcsStatus {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+type PlacementGroupTableData struct {
+	state            protoimpl.MessageState                      `protogen:"open.v1"`
+	PlacementGroupId []byte                                      `protobuf:"bytes,1,opt,name=placement_group_id,json=placementGroupId,proto3" json:"placement_group_id,omitempty"`
+	Name             string                                      `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Bundles          []*Bundle                                   `protobuf:"bytes,3,rep,name=bundles,proto3" json:"bundles,omitempty"`
+	Strategy         PlacementStrategy                           `protobuf:"varint,4,opt,name=strategy,proto3,enum=ray.rpc.PlacementStrategy" json:"strategy,omitempty"`
+	State            PlacementGroupTableData_PlacementGroupState `protobuf:"varint,5,opt,name=state,proto3,enum=ray.rpc.PlacementGroupTableData_PlacementGroupState" json:"state,omitempty"`
+	IsDetached       bool                                        `protobuf:"varint,10,opt,name=is_detached,json=isDetached,proto3" json:"is_detached,omitempty"`
+	RayNamespace     string                                      `protobuf:"bytes,11,opt,name=ray_namespace,json=rayNamespace,proto3" json:"ray_namespace,omitempty"`
+	Stats            *PlacementGroupStats                        `protobuf:"bytes,12,opt,name=stats,proto3" json:"stats,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *PlacementGroupTableData) Reset() {
+	*x = PlacementGroupTableData{}
+	mi := &file_ray_gcs_proto_msgTypes[58]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlacementGroupTableData) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlacementGroupTableData) ProtoMessage() {}
+
+func (x *PlacementGroupTableData) ProtoReflect() protoreflect.Message {
+	mi := &file_ray_gcs_proto_msgTypes[58]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlacementGroupTableData.ProtoReflect.Descriptor instead.
+func (*PlacementGroupTableData) Descriptor() ([]byte, []int) {
+	return file_ray_gcs_proto_rawDescGZIP(), []int{58}
+}
+
+func (x *PlacementGroupTableData) GetPlacementGroupId() []byte {
+	if x != nil {
+		return x.PlacementGroupId
+	}
+	return nil
+}
+
+func (x *PlacementGroupTableData) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *PlacementGroupTableData) GetBundles() []*Bundle {
+	if x != nil {
+		return x.Bundles
+	}
+	return nil
+}
+
+func (x *PlacementGroupTableData) GetStrategy() PlacementStrategy {
+	if x != nil {
+		return x.Strategy
+	}
+	return PlacementStrategy_PACK
+}
+
+func (x *PlacementGroupTableData) GetState() PlacementGroupTableData_PlacementGroupState {
+	if x != nil {
+		return x.State
+	}
+	return PlacementGroupTableData_PENDING
+}
+
+func (x *PlacementGroupTableData) GetIsDetached() bool {
+	if x != nil {
+		return x.IsDetached
+	}
+	return false
+}
+
+func (x *PlacementGroupTableData) GetRayNamespace() string {
+	if x != nil {
+		return x.RayNamespace
+	}
+	return ""
+}
+
+func (x *PlacementGroupTableData) GetStats() *PlacementGroupStats {
+	if x != nil {
+		return x.Stats
+	}
+	return nil
+}
+
+type PlacementGroupStats struct {
+	state                     protoimpl.MessageState              `protogen:"open.v1"`
+	SchedulingLatencyUs       int64                               `protobuf:"varint,4,opt,name=scheduling_latency_us,json=schedulingLatencyUs,proto3" json:"scheduling_latency_us,omitempty"`
+	EndToEndCreationLatencyUs int64                               `protobuf:"varint,5,opt,name=end_to_end_creation_latency_us,json=endToEndCreationLatencyUs,proto3" json:"end_to_end_creation_latency_us,omitempty"`
+	SchedulingAttempt         uint32                              `protobuf:"varint,6,opt,name=scheduling_attempt,json=schedulingAttempt,proto3" json:"scheduling_attempt,omitempty"`
+	HighestRetryDelayMs       float64                             `protobuf:"fixed64,7,opt,name=highest_retry_delay_ms,json=highestRetryDelayMs,proto3" json:"highest_retry_delay_ms,omitempty"`
+	SchedulingState           PlacementGroupStats_SchedulingState `protobuf:"varint,8,opt,name=scheduling_state,json=schedulingState,proto3,enum=ray.rpc.PlacementGroupStats_SchedulingState" json:"scheduling_state,omitempty"`
+	unknownFields             protoimpl.UnknownFields
+	sizeCache                 protoimpl.SizeCache
+}
+
+func (x *PlacementGroupStats) Reset() {
+	*x = PlacementGroupStats{}
+	mi := &file_ray_gcs_proto_msgTypes[59]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlacementGroupStats) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlacementGroupStats) ProtoMessage() {}
+
+func (x *PlacementGroupStats) ProtoReflect() protoreflect.Message {
+	mi := &file_ray_gcs_proto_msgTypes[59]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlacementGroupStats.ProtoReflect.Descriptor instead.
+func (*PlacementGroupStats) Descriptor() ([]byte, []int) {
+	return file_ray_gcs_proto_rawDescGZIP(), []int{59}
+}
+
+func (x *PlacementGroupStats) GetSchedulingLatencyUs() int64 {
+	if x != nil {
+		return x.SchedulingLatencyUs
+	}
+	return 0
+}
+
+func (x *PlacementGroupStats) GetEndToEndCreationLatencyUs() int64 {
+	if x != nil {
+		return x.EndToEndCreationLatencyUs
+	}
+	return 0
+}
+
+func (x *PlacementGroupStats) GetSchedulingAttempt() uint32 {
+	if x != nil {
+		return x.SchedulingAttempt
+	}
+	return 0
+}
+
+func (x *PlacementGroupStats) GetHighestRetryDelayMs() float64 {
+	if x != nil {
+		return x.HighestRetryDelayMs
+	}
+	return 0
+}
+
+func (x *PlacementGroupStats) GetSchedulingState() PlacementGroupStats_SchedulingState {
+	if x != nil {
+		return x.SchedulingState
+	}
+	return PlacementGroupStats_QUEUED
+}
+
 type GetAllNodeInfoRequest_NodeSelector struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to NodeSelector:
@@ -2343,7 +3447,7 @@ type GetAllNodeInfoRequest_NodeSelector struct {
 
 func (x *GetAllNodeInfoRequest_NodeSelector) Reset() {
 	*x = GetAllNodeInfoRequest_NodeSelector{}
-	mi := &file_ray_gcs_proto_msgTypes[44]
+	mi := &file_ray_gcs_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2355,7 +3459,7 @@ func (x *GetAllNodeInfoRequest_NodeSelector) String() string {
 func (*GetAllNodeInfoRequest_NodeSelector) ProtoMessage() {}
 
 func (x *GetAllNodeInfoRequest_NodeSelector) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[44]
+	mi := &file_ray_gcs_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2444,6 +3548,58 @@ func (*GetAllNodeInfoRequest_NodeSelector_NodeIpAddress) isGetAllNodeInfoRequest
 }
 
 func (*GetAllNodeInfoRequest_NodeSelector_IsHeadNode) isGetAllNodeInfoRequest_NodeSelector_NodeSelector() {
+}
+
+type Bundle_BundleIdentifier struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	PlacementGroupId []byte                 `protobuf:"bytes,1,opt,name=placement_group_id,json=placementGroupId,proto3" json:"placement_group_id,omitempty"`
+	BundleIndex      int32                  `protobuf:"varint,2,opt,name=bundle_index,json=bundleIndex,proto3" json:"bundle_index,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *Bundle_BundleIdentifier) Reset() {
+	*x = Bundle_BundleIdentifier{}
+	mi := &file_ray_gcs_proto_msgTypes[62]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Bundle_BundleIdentifier) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Bundle_BundleIdentifier) ProtoMessage() {}
+
+func (x *Bundle_BundleIdentifier) ProtoReflect() protoreflect.Message {
+	mi := &file_ray_gcs_proto_msgTypes[62]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Bundle_BundleIdentifier.ProtoReflect.Descriptor instead.
+func (*Bundle_BundleIdentifier) Descriptor() ([]byte, []int) {
+	return file_ray_gcs_proto_rawDescGZIP(), []int{44, 0}
+}
+
+func (x *Bundle_BundleIdentifier) GetPlacementGroupId() []byte {
+	if x != nil {
+		return x.PlacementGroupId
+	}
+	return nil
+}
+
+func (x *Bundle_BundleIdentifier) GetBundleIndex() int32 {
+	if x != nil {
+		return x.BundleIndex
+	}
+	return 0
 }
 
 var File_ray_gcs_proto protoreflect.FileDescriptor
@@ -2609,7 +3765,106 @@ const file_ray_gcs_proto_rawDesc = "" +
 	"\bcommands\x18\x02 \x03(\v2\x10.ray.rpc.CommandR\bcommands\x12\x1b\n" +
 	"\tsender_id\x18\x03 \x01(\fR\bsenderId\"L\n" +
 	"\x1eGcsSubscriberCommandBatchReply\x12*\n" +
-	"\x06status\x18d \x01(\v2\x12.ray.rpc.GcsStatusR\x06status2\xf2\x01\n" +
+	"\x06status\x18d \x01(\v2\x12.ray.rpc.GcsStatusR\x06status\"\xdf\x03\n" +
+	"\x06Bundle\x12=\n" +
+	"\tbundle_id\x18\x01 \x01(\v2 .ray.rpc.Bundle.BundleIdentifierR\bbundleId\x12I\n" +
+	"\x0eunit_resources\x18\x02 \x03(\v2\".ray.rpc.Bundle.UnitResourcesEntryR\runitResources\x12\x17\n" +
+	"\anode_id\x18\x03 \x01(\fR\x06nodeId\x12I\n" +
+	"\x0elabel_selector\x18\x04 \x03(\v2\".ray.rpc.Bundle.LabelSelectorEntryR\rlabelSelector\x1ac\n" +
+	"\x10BundleIdentifier\x12,\n" +
+	"\x12placement_group_id\x18\x01 \x01(\fR\x10placementGroupId\x12!\n" +
+	"\fbundle_index\x18\x02 \x01(\x05R\vbundleIndex\x1a@\n" +
+	"\x12UnitResourcesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\x1a@\n" +
+	"\x12LabelSelectorEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xf2\x04\n" +
+	"\x12PlacementGroupSpec\x12,\n" +
+	"\x12placement_group_id\x18\x01 \x01(\fR\x10placementGroupId\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12)\n" +
+	"\abundles\x18\x03 \x03(\v2\x0f.ray.rpc.BundleR\abundles\x126\n" +
+	"\bstrategy\x18\x04 \x01(\x0e2\x1a.ray.rpc.PlacementStrategyR\bstrategy\x12$\n" +
+	"\x0ecreator_job_id\x18\x05 \x01(\fR\fcreatorJobId\x12(\n" +
+	"\x10creator_actor_id\x18\x06 \x01(\fR\x0ecreatorActorId\x12(\n" +
+	"\x10creator_job_dead\x18\a \x01(\bR\x0ecreatorJobDead\x12,\n" +
+	"\x12creator_actor_dead\x18\b \x01(\bR\x10creatorActorDead\x12\x1f\n" +
+	"\vis_detached\x18\t \x01(\bR\n" +
+	"isDetached\x12-\n" +
+	"\x13soft_target_node_id\x18\v \x01(\fR\x10softTargetNodeId\x12^\n" +
+	"\x11topology_strategy\x18\f \x03(\v21.ray.rpc.PlacementGroupSpec.TopologyStrategyEntryR\x10topologyStrategy\x1a_\n" +
+	"\x15TopologyStrategyEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x120\n" +
+	"\x05value\x18\x02 \x01(\x0e2\x1a.ray.rpc.PlacementStrategyR\x05value:\x028\x01\"l\n" +
+	"\x1bCreatePlacementGroupRequest\x12M\n" +
+	"\x14placement_group_spec\x18\x01 \x01(\v2\x1b.ray.rpc.PlacementGroupSpecR\x12placementGroupSpec\"G\n" +
+	"\x19CreatePlacementGroupReply\x12*\n" +
+	"\x06status\x18\x01 \x01(\v2\x12.ray.rpc.GcsStatusR\x06status\"K\n" +
+	"\x1bRemovePlacementGroupRequest\x12,\n" +
+	"\x12placement_group_id\x18\x01 \x01(\fR\x10placementGroupId\"G\n" +
+	"\x19RemovePlacementGroupReply\x12*\n" +
+	"\x06status\x18\x01 \x01(\v2\x12.ray.rpc.GcsStatusR\x06status\"H\n" +
+	"\x18GetPlacementGroupRequest\x12,\n" +
+	"\x12placement_group_id\x18\x01 \x01(\fR\x10placementGroupId\"\xa3\x01\n" +
+	"\x16GetPlacementGroupReply\x12*\n" +
+	"\x06status\x18\x01 \x01(\v2\x12.ray.rpc.GcsStatusR\x06status\x12]\n" +
+	"\x1aplacement_group_table_data\x18\x02 \x01(\v2 .ray.rpc.PlacementGroupTableDataR\x17placementGroupTableData\"X\n" +
+	"\x1dGetNamedPlacementGroupRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12#\n" +
+	"\rray_namespace\x18\x02 \x01(\tR\frayNamespace\"\xa8\x01\n" +
+	"\x1bGetNamedPlacementGroupReply\x12*\n" +
+	"\x06status\x18\x01 \x01(\v2\x12.ray.rpc.GcsStatusR\x06status\x12]\n" +
+	"\x1aplacement_group_table_data\x18\x02 \x01(\v2 .ray.rpc.PlacementGroupTableDataR\x17placementGroupTableData\"B\n" +
+	"\x1bGetAllPlacementGroupRequest\x12\x19\n" +
+	"\x05limit\x18\x01 \x01(\x03H\x00R\x05limit\x88\x01\x01B\b\n" +
+	"\x06_limit\"\xbc\x01\n" +
+	"\x19GetAllPlacementGroupReply\x12*\n" +
+	"\x06status\x18\x01 \x01(\v2\x12.ray.rpc.GcsStatusR\x06status\x12]\n" +
+	"\x1aplacement_group_table_data\x18\x02 \x03(\v2 .ray.rpc.PlacementGroupTableDataR\x17placementGroupTableData\x12\x14\n" +
+	"\x05total\x18\x03 \x01(\x03R\x05total\"S\n" +
+	"#WaitPlacementGroupUntilReadyRequest\x12,\n" +
+	"\x12placement_group_id\x18\x01 \x01(\fR\x10placementGroupId\"O\n" +
+	"!WaitPlacementGroupUntilReadyReply\x12*\n" +
+	"\x06status\x18\x01 \x01(\v2\x12.ray.rpc.GcsStatusR\x06status\"\xe2\x03\n" +
+	"\x17PlacementGroupTableData\x12,\n" +
+	"\x12placement_group_id\x18\x01 \x01(\fR\x10placementGroupId\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12)\n" +
+	"\abundles\x18\x03 \x03(\v2\x0f.ray.rpc.BundleR\abundles\x126\n" +
+	"\bstrategy\x18\x04 \x01(\x0e2\x1a.ray.rpc.PlacementStrategyR\bstrategy\x12J\n" +
+	"\x05state\x18\x05 \x01(\x0e24.ray.rpc.PlacementGroupTableData.PlacementGroupStateR\x05state\x12\x1f\n" +
+	"\vis_detached\x18\n" +
+	" \x01(\bR\n" +
+	"isDetached\x12#\n" +
+	"\rray_namespace\x18\v \x01(\tR\frayNamespace\x122\n" +
+	"\x05stats\x18\f \x01(\v2\x1c.ray.rpc.PlacementGroupStatsR\x05stats\"\\\n" +
+	"\x13PlacementGroupState\x12\v\n" +
+	"\aPENDING\x10\x00\x12\f\n" +
+	"\bPREPARED\x10\x01\x12\v\n" +
+	"\aCREATED\x10\x02\x12\v\n" +
+	"\aREMOVED\x10\x03\x12\x10\n" +
+	"\fRESCHEDULING\x10\x04\"\xde\x03\n" +
+	"\x13PlacementGroupStats\x122\n" +
+	"\x15scheduling_latency_us\x18\x04 \x01(\x03R\x13schedulingLatencyUs\x12A\n" +
+	"\x1eend_to_end_creation_latency_us\x18\x05 \x01(\x03R\x19endToEndCreationLatencyUs\x12-\n" +
+	"\x12scheduling_attempt\x18\x06 \x01(\rR\x11schedulingAttempt\x123\n" +
+	"\x16highest_retry_delay_ms\x18\a \x01(\x01R\x13highestRetryDelayMs\x12W\n" +
+	"\x10scheduling_state\x18\b \x01(\x0e2,.ray.rpc.PlacementGroupStats.SchedulingStateR\x0fschedulingState\"\x92\x01\n" +
+	"\x0fSchedulingState\x12\n" +
+	"\n" +
+	"\x06QUEUED\x10\x00\x12\v\n" +
+	"\aREMOVED\x10\x01\x12\x16\n" +
+	"\x12SCHEDULING_STARTED\x10\x02\x12\x10\n" +
+	"\fNO_RESOURCES\x10\x03\x12\x0e\n" +
+	"\n" +
+	"INFEASIBLE\x10\x04\x12\x1e\n" +
+	"\x1aFAILED_TO_COMMIT_RESOURCES\x10\x05\x12\f\n" +
+	"\bFINISHED\x10\x06*M\n" +
+	"\x11PlacementStrategy\x12\b\n" +
+	"\x04PACK\x10\x00\x12\n" +
+	"\n" +
+	"\x06SPREAD\x10\x01\x12\x0f\n" +
+	"\vSTRICT_PACK\x10\x02\x12\x11\n" +
+	"\rSTRICT_SPREAD\x10\x032\xf2\x01\n" +
 	"\x12NodeInfoGcsService\x12H\n" +
 	"\fGetClusterId\x12\x1c.ray.rpc.GetClusterIdRequest\x1a\x1a.ray.rpc.GetClusterIdReply\x12B\n" +
 	"\n" +
@@ -2637,7 +3892,14 @@ const file_ray_gcs_proto_rawDesc = "" +
 	"\x15ReportActorOutOfScope\x12%.ray.rpc.ReportActorOutOfScopeRequest\x1a#.ray.rpc.ReportActorOutOfScopeReply2\xe8\x01\n" +
 	"\x1cControlPlanePubSubGcsService\x12W\n" +
 	"\x11GcsSubscriberPoll\x12!.ray.rpc.GcsSubscriberPollRequest\x1a\x1f.ray.rpc.GcsSubscriberPollReply\x12o\n" +
-	"\x19GcsSubscriberCommandBatch\x12).ray.rpc.GcsSubscriberCommandBatchRequest\x1a'.ray.rpc.GcsSubscriberCommandBatchReplyB$Z\"github.com/mobula/mobula/proto/rayb\x06proto3"
+	"\x19GcsSubscriberCommandBatch\x12).ray.rpc.GcsSubscriberCommandBatchRequest\x1a'.ray.rpc.GcsSubscriberCommandBatchReply2\xff\x04\n" +
+	"\x1cPlacementGroupInfoGcsService\x12`\n" +
+	"\x14CreatePlacementGroup\x12$.ray.rpc.CreatePlacementGroupRequest\x1a\".ray.rpc.CreatePlacementGroupReply\x12`\n" +
+	"\x14RemovePlacementGroup\x12$.ray.rpc.RemovePlacementGroupRequest\x1a\".ray.rpc.RemovePlacementGroupReply\x12W\n" +
+	"\x11GetPlacementGroup\x12!.ray.rpc.GetPlacementGroupRequest\x1a\x1f.ray.rpc.GetPlacementGroupReply\x12f\n" +
+	"\x16GetNamedPlacementGroup\x12&.ray.rpc.GetNamedPlacementGroupRequest\x1a$.ray.rpc.GetNamedPlacementGroupReply\x12`\n" +
+	"\x14GetAllPlacementGroup\x12$.ray.rpc.GetAllPlacementGroupRequest\x1a\".ray.rpc.GetAllPlacementGroupReply\x12x\n" +
+	"\x1cWaitPlacementGroupUntilReady\x12,.ray.rpc.WaitPlacementGroupUntilReadyRequest\x1a*.ray.rpc.WaitPlacementGroupUntilReadyReplyB$Z\"github.com/mobula/mobula/proto/rayb\x06proto3"
 
 var (
 	file_ray_gcs_proto_rawDescOnce sync.Once
@@ -2651,152 +3913,210 @@ func file_ray_gcs_proto_rawDescGZIP() []byte {
 	return file_ray_gcs_proto_rawDescData
 }
 
-var file_ray_gcs_proto_msgTypes = make([]protoimpl.MessageInfo, 46)
+var file_ray_gcs_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_ray_gcs_proto_msgTypes = make([]protoimpl.MessageInfo, 66)
 var file_ray_gcs_proto_goTypes = []any{
-	(*GetClusterIdRequest)(nil),                // 0: ray.rpc.GetClusterIdRequest
-	(*GetClusterIdReply)(nil),                  // 1: ray.rpc.GetClusterIdReply
-	(*CheckAliveRequest)(nil),                  // 2: ray.rpc.CheckAliveRequest
-	(*CheckAliveReply)(nil),                    // 3: ray.rpc.CheckAliveReply
-	(*GetAllNodeInfoRequest)(nil),              // 4: ray.rpc.GetAllNodeInfoRequest
-	(*GetAllNodeInfoReply)(nil),                // 5: ray.rpc.GetAllNodeInfoReply
-	(*GetAllAvailableResourcesRequest)(nil),    // 6: ray.rpc.GetAllAvailableResourcesRequest
-	(*GetAllAvailableResourcesReply)(nil),      // 7: ray.rpc.GetAllAvailableResourcesReply
-	(*AvailableResources)(nil),                 // 8: ray.rpc.AvailableResources
-	(*GetNextJobIDRequest)(nil),                // 9: ray.rpc.GetNextJobIDRequest
-	(*GetNextJobIDReply)(nil),                  // 10: ray.rpc.GetNextJobIDReply
-	(*GetAllJobInfoRequest)(nil),               // 11: ray.rpc.GetAllJobInfoRequest
-	(*GetAllJobInfoReply)(nil),                 // 12: ray.rpc.GetAllJobInfoReply
-	(*InternalKVGetRequest)(nil),               // 13: ray.rpc.InternalKVGetRequest
-	(*InternalKVGetReply)(nil),                 // 14: ray.rpc.InternalKVGetReply
-	(*InternalKVPutRequest)(nil),               // 15: ray.rpc.InternalKVPutRequest
-	(*InternalKVPutReply)(nil),                 // 16: ray.rpc.InternalKVPutReply
-	(*InternalKVDelRequest)(nil),               // 17: ray.rpc.InternalKVDelRequest
-	(*InternalKVDelReply)(nil),                 // 18: ray.rpc.InternalKVDelReply
-	(*InternalKVExistsRequest)(nil),            // 19: ray.rpc.InternalKVExistsRequest
-	(*InternalKVExistsReply)(nil),              // 20: ray.rpc.InternalKVExistsReply
-	(*InternalKVKeysRequest)(nil),              // 21: ray.rpc.InternalKVKeysRequest
-	(*InternalKVKeysReply)(nil),                // 22: ray.rpc.InternalKVKeysReply
-	(*GetInternalConfigRequest)(nil),           // 23: ray.rpc.GetInternalConfigRequest
-	(*GetInternalConfigReply)(nil),             // 24: ray.rpc.GetInternalConfigReply
-	(*RegisterActorRequest)(nil),               // 25: ray.rpc.RegisterActorRequest
-	(*RegisterActorReply)(nil),                 // 26: ray.rpc.RegisterActorReply
-	(*CreateActorRequest)(nil),                 // 27: ray.rpc.CreateActorRequest
-	(*CreateActorReply)(nil),                   // 28: ray.rpc.CreateActorReply
-	(*GetActorInfoRequest)(nil),                // 29: ray.rpc.GetActorInfoRequest
-	(*GetActorInfoReply)(nil),                  // 30: ray.rpc.GetActorInfoReply
-	(*GetNamedActorInfoRequest)(nil),           // 31: ray.rpc.GetNamedActorInfoRequest
-	(*GetNamedActorInfoReply)(nil),             // 32: ray.rpc.GetNamedActorInfoReply
-	(*ListNamedActorsRequest)(nil),             // 33: ray.rpc.ListNamedActorsRequest
-	(*ListNamedActorsReply)(nil),               // 34: ray.rpc.ListNamedActorsReply
-	(*KillActorViaGcsRequest)(nil),             // 35: ray.rpc.KillActorViaGcsRequest
-	(*KillActorViaGcsReply)(nil),               // 36: ray.rpc.KillActorViaGcsReply
-	(*ReportActorOutOfScopeRequest)(nil),       // 37: ray.rpc.ReportActorOutOfScopeRequest
-	(*ReportActorOutOfScopeReply)(nil),         // 38: ray.rpc.ReportActorOutOfScopeReply
-	(*NamedActorInfo)(nil),                     // 39: ray.rpc.NamedActorInfo
-	(*GcsSubscriberPollRequest)(nil),           // 40: ray.rpc.GcsSubscriberPollRequest
-	(*GcsSubscriberPollReply)(nil),             // 41: ray.rpc.GcsSubscriberPollReply
-	(*GcsSubscriberCommandBatchRequest)(nil),   // 42: ray.rpc.GcsSubscriberCommandBatchRequest
-	(*GcsSubscriberCommandBatchReply)(nil),     // 43: ray.rpc.GcsSubscriberCommandBatchReply
-	(*GetAllNodeInfoRequest_NodeSelector)(nil), // 44: ray.rpc.GetAllNodeInfoRequest.NodeSelector
-	nil,                           // 45: ray.rpc.AvailableResources.ResourcesAvailableEntry
-	(*GcsStatus)(nil),             // 46: ray.rpc.GcsStatus
-	(GcsNodeInfo_GcsNodeState)(0), // 47: ray.rpc.GcsNodeInfo.GcsNodeState
-	(*GcsNodeInfo)(nil),           // 48: ray.rpc.GcsNodeInfo
-	(*JobTableData)(nil),          // 49: ray.rpc.JobTableData
-	(*TaskSpec)(nil),              // 50: ray.rpc.TaskSpec
-	(*Address)(nil),               // 51: ray.rpc.Address
-	(*ObjectReferenceCount)(nil),  // 52: ray.rpc.ObjectReferenceCount
-	(*ActorDeathCause)(nil),       // 53: ray.rpc.ActorDeathCause
-	(*ActorTableData)(nil),        // 54: ray.rpc.ActorTableData
-	(*PubMessage)(nil),            // 55: ray.rpc.PubMessage
-	(*Command)(nil),               // 56: ray.rpc.Command
+	(PlacementStrategy)(0),                           // 0: ray.rpc.PlacementStrategy
+	(PlacementGroupTableData_PlacementGroupState)(0), // 1: ray.rpc.PlacementGroupTableData.PlacementGroupState
+	(PlacementGroupStats_SchedulingState)(0),         // 2: ray.rpc.PlacementGroupStats.SchedulingState
+	(*GetClusterIdRequest)(nil),                      // 3: ray.rpc.GetClusterIdRequest
+	(*GetClusterIdReply)(nil),                        // 4: ray.rpc.GetClusterIdReply
+	(*CheckAliveRequest)(nil),                        // 5: ray.rpc.CheckAliveRequest
+	(*CheckAliveReply)(nil),                          // 6: ray.rpc.CheckAliveReply
+	(*GetAllNodeInfoRequest)(nil),                    // 7: ray.rpc.GetAllNodeInfoRequest
+	(*GetAllNodeInfoReply)(nil),                      // 8: ray.rpc.GetAllNodeInfoReply
+	(*GetAllAvailableResourcesRequest)(nil),          // 9: ray.rpc.GetAllAvailableResourcesRequest
+	(*GetAllAvailableResourcesReply)(nil),            // 10: ray.rpc.GetAllAvailableResourcesReply
+	(*AvailableResources)(nil),                       // 11: ray.rpc.AvailableResources
+	(*GetNextJobIDRequest)(nil),                      // 12: ray.rpc.GetNextJobIDRequest
+	(*GetNextJobIDReply)(nil),                        // 13: ray.rpc.GetNextJobIDReply
+	(*GetAllJobInfoRequest)(nil),                     // 14: ray.rpc.GetAllJobInfoRequest
+	(*GetAllJobInfoReply)(nil),                       // 15: ray.rpc.GetAllJobInfoReply
+	(*InternalKVGetRequest)(nil),                     // 16: ray.rpc.InternalKVGetRequest
+	(*InternalKVGetReply)(nil),                       // 17: ray.rpc.InternalKVGetReply
+	(*InternalKVPutRequest)(nil),                     // 18: ray.rpc.InternalKVPutRequest
+	(*InternalKVPutReply)(nil),                       // 19: ray.rpc.InternalKVPutReply
+	(*InternalKVDelRequest)(nil),                     // 20: ray.rpc.InternalKVDelRequest
+	(*InternalKVDelReply)(nil),                       // 21: ray.rpc.InternalKVDelReply
+	(*InternalKVExistsRequest)(nil),                  // 22: ray.rpc.InternalKVExistsRequest
+	(*InternalKVExistsReply)(nil),                    // 23: ray.rpc.InternalKVExistsReply
+	(*InternalKVKeysRequest)(nil),                    // 24: ray.rpc.InternalKVKeysRequest
+	(*InternalKVKeysReply)(nil),                      // 25: ray.rpc.InternalKVKeysReply
+	(*GetInternalConfigRequest)(nil),                 // 26: ray.rpc.GetInternalConfigRequest
+	(*GetInternalConfigReply)(nil),                   // 27: ray.rpc.GetInternalConfigReply
+	(*RegisterActorRequest)(nil),                     // 28: ray.rpc.RegisterActorRequest
+	(*RegisterActorReply)(nil),                       // 29: ray.rpc.RegisterActorReply
+	(*CreateActorRequest)(nil),                       // 30: ray.rpc.CreateActorRequest
+	(*CreateActorReply)(nil),                         // 31: ray.rpc.CreateActorReply
+	(*GetActorInfoRequest)(nil),                      // 32: ray.rpc.GetActorInfoRequest
+	(*GetActorInfoReply)(nil),                        // 33: ray.rpc.GetActorInfoReply
+	(*GetNamedActorInfoRequest)(nil),                 // 34: ray.rpc.GetNamedActorInfoRequest
+	(*GetNamedActorInfoReply)(nil),                   // 35: ray.rpc.GetNamedActorInfoReply
+	(*ListNamedActorsRequest)(nil),                   // 36: ray.rpc.ListNamedActorsRequest
+	(*ListNamedActorsReply)(nil),                     // 37: ray.rpc.ListNamedActorsReply
+	(*KillActorViaGcsRequest)(nil),                   // 38: ray.rpc.KillActorViaGcsRequest
+	(*KillActorViaGcsReply)(nil),                     // 39: ray.rpc.KillActorViaGcsReply
+	(*ReportActorOutOfScopeRequest)(nil),             // 40: ray.rpc.ReportActorOutOfScopeRequest
+	(*ReportActorOutOfScopeReply)(nil),               // 41: ray.rpc.ReportActorOutOfScopeReply
+	(*NamedActorInfo)(nil),                           // 42: ray.rpc.NamedActorInfo
+	(*GcsSubscriberPollRequest)(nil),                 // 43: ray.rpc.GcsSubscriberPollRequest
+	(*GcsSubscriberPollReply)(nil),                   // 44: ray.rpc.GcsSubscriberPollReply
+	(*GcsSubscriberCommandBatchRequest)(nil),         // 45: ray.rpc.GcsSubscriberCommandBatchRequest
+	(*GcsSubscriberCommandBatchReply)(nil),           // 46: ray.rpc.GcsSubscriberCommandBatchReply
+	(*Bundle)(nil),                                   // 47: ray.rpc.Bundle
+	(*PlacementGroupSpec)(nil),                       // 48: ray.rpc.PlacementGroupSpec
+	(*CreatePlacementGroupRequest)(nil),              // 49: ray.rpc.CreatePlacementGroupRequest
+	(*CreatePlacementGroupReply)(nil),                // 50: ray.rpc.CreatePlacementGroupReply
+	(*RemovePlacementGroupRequest)(nil),              // 51: ray.rpc.RemovePlacementGroupRequest
+	(*RemovePlacementGroupReply)(nil),                // 52: ray.rpc.RemovePlacementGroupReply
+	(*GetPlacementGroupRequest)(nil),                 // 53: ray.rpc.GetPlacementGroupRequest
+	(*GetPlacementGroupReply)(nil),                   // 54: ray.rpc.GetPlacementGroupReply
+	(*GetNamedPlacementGroupRequest)(nil),            // 55: ray.rpc.GetNamedPlacementGroupRequest
+	(*GetNamedPlacementGroupReply)(nil),              // 56: ray.rpc.GetNamedPlacementGroupReply
+	(*GetAllPlacementGroupRequest)(nil),              // 57: ray.rpc.GetAllPlacementGroupRequest
+	(*GetAllPlacementGroupReply)(nil),                // 58: ray.rpc.GetAllPlacementGroupReply
+	(*WaitPlacementGroupUntilReadyRequest)(nil),      // 59: ray.rpc.WaitPlacementGroupUntilReadyRequest
+	(*WaitPlacementGroupUntilReadyReply)(nil),        // 60: ray.rpc.WaitPlacementGroupUntilReadyReply
+	(*PlacementGroupTableData)(nil),                  // 61: ray.rpc.PlacementGroupTableData
+	(*PlacementGroupStats)(nil),                      // 62: ray.rpc.PlacementGroupStats
+	(*GetAllNodeInfoRequest_NodeSelector)(nil),       // 63: ray.rpc.GetAllNodeInfoRequest.NodeSelector
+	nil,                             // 64: ray.rpc.AvailableResources.ResourcesAvailableEntry
+	(*Bundle_BundleIdentifier)(nil), // 65: ray.rpc.Bundle.BundleIdentifier
+	nil,                             // 66: ray.rpc.Bundle.UnitResourcesEntry
+	nil,                             // 67: ray.rpc.Bundle.LabelSelectorEntry
+	nil,                             // 68: ray.rpc.PlacementGroupSpec.TopologyStrategyEntry
+	(*GcsStatus)(nil),               // 69: ray.rpc.GcsStatus
+	(GcsNodeInfo_GcsNodeState)(0),   // 70: ray.rpc.GcsNodeInfo.GcsNodeState
+	(*GcsNodeInfo)(nil),             // 71: ray.rpc.GcsNodeInfo
+	(*JobTableData)(nil),            // 72: ray.rpc.JobTableData
+	(*TaskSpec)(nil),                // 73: ray.rpc.TaskSpec
+	(*Address)(nil),                 // 74: ray.rpc.Address
+	(*ObjectReferenceCount)(nil),    // 75: ray.rpc.ObjectReferenceCount
+	(*ActorDeathCause)(nil),         // 76: ray.rpc.ActorDeathCause
+	(*ActorTableData)(nil),          // 77: ray.rpc.ActorTableData
+	(*PubMessage)(nil),              // 78: ray.rpc.PubMessage
+	(*Command)(nil),                 // 79: ray.rpc.Command
 }
 var file_ray_gcs_proto_depIdxs = []int32{
-	46, // 0: ray.rpc.GetClusterIdReply.status:type_name -> ray.rpc.GcsStatus
-	46, // 1: ray.rpc.CheckAliveReply.status:type_name -> ray.rpc.GcsStatus
-	44, // 2: ray.rpc.GetAllNodeInfoRequest.node_selectors:type_name -> ray.rpc.GetAllNodeInfoRequest.NodeSelector
-	47, // 3: ray.rpc.GetAllNodeInfoRequest.state_filter:type_name -> ray.rpc.GcsNodeInfo.GcsNodeState
-	46, // 4: ray.rpc.GetAllNodeInfoReply.status:type_name -> ray.rpc.GcsStatus
-	48, // 5: ray.rpc.GetAllNodeInfoReply.node_info_list:type_name -> ray.rpc.GcsNodeInfo
-	46, // 6: ray.rpc.GetAllAvailableResourcesReply.status:type_name -> ray.rpc.GcsStatus
-	8,  // 7: ray.rpc.GetAllAvailableResourcesReply.resources_list:type_name -> ray.rpc.AvailableResources
-	45, // 8: ray.rpc.AvailableResources.resources_available:type_name -> ray.rpc.AvailableResources.ResourcesAvailableEntry
-	46, // 9: ray.rpc.GetNextJobIDReply.status:type_name -> ray.rpc.GcsStatus
-	46, // 10: ray.rpc.GetAllJobInfoReply.status:type_name -> ray.rpc.GcsStatus
-	49, // 11: ray.rpc.GetAllJobInfoReply.job_info_list:type_name -> ray.rpc.JobTableData
-	46, // 12: ray.rpc.InternalKVGetReply.status:type_name -> ray.rpc.GcsStatus
-	46, // 13: ray.rpc.InternalKVPutReply.status:type_name -> ray.rpc.GcsStatus
-	46, // 14: ray.rpc.InternalKVDelReply.status:type_name -> ray.rpc.GcsStatus
-	46, // 15: ray.rpc.InternalKVExistsReply.status:type_name -> ray.rpc.GcsStatus
-	46, // 16: ray.rpc.InternalKVKeysReply.status:type_name -> ray.rpc.GcsStatus
-	46, // 17: ray.rpc.GetInternalConfigReply.status:type_name -> ray.rpc.GcsStatus
-	50, // 18: ray.rpc.RegisterActorRequest.task_spec:type_name -> ray.rpc.TaskSpec
-	46, // 19: ray.rpc.RegisterActorReply.status:type_name -> ray.rpc.GcsStatus
-	50, // 20: ray.rpc.CreateActorRequest.task_spec:type_name -> ray.rpc.TaskSpec
-	46, // 21: ray.rpc.CreateActorReply.status:type_name -> ray.rpc.GcsStatus
-	51, // 22: ray.rpc.CreateActorReply.actor_address:type_name -> ray.rpc.Address
-	52, // 23: ray.rpc.CreateActorReply.borrowed_refs:type_name -> ray.rpc.ObjectReferenceCount
-	53, // 24: ray.rpc.CreateActorReply.death_cause:type_name -> ray.rpc.ActorDeathCause
-	46, // 25: ray.rpc.GetActorInfoReply.status:type_name -> ray.rpc.GcsStatus
-	54, // 26: ray.rpc.GetActorInfoReply.actor_table_data:type_name -> ray.rpc.ActorTableData
-	46, // 27: ray.rpc.GetNamedActorInfoReply.status:type_name -> ray.rpc.GcsStatus
-	54, // 28: ray.rpc.GetNamedActorInfoReply.actor_table_data:type_name -> ray.rpc.ActorTableData
-	50, // 29: ray.rpc.GetNamedActorInfoReply.task_spec:type_name -> ray.rpc.TaskSpec
-	46, // 30: ray.rpc.ListNamedActorsReply.status:type_name -> ray.rpc.GcsStatus
-	39, // 31: ray.rpc.ListNamedActorsReply.named_actors_list:type_name -> ray.rpc.NamedActorInfo
-	46, // 32: ray.rpc.KillActorViaGcsReply.status:type_name -> ray.rpc.GcsStatus
-	46, // 33: ray.rpc.ReportActorOutOfScopeReply.status:type_name -> ray.rpc.GcsStatus
-	55, // 34: ray.rpc.GcsSubscriberPollReply.pub_messages:type_name -> ray.rpc.PubMessage
-	46, // 35: ray.rpc.GcsSubscriberPollReply.status:type_name -> ray.rpc.GcsStatus
-	56, // 36: ray.rpc.GcsSubscriberCommandBatchRequest.commands:type_name -> ray.rpc.Command
-	46, // 37: ray.rpc.GcsSubscriberCommandBatchReply.status:type_name -> ray.rpc.GcsStatus
-	0,  // 38: ray.rpc.NodeInfoGcsService.GetClusterId:input_type -> ray.rpc.GetClusterIdRequest
-	2,  // 39: ray.rpc.NodeInfoGcsService.CheckAlive:input_type -> ray.rpc.CheckAliveRequest
-	4,  // 40: ray.rpc.NodeInfoGcsService.GetAllNodeInfo:input_type -> ray.rpc.GetAllNodeInfoRequest
-	6,  // 41: ray.rpc.NodeResourceInfoGcsService.GetAllAvailableResources:input_type -> ray.rpc.GetAllAvailableResourcesRequest
-	9,  // 42: ray.rpc.JobInfoGcsService.GetNextJobID:input_type -> ray.rpc.GetNextJobIDRequest
-	11, // 43: ray.rpc.JobInfoGcsService.GetAllJobInfo:input_type -> ray.rpc.GetAllJobInfoRequest
-	13, // 44: ray.rpc.InternalKVGcsService.InternalKVGet:input_type -> ray.rpc.InternalKVGetRequest
-	15, // 45: ray.rpc.InternalKVGcsService.InternalKVPut:input_type -> ray.rpc.InternalKVPutRequest
-	17, // 46: ray.rpc.InternalKVGcsService.InternalKVDel:input_type -> ray.rpc.InternalKVDelRequest
-	19, // 47: ray.rpc.InternalKVGcsService.InternalKVExists:input_type -> ray.rpc.InternalKVExistsRequest
-	21, // 48: ray.rpc.InternalKVGcsService.InternalKVKeys:input_type -> ray.rpc.InternalKVKeysRequest
-	23, // 49: ray.rpc.InternalKVGcsService.GetInternalConfig:input_type -> ray.rpc.GetInternalConfigRequest
-	25, // 50: ray.rpc.ActorInfoGcsService.RegisterActor:input_type -> ray.rpc.RegisterActorRequest
-	27, // 51: ray.rpc.ActorInfoGcsService.CreateActor:input_type -> ray.rpc.CreateActorRequest
-	29, // 52: ray.rpc.ActorInfoGcsService.GetActorInfo:input_type -> ray.rpc.GetActorInfoRequest
-	31, // 53: ray.rpc.ActorInfoGcsService.GetNamedActorInfo:input_type -> ray.rpc.GetNamedActorInfoRequest
-	33, // 54: ray.rpc.ActorInfoGcsService.ListNamedActors:input_type -> ray.rpc.ListNamedActorsRequest
-	35, // 55: ray.rpc.ActorInfoGcsService.KillActorViaGcs:input_type -> ray.rpc.KillActorViaGcsRequest
-	37, // 56: ray.rpc.ActorInfoGcsService.ReportActorOutOfScope:input_type -> ray.rpc.ReportActorOutOfScopeRequest
-	40, // 57: ray.rpc.ControlPlanePubSubGcsService.GcsSubscriberPoll:input_type -> ray.rpc.GcsSubscriberPollRequest
-	42, // 58: ray.rpc.ControlPlanePubSubGcsService.GcsSubscriberCommandBatch:input_type -> ray.rpc.GcsSubscriberCommandBatchRequest
-	1,  // 59: ray.rpc.NodeInfoGcsService.GetClusterId:output_type -> ray.rpc.GetClusterIdReply
-	3,  // 60: ray.rpc.NodeInfoGcsService.CheckAlive:output_type -> ray.rpc.CheckAliveReply
-	5,  // 61: ray.rpc.NodeInfoGcsService.GetAllNodeInfo:output_type -> ray.rpc.GetAllNodeInfoReply
-	7,  // 62: ray.rpc.NodeResourceInfoGcsService.GetAllAvailableResources:output_type -> ray.rpc.GetAllAvailableResourcesReply
-	10, // 63: ray.rpc.JobInfoGcsService.GetNextJobID:output_type -> ray.rpc.GetNextJobIDReply
-	12, // 64: ray.rpc.JobInfoGcsService.GetAllJobInfo:output_type -> ray.rpc.GetAllJobInfoReply
-	14, // 65: ray.rpc.InternalKVGcsService.InternalKVGet:output_type -> ray.rpc.InternalKVGetReply
-	16, // 66: ray.rpc.InternalKVGcsService.InternalKVPut:output_type -> ray.rpc.InternalKVPutReply
-	18, // 67: ray.rpc.InternalKVGcsService.InternalKVDel:output_type -> ray.rpc.InternalKVDelReply
-	20, // 68: ray.rpc.InternalKVGcsService.InternalKVExists:output_type -> ray.rpc.InternalKVExistsReply
-	22, // 69: ray.rpc.InternalKVGcsService.InternalKVKeys:output_type -> ray.rpc.InternalKVKeysReply
-	24, // 70: ray.rpc.InternalKVGcsService.GetInternalConfig:output_type -> ray.rpc.GetInternalConfigReply
-	26, // 71: ray.rpc.ActorInfoGcsService.RegisterActor:output_type -> ray.rpc.RegisterActorReply
-	28, // 72: ray.rpc.ActorInfoGcsService.CreateActor:output_type -> ray.rpc.CreateActorReply
-	30, // 73: ray.rpc.ActorInfoGcsService.GetActorInfo:output_type -> ray.rpc.GetActorInfoReply
-	32, // 74: ray.rpc.ActorInfoGcsService.GetNamedActorInfo:output_type -> ray.rpc.GetNamedActorInfoReply
-	34, // 75: ray.rpc.ActorInfoGcsService.ListNamedActors:output_type -> ray.rpc.ListNamedActorsReply
-	36, // 76: ray.rpc.ActorInfoGcsService.KillActorViaGcs:output_type -> ray.rpc.KillActorViaGcsReply
-	38, // 77: ray.rpc.ActorInfoGcsService.ReportActorOutOfScope:output_type -> ray.rpc.ReportActorOutOfScopeReply
-	41, // 78: ray.rpc.ControlPlanePubSubGcsService.GcsSubscriberPoll:output_type -> ray.rpc.GcsSubscriberPollReply
-	43, // 79: ray.rpc.ControlPlanePubSubGcsService.GcsSubscriberCommandBatch:output_type -> ray.rpc.GcsSubscriberCommandBatchReply
-	59, // [59:80] is the sub-list for method output_type
-	38, // [38:59] is the sub-list for method input_type
-	38, // [38:38] is the sub-list for extension type_name
-	38, // [38:38] is the sub-list for extension extendee
-	0,  // [0:38] is the sub-list for field type_name
+	69, // 0: ray.rpc.GetClusterIdReply.status:type_name -> ray.rpc.GcsStatus
+	69, // 1: ray.rpc.CheckAliveReply.status:type_name -> ray.rpc.GcsStatus
+	63, // 2: ray.rpc.GetAllNodeInfoRequest.node_selectors:type_name -> ray.rpc.GetAllNodeInfoRequest.NodeSelector
+	70, // 3: ray.rpc.GetAllNodeInfoRequest.state_filter:type_name -> ray.rpc.GcsNodeInfo.GcsNodeState
+	69, // 4: ray.rpc.GetAllNodeInfoReply.status:type_name -> ray.rpc.GcsStatus
+	71, // 5: ray.rpc.GetAllNodeInfoReply.node_info_list:type_name -> ray.rpc.GcsNodeInfo
+	69, // 6: ray.rpc.GetAllAvailableResourcesReply.status:type_name -> ray.rpc.GcsStatus
+	11, // 7: ray.rpc.GetAllAvailableResourcesReply.resources_list:type_name -> ray.rpc.AvailableResources
+	64, // 8: ray.rpc.AvailableResources.resources_available:type_name -> ray.rpc.AvailableResources.ResourcesAvailableEntry
+	69, // 9: ray.rpc.GetNextJobIDReply.status:type_name -> ray.rpc.GcsStatus
+	69, // 10: ray.rpc.GetAllJobInfoReply.status:type_name -> ray.rpc.GcsStatus
+	72, // 11: ray.rpc.GetAllJobInfoReply.job_info_list:type_name -> ray.rpc.JobTableData
+	69, // 12: ray.rpc.InternalKVGetReply.status:type_name -> ray.rpc.GcsStatus
+	69, // 13: ray.rpc.InternalKVPutReply.status:type_name -> ray.rpc.GcsStatus
+	69, // 14: ray.rpc.InternalKVDelReply.status:type_name -> ray.rpc.GcsStatus
+	69, // 15: ray.rpc.InternalKVExistsReply.status:type_name -> ray.rpc.GcsStatus
+	69, // 16: ray.rpc.InternalKVKeysReply.status:type_name -> ray.rpc.GcsStatus
+	69, // 17: ray.rpc.GetInternalConfigReply.status:type_name -> ray.rpc.GcsStatus
+	73, // 18: ray.rpc.RegisterActorRequest.task_spec:type_name -> ray.rpc.TaskSpec
+	69, // 19: ray.rpc.RegisterActorReply.status:type_name -> ray.rpc.GcsStatus
+	73, // 20: ray.rpc.CreateActorRequest.task_spec:type_name -> ray.rpc.TaskSpec
+	69, // 21: ray.rpc.CreateActorReply.status:type_name -> ray.rpc.GcsStatus
+	74, // 22: ray.rpc.CreateActorReply.actor_address:type_name -> ray.rpc.Address
+	75, // 23: ray.rpc.CreateActorReply.borrowed_refs:type_name -> ray.rpc.ObjectReferenceCount
+	76, // 24: ray.rpc.CreateActorReply.death_cause:type_name -> ray.rpc.ActorDeathCause
+	69, // 25: ray.rpc.GetActorInfoReply.status:type_name -> ray.rpc.GcsStatus
+	77, // 26: ray.rpc.GetActorInfoReply.actor_table_data:type_name -> ray.rpc.ActorTableData
+	69, // 27: ray.rpc.GetNamedActorInfoReply.status:type_name -> ray.rpc.GcsStatus
+	77, // 28: ray.rpc.GetNamedActorInfoReply.actor_table_data:type_name -> ray.rpc.ActorTableData
+	73, // 29: ray.rpc.GetNamedActorInfoReply.task_spec:type_name -> ray.rpc.TaskSpec
+	69, // 30: ray.rpc.ListNamedActorsReply.status:type_name -> ray.rpc.GcsStatus
+	42, // 31: ray.rpc.ListNamedActorsReply.named_actors_list:type_name -> ray.rpc.NamedActorInfo
+	69, // 32: ray.rpc.KillActorViaGcsReply.status:type_name -> ray.rpc.GcsStatus
+	69, // 33: ray.rpc.ReportActorOutOfScopeReply.status:type_name -> ray.rpc.GcsStatus
+	78, // 34: ray.rpc.GcsSubscriberPollReply.pub_messages:type_name -> ray.rpc.PubMessage
+	69, // 35: ray.rpc.GcsSubscriberPollReply.status:type_name -> ray.rpc.GcsStatus
+	79, // 36: ray.rpc.GcsSubscriberCommandBatchRequest.commands:type_name -> ray.rpc.Command
+	69, // 37: ray.rpc.GcsSubscriberCommandBatchReply.status:type_name -> ray.rpc.GcsStatus
+	65, // 38: ray.rpc.Bundle.bundle_id:type_name -> ray.rpc.Bundle.BundleIdentifier
+	66, // 39: ray.rpc.Bundle.unit_resources:type_name -> ray.rpc.Bundle.UnitResourcesEntry
+	67, // 40: ray.rpc.Bundle.label_selector:type_name -> ray.rpc.Bundle.LabelSelectorEntry
+	47, // 41: ray.rpc.PlacementGroupSpec.bundles:type_name -> ray.rpc.Bundle
+	0,  // 42: ray.rpc.PlacementGroupSpec.strategy:type_name -> ray.rpc.PlacementStrategy
+	68, // 43: ray.rpc.PlacementGroupSpec.topology_strategy:type_name -> ray.rpc.PlacementGroupSpec.TopologyStrategyEntry
+	48, // 44: ray.rpc.CreatePlacementGroupRequest.placement_group_spec:type_name -> ray.rpc.PlacementGroupSpec
+	69, // 45: ray.rpc.CreatePlacementGroupReply.status:type_name -> ray.rpc.GcsStatus
+	69, // 46: ray.rpc.RemovePlacementGroupReply.status:type_name -> ray.rpc.GcsStatus
+	69, // 47: ray.rpc.GetPlacementGroupReply.status:type_name -> ray.rpc.GcsStatus
+	61, // 48: ray.rpc.GetPlacementGroupReply.placement_group_table_data:type_name -> ray.rpc.PlacementGroupTableData
+	69, // 49: ray.rpc.GetNamedPlacementGroupReply.status:type_name -> ray.rpc.GcsStatus
+	61, // 50: ray.rpc.GetNamedPlacementGroupReply.placement_group_table_data:type_name -> ray.rpc.PlacementGroupTableData
+	69, // 51: ray.rpc.GetAllPlacementGroupReply.status:type_name -> ray.rpc.GcsStatus
+	61, // 52: ray.rpc.GetAllPlacementGroupReply.placement_group_table_data:type_name -> ray.rpc.PlacementGroupTableData
+	69, // 53: ray.rpc.WaitPlacementGroupUntilReadyReply.status:type_name -> ray.rpc.GcsStatus
+	47, // 54: ray.rpc.PlacementGroupTableData.bundles:type_name -> ray.rpc.Bundle
+	0,  // 55: ray.rpc.PlacementGroupTableData.strategy:type_name -> ray.rpc.PlacementStrategy
+	1,  // 56: ray.rpc.PlacementGroupTableData.state:type_name -> ray.rpc.PlacementGroupTableData.PlacementGroupState
+	62, // 57: ray.rpc.PlacementGroupTableData.stats:type_name -> ray.rpc.PlacementGroupStats
+	2,  // 58: ray.rpc.PlacementGroupStats.scheduling_state:type_name -> ray.rpc.PlacementGroupStats.SchedulingState
+	0,  // 59: ray.rpc.PlacementGroupSpec.TopologyStrategyEntry.value:type_name -> ray.rpc.PlacementStrategy
+	3,  // 60: ray.rpc.NodeInfoGcsService.GetClusterId:input_type -> ray.rpc.GetClusterIdRequest
+	5,  // 61: ray.rpc.NodeInfoGcsService.CheckAlive:input_type -> ray.rpc.CheckAliveRequest
+	7,  // 62: ray.rpc.NodeInfoGcsService.GetAllNodeInfo:input_type -> ray.rpc.GetAllNodeInfoRequest
+	9,  // 63: ray.rpc.NodeResourceInfoGcsService.GetAllAvailableResources:input_type -> ray.rpc.GetAllAvailableResourcesRequest
+	12, // 64: ray.rpc.JobInfoGcsService.GetNextJobID:input_type -> ray.rpc.GetNextJobIDRequest
+	14, // 65: ray.rpc.JobInfoGcsService.GetAllJobInfo:input_type -> ray.rpc.GetAllJobInfoRequest
+	16, // 66: ray.rpc.InternalKVGcsService.InternalKVGet:input_type -> ray.rpc.InternalKVGetRequest
+	18, // 67: ray.rpc.InternalKVGcsService.InternalKVPut:input_type -> ray.rpc.InternalKVPutRequest
+	20, // 68: ray.rpc.InternalKVGcsService.InternalKVDel:input_type -> ray.rpc.InternalKVDelRequest
+	22, // 69: ray.rpc.InternalKVGcsService.InternalKVExists:input_type -> ray.rpc.InternalKVExistsRequest
+	24, // 70: ray.rpc.InternalKVGcsService.InternalKVKeys:input_type -> ray.rpc.InternalKVKeysRequest
+	26, // 71: ray.rpc.InternalKVGcsService.GetInternalConfig:input_type -> ray.rpc.GetInternalConfigRequest
+	28, // 72: ray.rpc.ActorInfoGcsService.RegisterActor:input_type -> ray.rpc.RegisterActorRequest
+	30, // 73: ray.rpc.ActorInfoGcsService.CreateActor:input_type -> ray.rpc.CreateActorRequest
+	32, // 74: ray.rpc.ActorInfoGcsService.GetActorInfo:input_type -> ray.rpc.GetActorInfoRequest
+	34, // 75: ray.rpc.ActorInfoGcsService.GetNamedActorInfo:input_type -> ray.rpc.GetNamedActorInfoRequest
+	36, // 76: ray.rpc.ActorInfoGcsService.ListNamedActors:input_type -> ray.rpc.ListNamedActorsRequest
+	38, // 77: ray.rpc.ActorInfoGcsService.KillActorViaGcs:input_type -> ray.rpc.KillActorViaGcsRequest
+	40, // 78: ray.rpc.ActorInfoGcsService.ReportActorOutOfScope:input_type -> ray.rpc.ReportActorOutOfScopeRequest
+	43, // 79: ray.rpc.ControlPlanePubSubGcsService.GcsSubscriberPoll:input_type -> ray.rpc.GcsSubscriberPollRequest
+	45, // 80: ray.rpc.ControlPlanePubSubGcsService.GcsSubscriberCommandBatch:input_type -> ray.rpc.GcsSubscriberCommandBatchRequest
+	49, // 81: ray.rpc.PlacementGroupInfoGcsService.CreatePlacementGroup:input_type -> ray.rpc.CreatePlacementGroupRequest
+	51, // 82: ray.rpc.PlacementGroupInfoGcsService.RemovePlacementGroup:input_type -> ray.rpc.RemovePlacementGroupRequest
+	53, // 83: ray.rpc.PlacementGroupInfoGcsService.GetPlacementGroup:input_type -> ray.rpc.GetPlacementGroupRequest
+	55, // 84: ray.rpc.PlacementGroupInfoGcsService.GetNamedPlacementGroup:input_type -> ray.rpc.GetNamedPlacementGroupRequest
+	57, // 85: ray.rpc.PlacementGroupInfoGcsService.GetAllPlacementGroup:input_type -> ray.rpc.GetAllPlacementGroupRequest
+	59, // 86: ray.rpc.PlacementGroupInfoGcsService.WaitPlacementGroupUntilReady:input_type -> ray.rpc.WaitPlacementGroupUntilReadyRequest
+	4,  // 87: ray.rpc.NodeInfoGcsService.GetClusterId:output_type -> ray.rpc.GetClusterIdReply
+	6,  // 88: ray.rpc.NodeInfoGcsService.CheckAlive:output_type -> ray.rpc.CheckAliveReply
+	8,  // 89: ray.rpc.NodeInfoGcsService.GetAllNodeInfo:output_type -> ray.rpc.GetAllNodeInfoReply
+	10, // 90: ray.rpc.NodeResourceInfoGcsService.GetAllAvailableResources:output_type -> ray.rpc.GetAllAvailableResourcesReply
+	13, // 91: ray.rpc.JobInfoGcsService.GetNextJobID:output_type -> ray.rpc.GetNextJobIDReply
+	15, // 92: ray.rpc.JobInfoGcsService.GetAllJobInfo:output_type -> ray.rpc.GetAllJobInfoReply
+	17, // 93: ray.rpc.InternalKVGcsService.InternalKVGet:output_type -> ray.rpc.InternalKVGetReply
+	19, // 94: ray.rpc.InternalKVGcsService.InternalKVPut:output_type -> ray.rpc.InternalKVPutReply
+	21, // 95: ray.rpc.InternalKVGcsService.InternalKVDel:output_type -> ray.rpc.InternalKVDelReply
+	23, // 96: ray.rpc.InternalKVGcsService.InternalKVExists:output_type -> ray.rpc.InternalKVExistsReply
+	25, // 97: ray.rpc.InternalKVGcsService.InternalKVKeys:output_type -> ray.rpc.InternalKVKeysReply
+	27, // 98: ray.rpc.InternalKVGcsService.GetInternalConfig:output_type -> ray.rpc.GetInternalConfigReply
+	29, // 99: ray.rpc.ActorInfoGcsService.RegisterActor:output_type -> ray.rpc.RegisterActorReply
+	31, // 100: ray.rpc.ActorInfoGcsService.CreateActor:output_type -> ray.rpc.CreateActorReply
+	33, // 101: ray.rpc.ActorInfoGcsService.GetActorInfo:output_type -> ray.rpc.GetActorInfoReply
+	35, // 102: ray.rpc.ActorInfoGcsService.GetNamedActorInfo:output_type -> ray.rpc.GetNamedActorInfoReply
+	37, // 103: ray.rpc.ActorInfoGcsService.ListNamedActors:output_type -> ray.rpc.ListNamedActorsReply
+	39, // 104: ray.rpc.ActorInfoGcsService.KillActorViaGcs:output_type -> ray.rpc.KillActorViaGcsReply
+	41, // 105: ray.rpc.ActorInfoGcsService.ReportActorOutOfScope:output_type -> ray.rpc.ReportActorOutOfScopeReply
+	44, // 106: ray.rpc.ControlPlanePubSubGcsService.GcsSubscriberPoll:output_type -> ray.rpc.GcsSubscriberPollReply
+	46, // 107: ray.rpc.ControlPlanePubSubGcsService.GcsSubscriberCommandBatch:output_type -> ray.rpc.GcsSubscriberCommandBatchReply
+	50, // 108: ray.rpc.PlacementGroupInfoGcsService.CreatePlacementGroup:output_type -> ray.rpc.CreatePlacementGroupReply
+	52, // 109: ray.rpc.PlacementGroupInfoGcsService.RemovePlacementGroup:output_type -> ray.rpc.RemovePlacementGroupReply
+	54, // 110: ray.rpc.PlacementGroupInfoGcsService.GetPlacementGroup:output_type -> ray.rpc.GetPlacementGroupReply
+	56, // 111: ray.rpc.PlacementGroupInfoGcsService.GetNamedPlacementGroup:output_type -> ray.rpc.GetNamedPlacementGroupReply
+	58, // 112: ray.rpc.PlacementGroupInfoGcsService.GetAllPlacementGroup:output_type -> ray.rpc.GetAllPlacementGroupReply
+	60, // 113: ray.rpc.PlacementGroupInfoGcsService.WaitPlacementGroupUntilReady:output_type -> ray.rpc.WaitPlacementGroupUntilReadyReply
+	87, // [87:114] is the sub-list for method output_type
+	60, // [60:87] is the sub-list for method input_type
+	60, // [60:60] is the sub-list for extension type_name
+	60, // [60:60] is the sub-list for extension extendee
+	0,  // [0:60] is the sub-list for field type_name
 }
 
 func init() { file_ray_gcs_proto_init() }
@@ -2812,7 +4132,8 @@ func file_ray_gcs_proto_init() {
 	file_ray_gcs_proto_msgTypes[4].OneofWrappers = []any{}
 	file_ray_gcs_proto_msgTypes[11].OneofWrappers = []any{}
 	file_ray_gcs_proto_msgTypes[28].OneofWrappers = []any{}
-	file_ray_gcs_proto_msgTypes[44].OneofWrappers = []any{
+	file_ray_gcs_proto_msgTypes[54].OneofWrappers = []any{}
+	file_ray_gcs_proto_msgTypes[60].OneofWrappers = []any{
 		(*GetAllNodeInfoRequest_NodeSelector_NodeId)(nil),
 		(*GetAllNodeInfoRequest_NodeSelector_NodeName)(nil),
 		(*GetAllNodeInfoRequest_NodeSelector_NodeIpAddress)(nil),
@@ -2823,13 +4144,14 @@ func file_ray_gcs_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ray_gcs_proto_rawDesc), len(file_ray_gcs_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   46,
+			NumEnums:      3,
+			NumMessages:   66,
 			NumExtensions: 0,
-			NumServices:   6,
+			NumServices:   7,
 		},
 		GoTypes:           file_ray_gcs_proto_goTypes,
 		DependencyIndexes: file_ray_gcs_proto_depIdxs,
+		EnumInfos:         file_ray_gcs_proto_enumTypes,
 		MessageInfos:      file_ray_gcs_proto_msgTypes,
 	}.Build()
 	File_ray_gcs_proto = out.File

@@ -1232,3 +1232,302 @@ var ControlPlanePubSubGcsService_ServiceDesc = grpc.ServiceDesc{
 	Streams:  []grpc.StreamDesc{},
 	Metadata: "ray/gcs.proto",
 }
+
+const (
+	PlacementGroupInfoGcsService_CreatePlacementGroup_FullMethodName         = "/ray.rpc.PlacementGroupInfoGcsService/CreatePlacementGroup"
+	PlacementGroupInfoGcsService_RemovePlacementGroup_FullMethodName         = "/ray.rpc.PlacementGroupInfoGcsService/RemovePlacementGroup"
+	PlacementGroupInfoGcsService_GetPlacementGroup_FullMethodName            = "/ray.rpc.PlacementGroupInfoGcsService/GetPlacementGroup"
+	PlacementGroupInfoGcsService_GetNamedPlacementGroup_FullMethodName       = "/ray.rpc.PlacementGroupInfoGcsService/GetNamedPlacementGroup"
+	PlacementGroupInfoGcsService_GetAllPlacementGroup_FullMethodName         = "/ray.rpc.PlacementGroupInfoGcsService/GetAllPlacementGroup"
+	PlacementGroupInfoGcsService_WaitPlacementGroupUntilReady_FullMethodName = "/ray.rpc.PlacementGroupInfoGcsService/WaitPlacementGroupUntilReady"
+)
+
+// PlacementGroupInfoGcsServiceClient is the client API for PlacementGroupInfoGcsService service.
+//
+// For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// Placement groups. A name that is taken, a group that is not known: the status says it.
+type PlacementGroupInfoGcsServiceClient interface {
+	CreatePlacementGroup(ctx context.Context, in *CreatePlacementGroupRequest, opts ...grpc.CallOption) (*CreatePlacementGroupReply, error)
+	RemovePlacementGroup(ctx context.Context, in *RemovePlacementGroupRequest, opts ...grpc.CallOption) (*RemovePlacementGroupReply, error)
+	GetPlacementGroup(ctx context.Context, in *GetPlacementGroupRequest, opts ...grpc.CallOption) (*GetPlacementGroupReply, error)
+	GetNamedPlacementGroup(ctx context.Context, in *GetNamedPlacementGroupRequest, opts ...grpc.CallOption) (*GetNamedPlacementGroupReply, error)
+	GetAllPlacementGroup(ctx context.Context, in *GetAllPlacementGroupRequest, opts ...grpc.CallOption) (*GetAllPlacementGroupReply, error)
+	// Is answered when the group has its resources, or was removed.
+	WaitPlacementGroupUntilReady(ctx context.Context, in *WaitPlacementGroupUntilReadyRequest, opts ...grpc.CallOption) (*WaitPlacementGroupUntilReadyReply, error)
+}
+
+type placementGroupInfoGcsServiceClient struct {
+	cc grpc.ClientConnInterface
+}
+
+func NewPlacementGroupInfoGcsServiceClient(cc grpc.ClientConnInterface) PlacementGroupInfoGcsServiceClient {
+	return &placementGroupInfoGcsServiceClient{cc}
+}
+
+func (c *placementGroupInfoGcsServiceClient) CreatePlacementGroup(ctx context.Context, in *CreatePlacementGroupRequest, opts ...grpc.CallOption) (*CreatePlacementGroupReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CreatePlacementGroupReply)
+	err := c.cc.Invoke(ctx, PlacementGroupInfoGcsService_CreatePlacementGroup_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *placementGroupInfoGcsServiceClient) RemovePlacementGroup(ctx context.Context, in *RemovePlacementGroupRequest, opts ...grpc.CallOption) (*RemovePlacementGroupReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RemovePlacementGroupReply)
+	err := c.cc.Invoke(ctx, PlacementGroupInfoGcsService_RemovePlacementGroup_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *placementGroupInfoGcsServiceClient) GetPlacementGroup(ctx context.Context, in *GetPlacementGroupRequest, opts ...grpc.CallOption) (*GetPlacementGroupReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetPlacementGroupReply)
+	err := c.cc.Invoke(ctx, PlacementGroupInfoGcsService_GetPlacementGroup_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *placementGroupInfoGcsServiceClient) GetNamedPlacementGroup(ctx context.Context, in *GetNamedPlacementGroupRequest, opts ...grpc.CallOption) (*GetNamedPlacementGroupReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetNamedPlacementGroupReply)
+	err := c.cc.Invoke(ctx, PlacementGroupInfoGcsService_GetNamedPlacementGroup_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *placementGroupInfoGcsServiceClient) GetAllPlacementGroup(ctx context.Context, in *GetAllPlacementGroupRequest, opts ...grpc.CallOption) (*GetAllPlacementGroupReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetAllPlacementGroupReply)
+	err := c.cc.Invoke(ctx, PlacementGroupInfoGcsService_GetAllPlacementGroup_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *placementGroupInfoGcsServiceClient) WaitPlacementGroupUntilReady(ctx context.Context, in *WaitPlacementGroupUntilReadyRequest, opts ...grpc.CallOption) (*WaitPlacementGroupUntilReadyReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(WaitPlacementGroupUntilReadyReply)
+	err := c.cc.Invoke(ctx, PlacementGroupInfoGcsService_WaitPlacementGroupUntilReady_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// PlacementGroupInfoGcsServiceServer is the server API for PlacementGroupInfoGcsService service.
+// All implementations must embed UnimplementedPlacementGroupInfoGcsServiceServer
+// for forward compatibility.
+//
+// Placement groups. A name that is taken, a group that is not known: the status says it.
+type PlacementGroupInfoGcsServiceServer interface {
+	CreatePlacementGroup(context.Context, *CreatePlacementGroupRequest) (*CreatePlacementGroupReply, error)
+	RemovePlacementGroup(context.Context, *RemovePlacementGroupRequest) (*RemovePlacementGroupReply, error)
+	GetPlacementGroup(context.Context, *GetPlacementGroupRequest) (*GetPlacementGroupReply, error)
+	GetNamedPlacementGroup(context.Context, *GetNamedPlacementGroupRequest) (*GetNamedPlacementGroupReply, error)
+	GetAllPlacementGroup(context.Context, *GetAllPlacementGroupRequest) (*GetAllPlacementGroupReply, error)
+	// Is answered when the group has its resources, or was removed.
+	WaitPlacementGroupUntilReady(context.Context, *WaitPlacementGroupUntilReadyRequest) (*WaitPlacementGroupUntilReadyReply, error)
+	mustEmbedUnimplementedPlacementGroupInfoGcsServiceServer()
+}
+
+// UnimplementedPlacementGroupInfoGcsServiceServer must be embedded to have
+// forward compatible implementations.
+//
+// NOTE: this should be embedded by value instead of pointer to avoid a nil
+// pointer dereference when methods are called.
+type UnimplementedPlacementGroupInfoGcsServiceServer struct{}
+
+func (UnimplementedPlacementGroupInfoGcsServiceServer) CreatePlacementGroup(context.Context, *CreatePlacementGroupRequest) (*CreatePlacementGroupReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method CreatePlacementGroup not implemented")
+}
+func (UnimplementedPlacementGroupInfoGcsServiceServer) RemovePlacementGroup(context.Context, *RemovePlacementGroupRequest) (*RemovePlacementGroupReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method RemovePlacementGroup not implemented")
+}
+func (UnimplementedPlacementGroupInfoGcsServiceServer) GetPlacementGroup(context.Context, *GetPlacementGroupRequest) (*GetPlacementGroupReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetPlacementGroup not implemented")
+}
+func (UnimplementedPlacementGroupInfoGcsServiceServer) GetNamedPlacementGroup(context.Context, *GetNamedPlacementGroupRequest) (*GetNamedPlacementGroupReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetNamedPlacementGroup not implemented")
+}
+func (UnimplementedPlacementGroupInfoGcsServiceServer) GetAllPlacementGroup(context.Context, *GetAllPlacementGroupRequest) (*GetAllPlacementGroupReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetAllPlacementGroup not implemented")
+}
+func (UnimplementedPlacementGroupInfoGcsServiceServer) WaitPlacementGroupUntilReady(context.Context, *WaitPlacementGroupUntilReadyRequest) (*WaitPlacementGroupUntilReadyReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method WaitPlacementGroupUntilReady not implemented")
+}
+func (UnimplementedPlacementGroupInfoGcsServiceServer) mustEmbedUnimplementedPlacementGroupInfoGcsServiceServer() {
+}
+func (UnimplementedPlacementGroupInfoGcsServiceServer) testEmbeddedByValue() {}
+
+// UnsafePlacementGroupInfoGcsServiceServer may be embedded to opt out of forward compatibility for this service.
+// Use of this interface is not recommended, as added methods to PlacementGroupInfoGcsServiceServer will
+// result in compilation errors.
+type UnsafePlacementGroupInfoGcsServiceServer interface {
+	mustEmbedUnimplementedPlacementGroupInfoGcsServiceServer()
+}
+
+func RegisterPlacementGroupInfoGcsServiceServer(s grpc.ServiceRegistrar, srv PlacementGroupInfoGcsServiceServer) {
+	// If the following call panics, it indicates UnimplementedPlacementGroupInfoGcsServiceServer was
+	// embedded by pointer and is nil.  This will cause panics if an
+	// unimplemented method is ever invoked, so we test this at initialization
+	// time to prevent it from happening at runtime later due to I/O.
+	if t, ok := srv.(interface{ testEmbeddedByValue() }); ok {
+		t.testEmbeddedByValue()
+	}
+	s.RegisterService(&PlacementGroupInfoGcsService_ServiceDesc, srv)
+}
+
+func _PlacementGroupInfoGcsService_CreatePlacementGroup_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CreatePlacementGroupRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PlacementGroupInfoGcsServiceServer).CreatePlacementGroup(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PlacementGroupInfoGcsService_CreatePlacementGroup_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PlacementGroupInfoGcsServiceServer).CreatePlacementGroup(ctx, req.(*CreatePlacementGroupRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PlacementGroupInfoGcsService_RemovePlacementGroup_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RemovePlacementGroupRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PlacementGroupInfoGcsServiceServer).RemovePlacementGroup(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PlacementGroupInfoGcsService_RemovePlacementGroup_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PlacementGroupInfoGcsServiceServer).RemovePlacementGroup(ctx, req.(*RemovePlacementGroupRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PlacementGroupInfoGcsService_GetPlacementGroup_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetPlacementGroupRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PlacementGroupInfoGcsServiceServer).GetPlacementGroup(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PlacementGroupInfoGcsService_GetPlacementGroup_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PlacementGroupInfoGcsServiceServer).GetPlacementGroup(ctx, req.(*GetPlacementGroupRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PlacementGroupInfoGcsService_GetNamedPlacementGroup_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetNamedPlacementGroupRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PlacementGroupInfoGcsServiceServer).GetNamedPlacementGroup(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PlacementGroupInfoGcsService_GetNamedPlacementGroup_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PlacementGroupInfoGcsServiceServer).GetNamedPlacementGroup(ctx, req.(*GetNamedPlacementGroupRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PlacementGroupInfoGcsService_GetAllPlacementGroup_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetAllPlacementGroupRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PlacementGroupInfoGcsServiceServer).GetAllPlacementGroup(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PlacementGroupInfoGcsService_GetAllPlacementGroup_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PlacementGroupInfoGcsServiceServer).GetAllPlacementGroup(ctx, req.(*GetAllPlacementGroupRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PlacementGroupInfoGcsService_WaitPlacementGroupUntilReady_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(WaitPlacementGroupUntilReadyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PlacementGroupInfoGcsServiceServer).WaitPlacementGroupUntilReady(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PlacementGroupInfoGcsService_WaitPlacementGroupUntilReady_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PlacementGroupInfoGcsServiceServer).WaitPlacementGroupUntilReady(ctx, req.(*WaitPlacementGroupUntilReadyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+// PlacementGroupInfoGcsService_ServiceDesc is the grpc.ServiceDesc for PlacementGroupInfoGcsService service.
+// It's only intended for direct use with grpc.RegisterService,
+// and not to be introspected or modified (even as a copy)
+var PlacementGroupInfoGcsService_ServiceDesc = grpc.ServiceDesc{
+	ServiceName: "ray.rpc.PlacementGroupInfoGcsService",
+	HandlerType: (*PlacementGroupInfoGcsServiceServer)(nil),
+	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "CreatePlacementGroup",
+			Handler:    _PlacementGroupInfoGcsService_CreatePlacementGroup_Handler,
+		},
+		{
+			MethodName: "RemovePlacementGroup",
+			Handler:    _PlacementGroupInfoGcsService_RemovePlacementGroup_Handler,
+		},
+		{
+			MethodName: "GetPlacementGroup",
+			Handler:    _PlacementGroupInfoGcsService_GetPlacementGroup_Handler,
+		},
+		{
+			MethodName: "GetNamedPlacementGroup",
+			Handler:    _PlacementGroupInfoGcsService_GetNamedPlacementGroup_Handler,
+		},
+		{
+			MethodName: "GetAllPlacementGroup",
+			Handler:    _PlacementGroupInfoGcsService_GetAllPlacementGroup_Handler,
+		},
+		{
+			MethodName: "WaitPlacementGroupUntilReady",
+			Handler:    _PlacementGroupInfoGcsService_WaitPlacementGroupUntilReady_Handler,
+		},
+	},
+	Streams:  []grpc.StreamDesc{},
+	Metadata: "ray/gcs.proto",
+}

@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 STRATEGIES = ("PACK", "SPREAD", "STRICT_PACK", "STRICT_SPREAD")
-STATES = ("PENDING", "CREATED", "REMOVED")
+STATES = ("PENDING", "CREATED", "REMOVED", "RESCHEDULING", "PREPARED")
 _NODE_LABEL = "ray.io/node-id"
 _LEAST = 0.0001
 _ALONE = PlacementGroupID.nil()
@@ -155,7 +155,6 @@ def placement_group(
     """
     from mobula._core.pb import boundary_pb2 as pb
 
-    session.refuse_in_cluster("placement_group()")
     chosen, domains = _check_strategy(strategy, topology_strategy)
     in_domain = labels.of_operators((label, labels.Exists()) for label in domains)
     _check_target(_soft_target_node_id, chosen)
@@ -164,6 +163,7 @@ def placement_group(
     if lifetime not in (None, "detached"):
         raise ValueError(f"placement_group(lifetime=): takes None or 'detached', not {lifetime!r}")
     process = session.process()
+    far = session.in_cluster()
     group_id = os.urandom(PlacementGroupID.size() - len(process.job_id)) + process.job_id
     process.request(
         pb.Request(
@@ -176,10 +176,13 @@ def placement_group(
                     pb.GroupBundle(
                         resources=[pb.Resource(name=what, amount=amount) for what, amount in sorted(bundle.items()) if amount],
                         labels=pb.LabelSelector(matches=[*labels.of_texts(selector), *in_domain]),
+                        label_texts=selector if far else {},
                     )
                     for bundle, selector in zip(bundles, selectors, strict=True)
                 ],
                 detached=lifetime == "detached",
+                domains=domains if far else [],
+                target_node_id=bytes.fromhex(_soft_target_node_id) if far and _soft_target_node_id else b"",
             )
         )
     )
@@ -253,6 +256,8 @@ def _amounts(bundle: pb.GroupBundle) -> dict[str, float]:
 
 def _entry(group: pb.GroupInfo) -> dict[str, Any]:
     state = STATES[group.state]
+    if group.scheduling:
+        return _far_entry(group, state)
     node = session.process().node_id.hex() if group.placed else ""
     pending = "INFEASIBLE" if group.infeasible else "NO_RESOURCES"
     made_ms = group.made_us / 1000
@@ -269,6 +274,24 @@ def _entry(group: pb.GroupInfo) -> dict[str, Any]:
             "scheduling_attempt": group.attempts,
             "highest_retry_delay_ms": 0.0,  # nothing is tried again by the clock
             "scheduling_state": {"PENDING": pending, "CREATED": "FINISHED", "REMOVED": "REMOVED"}[state],
+        },
+    }
+
+
+def _far_entry(group: pb.GroupInfo, state: str) -> dict[str, Any]:
+    return {
+        "placement_group_id": group.group_id.hex(),
+        "name": group.name,
+        "bundles": {index: _amounts(bundle) for index, bundle in enumerate(group.bundles)},
+        "bundles_to_node_id": {index: bundle.node_id.hex() for index, bundle in enumerate(group.bundles)},
+        "strategy": STRATEGIES[group.strategy],
+        "state": state,
+        "stats": {
+            "end_to_end_creation_latency_ms": group.made_us / 1000,
+            "scheduling_latency_ms": group.latency_us / 1000,
+            "scheduling_attempt": group.attempts,
+            "highest_retry_delay_ms": group.retry_delay_ms,
+            "scheduling_state": group.scheduling,
         },
     }
 

@@ -38,8 +38,9 @@ def one_node() -> Iterator[Cluster]:
 
 @pytest.fixture(scope="package")
 def two_nodes() -> Iterator[Cluster]:
-    """Two nodes; the second has a resource of its own, `other`, by which a task is sent there."""
-    with stock_cluster({"num_cpus": 2}, {"num_cpus": 2, "resources": {"other": 2}}) as cluster:
+    """Two nodes; the second has a resource of its own, `other`, by which a task is sent there, and the label
+    rack=b."""
+    with stock_cluster({"num_cpus": 2}, {"num_cpus": 2, "resources": {"other": 2}, "labels": {"rack": "b"}}) as cluster:
         yield cluster
 
 

@@ -237,7 +237,8 @@ func strategy(s *task.Spec) *ray.SchedulingStrategy {
 	switch {
 	case s.Place.InGroup():
 		return &ray.SchedulingStrategy{SchedulingStrategy: &ray.SchedulingStrategy_PlacementGroupSchedulingStrategy{
-			PlacementGroupSchedulingStrategy: &ray.PlacementGroupSchedulingStrategy{PlacementGroupId: s.Place.Group.Bytes(), PlacementGroupBundleIndex: int64(s.Place.Bundle)}}}
+			PlacementGroupSchedulingStrategy: &ray.PlacementGroupSchedulingStrategy{PlacementGroupId: s.Place.Group.Bytes(),
+				PlacementGroupBundleIndex: int64(s.Place.Bundle), PlacementGroupCaptureChildTasks: s.Capture}}}
 	case len(s.Node) > 0:
 		return affinity(&ray.NodeAffinitySchedulingStrategy{NodeId: s.Node})
 	case len(s.Rather) > 0:

@@ -49,6 +49,8 @@ class GroupState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     GROUP_PENDING: _ClassVar[GroupState]
     GROUP_CREATED: _ClassVar[GroupState]
     GROUP_REMOVED: _ClassVar[GroupState]
+    GROUP_RESCHEDULING: _ClassVar[GroupState]
+    GROUP_PREPARED: _ClassVar[GroupState]
 
 class TaskEnd(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -107,6 +109,8 @@ STRICT_SPREAD: PlacementStrategy
 GROUP_PENDING: GroupState
 GROUP_CREATED: GroupState
 GROUP_REMOVED: GroupState
+GROUP_RESCHEDULING: GroupState
+GROUP_PREPARED: GroupState
 TASK_END_FINISHED: TaskEnd
 TASK_END_FAILED: TaskEnd
 TASK_END_CANCELED: TaskEnd
@@ -798,28 +802,43 @@ class ClusterNode(_message.Message):
     def __init__(self, node_id: _Optional[bytes] = ..., alive: bool = ..., address: _Optional[str] = ..., hostname: _Optional[str] = ..., name: _Optional[str] = ..., head: bool = ..., total: _Optional[_Mapping[str, float]] = ..., labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class GroupBundle(_message.Message):
-    __slots__ = ("resources", "labels")
+    __slots__ = ("resources", "labels", "label_texts", "node_id")
+    class LabelTextsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     RESOURCES_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
+    LABEL_TEXTS_FIELD_NUMBER: _ClassVar[int]
+    NODE_ID_FIELD_NUMBER: _ClassVar[int]
     resources: _containers.RepeatedCompositeFieldContainer[Resource]
     labels: LabelSelector
-    def __init__(self, resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., labels: _Optional[_Union[LabelSelector, _Mapping]] = ...) -> None: ...
+    label_texts: _containers.ScalarMap[str, str]
+    node_id: bytes
+    def __init__(self, resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., labels: _Optional[_Union[LabelSelector, _Mapping]] = ..., label_texts: _Optional[_Mapping[str, str]] = ..., node_id: _Optional[bytes] = ...) -> None: ...
 
 class CreateGroup(_message.Message):
-    __slots__ = ("group_id", "name", "namespace", "strategy", "bundles", "detached")
+    __slots__ = ("group_id", "name", "namespace", "strategy", "bundles", "detached", "domains", "target_node_id")
     GROUP_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     STRATEGY_FIELD_NUMBER: _ClassVar[int]
     BUNDLES_FIELD_NUMBER: _ClassVar[int]
     DETACHED_FIELD_NUMBER: _ClassVar[int]
+    DOMAINS_FIELD_NUMBER: _ClassVar[int]
+    TARGET_NODE_ID_FIELD_NUMBER: _ClassVar[int]
     group_id: bytes
     name: str
     namespace: str
     strategy: PlacementStrategy
     bundles: _containers.RepeatedCompositeFieldContainer[GroupBundle]
     detached: bool
-    def __init__(self, group_id: _Optional[bytes] = ..., name: _Optional[str] = ..., namespace: _Optional[str] = ..., strategy: _Optional[_Union[PlacementStrategy, str]] = ..., bundles: _Optional[_Iterable[_Union[GroupBundle, _Mapping]]] = ..., detached: bool = ...) -> None: ...
+    domains: _containers.RepeatedScalarFieldContainer[str]
+    target_node_id: bytes
+    def __init__(self, group_id: _Optional[bytes] = ..., name: _Optional[str] = ..., namespace: _Optional[str] = ..., strategy: _Optional[_Union[PlacementStrategy, str]] = ..., bundles: _Optional[_Iterable[_Union[GroupBundle, _Mapping]]] = ..., detached: bool = ..., domains: _Optional[_Iterable[str]] = ..., target_node_id: _Optional[bytes] = ...) -> None: ...
 
 class RemoveGroup(_message.Message):
     __slots__ = ("group_id",)
@@ -844,7 +863,7 @@ class Groups(_message.Message):
     def __init__(self, groups: _Optional[_Iterable[_Union[GroupInfo, _Mapping]]] = ...) -> None: ...
 
 class GroupInfo(_message.Message):
-    __slots__ = ("group_id", "name", "strategy", "bundles", "state", "placed", "made_us", "attempts", "infeasible", "namespace", "detached")
+    __slots__ = ("group_id", "name", "strategy", "bundles", "state", "placed", "made_us", "attempts", "infeasible", "namespace", "detached", "scheduling", "latency_us", "retry_delay_ms")
     GROUP_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     STRATEGY_FIELD_NUMBER: _ClassVar[int]
@@ -856,6 +875,9 @@ class GroupInfo(_message.Message):
     INFEASIBLE_FIELD_NUMBER: _ClassVar[int]
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     DETACHED_FIELD_NUMBER: _ClassVar[int]
+    SCHEDULING_FIELD_NUMBER: _ClassVar[int]
+    LATENCY_US_FIELD_NUMBER: _ClassVar[int]
+    RETRY_DELAY_MS_FIELD_NUMBER: _ClassVar[int]
     group_id: bytes
     name: str
     strategy: PlacementStrategy
@@ -867,7 +889,10 @@ class GroupInfo(_message.Message):
     infeasible: bool
     namespace: str
     detached: bool
-    def __init__(self, group_id: _Optional[bytes] = ..., name: _Optional[str] = ..., strategy: _Optional[_Union[PlacementStrategy, str]] = ..., bundles: _Optional[_Iterable[_Union[GroupBundle, _Mapping]]] = ..., state: _Optional[_Union[GroupState, str]] = ..., placed: bool = ..., made_us: _Optional[int] = ..., attempts: _Optional[int] = ..., infeasible: bool = ..., namespace: _Optional[str] = ..., detached: bool = ...) -> None: ...
+    scheduling: str
+    latency_us: int
+    retry_delay_ms: float
+    def __init__(self, group_id: _Optional[bytes] = ..., name: _Optional[str] = ..., strategy: _Optional[_Union[PlacementStrategy, str]] = ..., bundles: _Optional[_Iterable[_Union[GroupBundle, _Mapping]]] = ..., state: _Optional[_Union[GroupState, str]] = ..., placed: bool = ..., made_us: _Optional[int] = ..., attempts: _Optional[int] = ..., infeasible: bool = ..., namespace: _Optional[str] = ..., detached: bool = ..., scheduling: _Optional[str] = ..., latency_us: _Optional[int] = ..., retry_delay_ms: _Optional[float] = ...) -> None: ...
 
 class TaskEvents(_message.Message):
     __slots__ = ("gets",)
