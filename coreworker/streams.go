@@ -27,6 +27,8 @@ type stream struct {
 	granted int // items that the producer was let go to make
 	taken   int // as far as the consumer has told, which it does where there is a limit
 	over    bool
+	// told is set when an item was an error: a cluster's worker yields what its generator raises, and the end says it no more.
+	told bool
 }
 
 func (s *stream) item(k int) ids.ObjectID { return s.task.Return(uint32(k + 2)) }
@@ -94,6 +96,7 @@ func (p *Process) Item(id ids.TaskID, index int, v objects.Value) {
 	}
 	if s := c.streams[id]; s != nil && !s.over && index == s.written {
 		s.written++
+		s.told = s.told || v.IsError
 		c.expectItem(s) // before anybody is told of this one, who may ask for the next
 		c.keep(s.item(index), v)
 		return
@@ -179,7 +182,7 @@ func (c *Core) itemsFrom(obj ids.ObjectID, most int) Items {
 	if len(out.Values) == 0 {
 		out.Ended = true
 		v, there := c.Value(obj.Task().Return(1))
-		out.Failed = there && v.IsError
+		out.Failed = there && v.IsError && (s == nil || !s.told)
 	}
 	return out
 }

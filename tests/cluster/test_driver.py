@@ -156,8 +156,9 @@ def test_a_constructor_that_raises() -> None:
 
         def method(self) -> None: ...
 
-    with pytest.raises(mobula.exceptions.ActorDiedError, match="not today"):
+    with pytest.raises(mobula.exceptions.ActorDiedError, match="not today") as caught:
         get(Broken.remote().method.remote())
+    assert caught.value.actor_init_failed
 
 
 def test_named_actors() -> None:
@@ -285,9 +286,20 @@ def count(n: int, size: int = 1) -> Any:
         yield bytes([i]) * size
 
 
+@mobula.remote
+def divided(*numbers: int) -> Any:
+    for number in numbers:
+        yield 1 // number
+
+
 def test_generators() -> None:
     assert [get(ref) for ref in count.remote(20)] == [bytes([i]) for i in range(20)]
     assert [len(get(ref)) for ref in count.remote(3, 200_000)] == [200_000] * 3
+    broken = divided.remote(1, 0, 2)
+    assert get(next(broken)) == 1
+    with pytest.raises(ZeroDivisionError):
+        get(next(broken))
+    assert next(broken, None) is None
     # A function takes an item by reference, of which nothing has come here.
     assert get([length.remote(ref) for ref in count.remote(2, 200_000)]) == [200_000] * 2
 

@@ -120,7 +120,12 @@ func (d *Directory) Created(id ids.ActorID, at *ray.Address, cause *ray.ActorDea
 	case cause != nil:
 		d.die(a, deathOf(id, cause))
 	case err != nil:
-		d.die(a, objects.ActorDied(objects.Death{Actor: id, Text: err.Error(), NeverStarted: true}))
+		// What is published says it in the cluster's own terms, such as the constructor's exception. It comes before or after this.
+		d.host.After(newsPatience, func() {
+			if a.state == submit.Pending {
+				d.die(a, objects.ActorDied(objects.Death{Actor: id, Text: err.Error(), NeverStarted: true}))
+			}
+		})
 	case a.restarts == 0 && a.state == submit.Pending:
 		d.live(a, at)
 	}
