@@ -51,7 +51,7 @@ CONFORMANCE := cd tests/conformance && PYTHONPATH='$(CURDIR)/tests' '$(CURDIR)'/
   -p conformance_selection --conformance-selection='$(CURDIR)/tests/conformance-core.txt'
 FUZZTIME ?= 1200
 
-.PHONY: help demo test test-go test-py test-cluster conformance conformance-grpcio conformance-ray conformance-cluster compat lint lint-go lint-py proto proto-check bench bench-plots fuzz fuzz-short soak million audit lock build clean
+.PHONY: help demo test test-go test-py test-cluster conformance conformance-grpcio conformance-ray conformance-cluster compat lint lint-go lint-py proto proto-check bench bench-cluster bench-plots fuzz fuzz-short soak million audit lock build clean
 
 help: ## print this list
 	@echo 'make <target>:'
@@ -108,6 +108,9 @@ demo: .venv/.made ## build everything and run examples/scan_tree.py (TREE=/some/
 
 bench: $(CORE) .venv-dev/.made .venv-ray/.made ## the microbenchmarks, on mobula and on real Ray in turn (ARGS='--rounds 1')
 	@$(DEV) tests/bench/compare.py --python-a $(DEV) --backend-a mobula --python-b $(RAY) --backend-b ray $(ARGS)
+
+bench-cluster: $(CORE) .venv-dev/.made .venv-ray/.made ## mobula's driver and the stock driver on the same stock workers (ARGS='--rounds 1')
+	@$(DEV) tests/bench/cluster.py $(ARGS)
 
 bench-plots: $(CORE) .venv-dev/.made .venv-plots/.made ## how costs grow with tasks, actors, refs and bytes: docs/growth.json and .svg
 	@$(DEV) tests/bench/growth.py --json docs/growth.json $(ARGS)
