@@ -72,7 +72,12 @@ func (d *Driver) RemoveGroup(id ids.GroupID, answer func(error)) {
 	d.asked("remove a placement group", func(ctx context.Context) (*ray.GcsStatus, error) {
 		r, err := d.groups().RemovePlacementGroup(ctx, &ray.RemovePlacementGroupRequest{PlacementGroupId: id.Bytes()}, grpc.WaitForReady(true))
 		return r.GetStatus(), err
-	}, answer)
+	}, func(err error) {
+		if err == nil {
+			d.carrier.Leases().GroupRemoved(id)
+		}
+		answer(err)
+	})
 }
 
 // AwaitGroup implements backend.Groups. It is answered when there is something to say, however long that takes.

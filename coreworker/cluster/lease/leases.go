@@ -80,7 +80,8 @@ type Leases struct {
 	wishes map[*submit.Request]*wish
 	held   map[*submit.Lease]*held
 	idle   []*held
-	dead   string // why this node's raylet is gone
+	dead   string                   // why this node's raylet is gone
+	ended  map[ids.GroupID]struct{} // placement groups that this driver has removed
 }
 
 // key is what makes two wishes the same to a raylet.
@@ -116,7 +117,7 @@ type held struct {
 // New makes the leases of a driver at a node.
 func New(host Host, local raylet.Address, worker ids.WorkerID) *Leases {
 	return &Leases{host: host, local: local, worker: worker, asked: map[ID]*wish{}, wishes: map[*submit.Request]*wish{},
-		held: map[*submit.Lease]*held{}}
+		held: map[*submit.Lease]*held{}, ended: map[ids.GroupID]struct{}{}}
 }
 
 // Request implements submit.Leaser.
@@ -133,6 +134,9 @@ func (l *Leases) Request(r *submit.Request) {
 	w := &wish{key: k, r: r}
 	l.wishes[r] = w
 	l.ask(w, l.local, false)
+	if _, ended := l.ended[r.Place.Group]; ended {
+		l.host.After(0, func() { l.endOfGroup(w) })
+	}
 }
 
 func (l *Leases) ask(w *wish, at raylet.Address, orReject bool) {
@@ -144,6 +148,27 @@ func (l *Leases) ask(w *wish, at raylet.Address, orReject bool) {
 	binary.LittleEndian.PutUint32(w.id[:], l.number)
 	copy(w.id[4:], l.worker[:])
 	l.send(w, at, orReject)
+}
+
+// GroupRemoved fails the wishes for a place in a group that is no more. A raylet fails those it has heard of; one that comes after the
+// removal asks for resources that nobody will ever have, and would wait for ever:
+//
+//	a task is submitted, its wish is on its way; the group is removed, and its raylets fail what waits; the wish comes.
+func (l *Leases) GroupRemoved(id ids.GroupID) {
+	l.ended[id] = struct{}{}
+	for _, w := range l.wishes {
+		if w.r.Place.Group == id {
+			l.host.After(0, func() { l.endOfGroup(w) }) // who wishes is told later, as of everything else
+		}
+	}
+}
+
+func (l *Leases) endOfGroup(w *wish) {
+	if l.wishes[w.r] != w {
+		return
+	}
+	l.Cancel(w.r)
+	w.r.Failed(peer.Reply{End: task.Died, Error: objects.TaskGroupRemoved(fmt.Sprintf("placement group %s was removed", w.r.Place.Group))})
 }
 
 func (l *Leases) send(w *wish, at raylet.Address, orReject bool) {

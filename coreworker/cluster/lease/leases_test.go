@@ -113,21 +113,30 @@ func (w *world) said() string {
 
 var errUnknown = errors.New("the script names nothing that there is")
 
+func group(name string) (id ids.GroupID) {
+	copy(id[:], name)
+	return id
+}
+
 var script = golden.Script[*world]{
 	New:   newWorld,
 	Check: func(w *world) error { return w.l.Validate() },
 	Verbs: map[string]golden.Verb[*world]{
-		// wish NAME [env=E] [node=N]: somebody wishes for a worker.
+		// wish NAME [env=E] [node=N] [group=G]: somebody wishes for a worker.
 		"wish": func(w *world, c *golden.Call) (string, error) {
 			name := c.Word()
 			s := &task.Spec{Env: c.Opt("env", ""), Node: []byte(c.Opt("node", "")), Resources: sched.CPUs(1)}
-			w.wishes[name] = &submit.Request{Resources: s.Resources, Env: s.Env, Spec: s,
+			w.wishes[name] = &submit.Request{Resources: s.Resources, Env: s.Env, Spec: s, Place: sched.Place{Group: group(c.Opt("group", ""))},
 				Granted: func(l *submit.Lease) { w.tell("granted %s wanted=%t", name, l.Wanted) },
 				Failed: func(r peer.Reply) {
 					kind, _ := objects.Metadata(r.Error.Metadata)
 					w.tell("failed %s %s error=%d", name, r.End, kind)
 				}}
 			w.l.Request(w.wishes[name])
+			return w.said(), nil
+		},
+		"ungroup": func(w *world, c *golden.Call) (string, error) {
+			w.l.GroupRemoved(group(c.Word()))
 			return w.said(), nil
 		},
 		"unwish": func(w *world, c *golden.Call) (string, error) {
