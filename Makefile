@@ -180,6 +180,10 @@ soak: $(CORE) .venv-dev/.made ## mixed work under random kills, 20 minutes, then
 million: $(CORE) .venv-dev/.made ## a million tasks queued at once: what they need, and that each runs (ARGS='--tasks 100000')
 	@$(DEV) tests/soak/million.py $(ARGS)
 
+.PHONY: sizes
+sizes: $(CORE) .venv-dev/.made ## values of one byte to two gigabytes around every edge; needs nine gigabytes (ARGS='--most 300000000')
+	@$(DEV) tests/soak/sizes.py $(ARGS)
+
 .PHONY: faults
 faults: .venv-dev/.made ## the core with each of its points failing in turn, some minutes (ARGS='--scenario calls --action lose')
 	$(need_go)
