@@ -56,6 +56,23 @@ func (n *near) Yielded(id ids.TaskID, index int, v objects.Value) {
 	}
 }
 
+// Came implements backend.Core.
+func (n *near) Came(id ids.ObjectID, v objects.Value) {
+	c, driver := n.core(), ids.DriverWorker(n.core().Job)
+	c.report(c.refs.Own(id, driver))
+	c.report(c.refs.Add(id, driver, 1))
+	c.store.Expect(id)
+	c.keep(id, v)
+}
+
+// LetGo implements backend.Core.
+func (n *near) LetGo(id ids.ObjectID) {
+	c := n.core()
+	freed, err := c.refs.Drop(id, ids.DriverWorker(c.Job), 1)
+	c.report(err)
+	c.free(freed)
+}
+
 // meet makes references known that a value of the cluster holds and that are to objects of others.
 func (c *Core) meet(inside []ids.ObjectID) {
 	for _, id := range inside {

@@ -30,6 +30,9 @@ type Core interface {
 	Resolved(ids.ObjectID, objects.Value)
 	// Yielded gives an item of a generator; they come in order.
 	Yielded(id ids.TaskID, index int, v objects.Value)
+	// Came gives an item of a task with num_returns="dynamic". The driver holds it until LetGo: what refers to it comes later.
+	Came(ids.ObjectID, objects.Value)
+	LetGo(ids.ObjectID)
 	Report(error)
 	Pending() int // tasks without an outcome
 }

@@ -170,6 +170,7 @@ func (d *Driver) replied(s *task.Spec, from raylet.Address, r *ray.PushTaskReply
 	for _, o := range r.ReturnObjects {
 		d.note(o.NestedInlinedRefs)
 	}
+	d.items(s, from.Node, r.DynamicReturnObjects)
 	if len(r.BorrowedRefs) == 0 {
 		return
 	}
@@ -182,6 +183,30 @@ func (d *Driver) replied(s *task.Spec, from raylet.Address, r *ray.PushTaskReply
 		return nil
 	})
 	d.report(d.watcher.Watch(watches))
+}
+
+// items takes what a task with num_returns="dynamic" has made; its return refers to them, and holds them once it has come. Their ids
+// are as of puts: the number in them says nothing of their place.
+func (d *Driver) items(s *task.Spec, node ids.NodeID, all []*ray.ReturnObject) {
+	if !s.Dynamic {
+		return
+	}
+	for _, o := range all {
+		id, err := ids.Object(o.ObjectId)
+		if err != nil {
+			d.report(err)
+			continue
+		}
+		d.note(o.NestedInlinedRefs)
+		d.Expect(id)
+		v, err := wire.Value(id, o, d.stored(node))
+		if err != nil {
+			d.report(err)
+			continue
+		}
+		d.core.Came(id, v)
+		d.core.After(0, func() { d.core.LetGo(id) }) // after the task's own answer, which comes with the lock held
+	}
 }
 
 // letGo hears that a borrower holds an object no more.

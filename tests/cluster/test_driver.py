@@ -300,6 +300,10 @@ def test_generators() -> None:
     with pytest.raises(ZeroDivisionError):
         get(next(broken))
     assert next(broken, None) is None
+    several = get(count.options(num_returns="dynamic").remote(3, 60_000))  # type: ignore[attr-defined]
+    assert [get(ref) for ref in several] == [bytes([i]) * 60_000 for i in range(3)]
+    several = get(count.options(num_returns="dynamic").remote(2, 200_000))  # type: ignore[attr-defined]
+    assert get([length.remote(ref) for ref in several]) == [200_000] * 2
     # A function takes an item by reference, of which nothing has come here.
     assert get([length.remote(ref) for ref in count.remote(2, 200_000)]) == [200_000] * 2
 

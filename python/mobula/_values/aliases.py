@@ -22,6 +22,8 @@ class _RayUnpickler(pickle.Unpickler):
             return self._resolve
         if module == "ray._private.serialization" and name in _OF_CLUSTERS:
             module, name = _OF_CLUSTERS[name]
+        elif module == "ray._private.object_ref_generator":
+            module = "mobula.object_ref_generator"
         elif module == "ray.exceptions":
             module = "mobula.exceptions"
         elif module == "ray._raylet":
