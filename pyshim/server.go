@@ -5,6 +5,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/mobula/mobula/coreworker"
+	"github.com/mobula/mobula/coreworker/backend"
 	"github.com/mobula/mobula/coreworker/ids"
 	pb "github.com/mobula/mobula/proto/boundary"
 )
@@ -218,6 +220,11 @@ func (s *Server) Output(id ids.WorkerID, pid int, isErr bool, name string, lines
 		s.core.Do(func() { name = s.core.Label(id) })
 	}
 	s.bring(&pb.LogLine{Pid: uint32(pid), IsError: isErr, Name: name, Text: slices.Clone(lines)})
+}
+
+// Printed is the same for lines that come from elsewhere.
+func (s *Server) Printed(p backend.Printed) {
+	s.bring(&pb.LogLine{Pid: uint32(p.PID), IsError: p.IsError, Name: p.Name, Node: p.Node, Text: []byte(strings.Join(p.Lines, "\n"))})
 }
 
 func (s *Server) bring(line *pb.LogLine) {

@@ -91,6 +91,9 @@ func serve(ctx context.Context, cfg Config, ln net.Listener, pool *workers.Pool,
 			}
 		})
 	}
+	if joined != nil {
+		joined.Listen(show, shim.Printed)
+	}
 	loop, err := direct.NewLoop(direct.Limits{Window: door.Window, MaxMessage: door.MaxMessage, MaxHeaders: door.MaxHeaderList})
 	if err != nil {
 		return err

@@ -98,6 +98,15 @@ type Groups interface {
 	FindGroups(id *ids.GroupID, namespace, name string, answer func([]Group, error))
 }
 
+// Printed is lines that a process of a cluster has printed.
+type Printed struct {
+	Node    string // its node's address; "" for the driver's own node
+	PID     int    // 0: one of the cluster's own processes, of which Name says which
+	Name    string // of the task or actor; may be empty
+	IsError bool   // on stderr
+	Lines   []string
+}
+
 // Cluster is what a core has joined. All but Close is called under the state lock and does not wait.
 type Cluster interface {
 	Job() ids.JobID
@@ -126,6 +135,9 @@ type Cluster interface {
 
 	Groups
 
+	// Listen brings what the cluster has to say to the driver: errors that it reports and, where workers is true, what its workers
+	// print. show is called by one goroutine without the lock. Called once, without the lock.
+	Listen(workers bool, show func(Printed))
 	// Nodes answers under the lock.
 	Nodes(answer func([]Node, error))
 	// Close leaves the cluster: running tasks are given up, the job is over. Called without the lock.

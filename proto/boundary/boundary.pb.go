@@ -5844,10 +5844,11 @@ func (x *RunDropped) GetGeneration() uint64 {
 
 type LogLine struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Pid           uint32                 `protobuf:"varint,1,opt,name=pid,proto3" json:"pid,omitempty"` // 0: the core itself
+	Pid           uint32                 `protobuf:"varint,1,opt,name=pid,proto3" json:"pid,omitempty"` // 0: the core itself, or one of the processes of a cluster
 	IsError       bool                   `protobuf:"varint,2,opt,name=is_error,json=isError,proto3" json:"is_error,omitempty"`
 	Name          string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"` // task or actor name; "" for raw worker output
 	Text          []byte                 `protobuf:"bytes,4,opt,name=text,proto3" json:"text,omitempty"` // one or more lines, without the last newline
+	Node          string                 `protobuf:"bytes,5,opt,name=node,proto3" json:"node,omitempty"` // address of the node, where that is another one than the driver's
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5908,6 +5909,13 @@ func (x *LogLine) GetText() []byte {
 		return x.Text
 	}
 	return nil
+}
+
+func (x *LogLine) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
 }
 
 type IsTaskCanceledRequest struct {
@@ -7602,12 +7610,13 @@ const file_boundary_proto_rawDesc = "" +
 	"RunDropped\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x01 \x01(\x04R\n" +
-	"generation\"^\n" +
+	"generation\"r\n" +
 	"\aLogLine\x12\x10\n" +
 	"\x03pid\x18\x01 \x01(\rR\x03pid\x12\x19\n" +
 	"\bis_error\x18\x02 \x01(\bR\aisError\x12\x12\n" +
 	"\x04name\x18\x03 \x01(\tR\x04name\x12\x12\n" +
-	"\x04text\x18\x04 \x01(\fR\x04text\"M\n" +
+	"\x04text\x18\x04 \x01(\fR\x04text\x12\x12\n" +
+	"\x04node\x18\x05 \x01(\tR\x04node\"M\n" +
 	"\x15IsTaskCanceledRequest\x12\x1b\n" +
 	"\tworker_id\x18\x01 \x01(\fR\bworkerId\x12\x17\n" +
 	"\atask_id\x18\x02 \x01(\fR\x06taskId\"1\n" +

@@ -3892,6 +3892,9 @@ const file_ray_gcs_proto_rawDesc = "" +
 	"\x15ReportActorOutOfScope\x12%.ray.rpc.ReportActorOutOfScopeRequest\x1a#.ray.rpc.ReportActorOutOfScopeReply2\xe8\x01\n" +
 	"\x1cControlPlanePubSubGcsService\x12W\n" +
 	"\x11GcsSubscriberPoll\x12!.ray.rpc.GcsSubscriberPollRequest\x1a\x1f.ray.rpc.GcsSubscriberPollReply\x12o\n" +
+	"\x19GcsSubscriberCommandBatch\x12).ray.rpc.GcsSubscriberCommandBatchRequest\x1a'.ray.rpc.GcsSubscriberCommandBatchReply2\xe6\x01\n" +
+	"\x1aObservabilityPubSubService\x12W\n" +
+	"\x11GcsSubscriberPoll\x12!.ray.rpc.GcsSubscriberPollRequest\x1a\x1f.ray.rpc.GcsSubscriberPollReply\x12o\n" +
 	"\x19GcsSubscriberCommandBatch\x12).ray.rpc.GcsSubscriberCommandBatchRequest\x1a'.ray.rpc.GcsSubscriberCommandBatchReply2\xff\x04\n" +
 	"\x1cPlacementGroupInfoGcsService\x12`\n" +
 	"\x14CreatePlacementGroup\x12$.ray.rpc.CreatePlacementGroupRequest\x1a\".ray.rpc.CreatePlacementGroupReply\x12`\n" +
@@ -4079,41 +4082,45 @@ var file_ray_gcs_proto_depIdxs = []int32{
 	40, // 78: ray.rpc.ActorInfoGcsService.ReportActorOutOfScope:input_type -> ray.rpc.ReportActorOutOfScopeRequest
 	43, // 79: ray.rpc.ControlPlanePubSubGcsService.GcsSubscriberPoll:input_type -> ray.rpc.GcsSubscriberPollRequest
 	45, // 80: ray.rpc.ControlPlanePubSubGcsService.GcsSubscriberCommandBatch:input_type -> ray.rpc.GcsSubscriberCommandBatchRequest
-	49, // 81: ray.rpc.PlacementGroupInfoGcsService.CreatePlacementGroup:input_type -> ray.rpc.CreatePlacementGroupRequest
-	51, // 82: ray.rpc.PlacementGroupInfoGcsService.RemovePlacementGroup:input_type -> ray.rpc.RemovePlacementGroupRequest
-	53, // 83: ray.rpc.PlacementGroupInfoGcsService.GetPlacementGroup:input_type -> ray.rpc.GetPlacementGroupRequest
-	55, // 84: ray.rpc.PlacementGroupInfoGcsService.GetNamedPlacementGroup:input_type -> ray.rpc.GetNamedPlacementGroupRequest
-	57, // 85: ray.rpc.PlacementGroupInfoGcsService.GetAllPlacementGroup:input_type -> ray.rpc.GetAllPlacementGroupRequest
-	59, // 86: ray.rpc.PlacementGroupInfoGcsService.WaitPlacementGroupUntilReady:input_type -> ray.rpc.WaitPlacementGroupUntilReadyRequest
-	4,  // 87: ray.rpc.NodeInfoGcsService.GetClusterId:output_type -> ray.rpc.GetClusterIdReply
-	6,  // 88: ray.rpc.NodeInfoGcsService.CheckAlive:output_type -> ray.rpc.CheckAliveReply
-	8,  // 89: ray.rpc.NodeInfoGcsService.GetAllNodeInfo:output_type -> ray.rpc.GetAllNodeInfoReply
-	10, // 90: ray.rpc.NodeResourceInfoGcsService.GetAllAvailableResources:output_type -> ray.rpc.GetAllAvailableResourcesReply
-	13, // 91: ray.rpc.JobInfoGcsService.GetNextJobID:output_type -> ray.rpc.GetNextJobIDReply
-	15, // 92: ray.rpc.JobInfoGcsService.GetAllJobInfo:output_type -> ray.rpc.GetAllJobInfoReply
-	17, // 93: ray.rpc.InternalKVGcsService.InternalKVGet:output_type -> ray.rpc.InternalKVGetReply
-	19, // 94: ray.rpc.InternalKVGcsService.InternalKVPut:output_type -> ray.rpc.InternalKVPutReply
-	21, // 95: ray.rpc.InternalKVGcsService.InternalKVDel:output_type -> ray.rpc.InternalKVDelReply
-	23, // 96: ray.rpc.InternalKVGcsService.InternalKVExists:output_type -> ray.rpc.InternalKVExistsReply
-	25, // 97: ray.rpc.InternalKVGcsService.InternalKVKeys:output_type -> ray.rpc.InternalKVKeysReply
-	27, // 98: ray.rpc.InternalKVGcsService.GetInternalConfig:output_type -> ray.rpc.GetInternalConfigReply
-	29, // 99: ray.rpc.ActorInfoGcsService.RegisterActor:output_type -> ray.rpc.RegisterActorReply
-	31, // 100: ray.rpc.ActorInfoGcsService.CreateActor:output_type -> ray.rpc.CreateActorReply
-	33, // 101: ray.rpc.ActorInfoGcsService.GetActorInfo:output_type -> ray.rpc.GetActorInfoReply
-	35, // 102: ray.rpc.ActorInfoGcsService.GetNamedActorInfo:output_type -> ray.rpc.GetNamedActorInfoReply
-	37, // 103: ray.rpc.ActorInfoGcsService.ListNamedActors:output_type -> ray.rpc.ListNamedActorsReply
-	39, // 104: ray.rpc.ActorInfoGcsService.KillActorViaGcs:output_type -> ray.rpc.KillActorViaGcsReply
-	41, // 105: ray.rpc.ActorInfoGcsService.ReportActorOutOfScope:output_type -> ray.rpc.ReportActorOutOfScopeReply
-	44, // 106: ray.rpc.ControlPlanePubSubGcsService.GcsSubscriberPoll:output_type -> ray.rpc.GcsSubscriberPollReply
-	46, // 107: ray.rpc.ControlPlanePubSubGcsService.GcsSubscriberCommandBatch:output_type -> ray.rpc.GcsSubscriberCommandBatchReply
-	50, // 108: ray.rpc.PlacementGroupInfoGcsService.CreatePlacementGroup:output_type -> ray.rpc.CreatePlacementGroupReply
-	52, // 109: ray.rpc.PlacementGroupInfoGcsService.RemovePlacementGroup:output_type -> ray.rpc.RemovePlacementGroupReply
-	54, // 110: ray.rpc.PlacementGroupInfoGcsService.GetPlacementGroup:output_type -> ray.rpc.GetPlacementGroupReply
-	56, // 111: ray.rpc.PlacementGroupInfoGcsService.GetNamedPlacementGroup:output_type -> ray.rpc.GetNamedPlacementGroupReply
-	58, // 112: ray.rpc.PlacementGroupInfoGcsService.GetAllPlacementGroup:output_type -> ray.rpc.GetAllPlacementGroupReply
-	60, // 113: ray.rpc.PlacementGroupInfoGcsService.WaitPlacementGroupUntilReady:output_type -> ray.rpc.WaitPlacementGroupUntilReadyReply
-	87, // [87:114] is the sub-list for method output_type
-	60, // [60:87] is the sub-list for method input_type
+	43, // 81: ray.rpc.ObservabilityPubSubService.GcsSubscriberPoll:input_type -> ray.rpc.GcsSubscriberPollRequest
+	45, // 82: ray.rpc.ObservabilityPubSubService.GcsSubscriberCommandBatch:input_type -> ray.rpc.GcsSubscriberCommandBatchRequest
+	49, // 83: ray.rpc.PlacementGroupInfoGcsService.CreatePlacementGroup:input_type -> ray.rpc.CreatePlacementGroupRequest
+	51, // 84: ray.rpc.PlacementGroupInfoGcsService.RemovePlacementGroup:input_type -> ray.rpc.RemovePlacementGroupRequest
+	53, // 85: ray.rpc.PlacementGroupInfoGcsService.GetPlacementGroup:input_type -> ray.rpc.GetPlacementGroupRequest
+	55, // 86: ray.rpc.PlacementGroupInfoGcsService.GetNamedPlacementGroup:input_type -> ray.rpc.GetNamedPlacementGroupRequest
+	57, // 87: ray.rpc.PlacementGroupInfoGcsService.GetAllPlacementGroup:input_type -> ray.rpc.GetAllPlacementGroupRequest
+	59, // 88: ray.rpc.PlacementGroupInfoGcsService.WaitPlacementGroupUntilReady:input_type -> ray.rpc.WaitPlacementGroupUntilReadyRequest
+	4,  // 89: ray.rpc.NodeInfoGcsService.GetClusterId:output_type -> ray.rpc.GetClusterIdReply
+	6,  // 90: ray.rpc.NodeInfoGcsService.CheckAlive:output_type -> ray.rpc.CheckAliveReply
+	8,  // 91: ray.rpc.NodeInfoGcsService.GetAllNodeInfo:output_type -> ray.rpc.GetAllNodeInfoReply
+	10, // 92: ray.rpc.NodeResourceInfoGcsService.GetAllAvailableResources:output_type -> ray.rpc.GetAllAvailableResourcesReply
+	13, // 93: ray.rpc.JobInfoGcsService.GetNextJobID:output_type -> ray.rpc.GetNextJobIDReply
+	15, // 94: ray.rpc.JobInfoGcsService.GetAllJobInfo:output_type -> ray.rpc.GetAllJobInfoReply
+	17, // 95: ray.rpc.InternalKVGcsService.InternalKVGet:output_type -> ray.rpc.InternalKVGetReply
+	19, // 96: ray.rpc.InternalKVGcsService.InternalKVPut:output_type -> ray.rpc.InternalKVPutReply
+	21, // 97: ray.rpc.InternalKVGcsService.InternalKVDel:output_type -> ray.rpc.InternalKVDelReply
+	23, // 98: ray.rpc.InternalKVGcsService.InternalKVExists:output_type -> ray.rpc.InternalKVExistsReply
+	25, // 99: ray.rpc.InternalKVGcsService.InternalKVKeys:output_type -> ray.rpc.InternalKVKeysReply
+	27, // 100: ray.rpc.InternalKVGcsService.GetInternalConfig:output_type -> ray.rpc.GetInternalConfigReply
+	29, // 101: ray.rpc.ActorInfoGcsService.RegisterActor:output_type -> ray.rpc.RegisterActorReply
+	31, // 102: ray.rpc.ActorInfoGcsService.CreateActor:output_type -> ray.rpc.CreateActorReply
+	33, // 103: ray.rpc.ActorInfoGcsService.GetActorInfo:output_type -> ray.rpc.GetActorInfoReply
+	35, // 104: ray.rpc.ActorInfoGcsService.GetNamedActorInfo:output_type -> ray.rpc.GetNamedActorInfoReply
+	37, // 105: ray.rpc.ActorInfoGcsService.ListNamedActors:output_type -> ray.rpc.ListNamedActorsReply
+	39, // 106: ray.rpc.ActorInfoGcsService.KillActorViaGcs:output_type -> ray.rpc.KillActorViaGcsReply
+	41, // 107: ray.rpc.ActorInfoGcsService.ReportActorOutOfScope:output_type -> ray.rpc.ReportActorOutOfScopeReply
+	44, // 108: ray.rpc.ControlPlanePubSubGcsService.GcsSubscriberPoll:output_type -> ray.rpc.GcsSubscriberPollReply
+	46, // 109: ray.rpc.ControlPlanePubSubGcsService.GcsSubscriberCommandBatch:output_type -> ray.rpc.GcsSubscriberCommandBatchReply
+	44, // 110: ray.rpc.ObservabilityPubSubService.GcsSubscriberPoll:output_type -> ray.rpc.GcsSubscriberPollReply
+	46, // 111: ray.rpc.ObservabilityPubSubService.GcsSubscriberCommandBatch:output_type -> ray.rpc.GcsSubscriberCommandBatchReply
+	50, // 112: ray.rpc.PlacementGroupInfoGcsService.CreatePlacementGroup:output_type -> ray.rpc.CreatePlacementGroupReply
+	52, // 113: ray.rpc.PlacementGroupInfoGcsService.RemovePlacementGroup:output_type -> ray.rpc.RemovePlacementGroupReply
+	54, // 114: ray.rpc.PlacementGroupInfoGcsService.GetPlacementGroup:output_type -> ray.rpc.GetPlacementGroupReply
+	56, // 115: ray.rpc.PlacementGroupInfoGcsService.GetNamedPlacementGroup:output_type -> ray.rpc.GetNamedPlacementGroupReply
+	58, // 116: ray.rpc.PlacementGroupInfoGcsService.GetAllPlacementGroup:output_type -> ray.rpc.GetAllPlacementGroupReply
+	60, // 117: ray.rpc.PlacementGroupInfoGcsService.WaitPlacementGroupUntilReady:output_type -> ray.rpc.WaitPlacementGroupUntilReadyReply
+	89, // [89:118] is the sub-list for method output_type
+	60, // [60:89] is the sub-list for method input_type
 	60, // [60:60] is the sub-list for extension type_name
 	60, // [60:60] is the sub-list for extension extendee
 	0,  // [0:60] is the sub-list for field type_name
@@ -4147,7 +4154,7 @@ func file_ray_gcs_proto_init() {
 			NumEnums:      3,
 			NumMessages:   66,
 			NumExtensions: 0,
-			NumServices:   7,
+			NumServices:   8,
 		},
 		GoTypes:           file_ray_gcs_proto_goTypes,
 		DependencyIndexes: file_ray_gcs_proto_depIdxs,

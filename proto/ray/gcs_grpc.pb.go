@@ -1234,6 +1234,151 @@ var ControlPlanePubSubGcsService_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
+	ObservabilityPubSubService_GcsSubscriberPoll_FullMethodName         = "/ray.rpc.ObservabilityPubSubService/GcsSubscriberPoll"
+	ObservabilityPubSubService_GcsSubscriberCommandBatch_FullMethodName = "/ray.rpc.ObservabilityPubSubService/GcsSubscriberCommandBatch"
+)
+
+// ObservabilityPubSubServiceClient is the client API for ObservabilityPubSubService service.
+//
+// For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// What workers print, and errors.
+type ObservabilityPubSubServiceClient interface {
+	GcsSubscriberPoll(ctx context.Context, in *GcsSubscriberPollRequest, opts ...grpc.CallOption) (*GcsSubscriberPollReply, error)
+	GcsSubscriberCommandBatch(ctx context.Context, in *GcsSubscriberCommandBatchRequest, opts ...grpc.CallOption) (*GcsSubscriberCommandBatchReply, error)
+}
+
+type observabilityPubSubServiceClient struct {
+	cc grpc.ClientConnInterface
+}
+
+func NewObservabilityPubSubServiceClient(cc grpc.ClientConnInterface) ObservabilityPubSubServiceClient {
+	return &observabilityPubSubServiceClient{cc}
+}
+
+func (c *observabilityPubSubServiceClient) GcsSubscriberPoll(ctx context.Context, in *GcsSubscriberPollRequest, opts ...grpc.CallOption) (*GcsSubscriberPollReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GcsSubscriberPollReply)
+	err := c.cc.Invoke(ctx, ObservabilityPubSubService_GcsSubscriberPoll_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *observabilityPubSubServiceClient) GcsSubscriberCommandBatch(ctx context.Context, in *GcsSubscriberCommandBatchRequest, opts ...grpc.CallOption) (*GcsSubscriberCommandBatchReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GcsSubscriberCommandBatchReply)
+	err := c.cc.Invoke(ctx, ObservabilityPubSubService_GcsSubscriberCommandBatch_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// ObservabilityPubSubServiceServer is the server API for ObservabilityPubSubService service.
+// All implementations must embed UnimplementedObservabilityPubSubServiceServer
+// for forward compatibility.
+//
+// What workers print, and errors.
+type ObservabilityPubSubServiceServer interface {
+	GcsSubscriberPoll(context.Context, *GcsSubscriberPollRequest) (*GcsSubscriberPollReply, error)
+	GcsSubscriberCommandBatch(context.Context, *GcsSubscriberCommandBatchRequest) (*GcsSubscriberCommandBatchReply, error)
+	mustEmbedUnimplementedObservabilityPubSubServiceServer()
+}
+
+// UnimplementedObservabilityPubSubServiceServer must be embedded to have
+// forward compatible implementations.
+//
+// NOTE: this should be embedded by value instead of pointer to avoid a nil
+// pointer dereference when methods are called.
+type UnimplementedObservabilityPubSubServiceServer struct{}
+
+func (UnimplementedObservabilityPubSubServiceServer) GcsSubscriberPoll(context.Context, *GcsSubscriberPollRequest) (*GcsSubscriberPollReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method GcsSubscriberPoll not implemented")
+}
+func (UnimplementedObservabilityPubSubServiceServer) GcsSubscriberCommandBatch(context.Context, *GcsSubscriberCommandBatchRequest) (*GcsSubscriberCommandBatchReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method GcsSubscriberCommandBatch not implemented")
+}
+func (UnimplementedObservabilityPubSubServiceServer) mustEmbedUnimplementedObservabilityPubSubServiceServer() {
+}
+func (UnimplementedObservabilityPubSubServiceServer) testEmbeddedByValue() {}
+
+// UnsafeObservabilityPubSubServiceServer may be embedded to opt out of forward compatibility for this service.
+// Use of this interface is not recommended, as added methods to ObservabilityPubSubServiceServer will
+// result in compilation errors.
+type UnsafeObservabilityPubSubServiceServer interface {
+	mustEmbedUnimplementedObservabilityPubSubServiceServer()
+}
+
+func RegisterObservabilityPubSubServiceServer(s grpc.ServiceRegistrar, srv ObservabilityPubSubServiceServer) {
+	// If the following call panics, it indicates UnimplementedObservabilityPubSubServiceServer was
+	// embedded by pointer and is nil.  This will cause panics if an
+	// unimplemented method is ever invoked, so we test this at initialization
+	// time to prevent it from happening at runtime later due to I/O.
+	if t, ok := srv.(interface{ testEmbeddedByValue() }); ok {
+		t.testEmbeddedByValue()
+	}
+	s.RegisterService(&ObservabilityPubSubService_ServiceDesc, srv)
+}
+
+func _ObservabilityPubSubService_GcsSubscriberPoll_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GcsSubscriberPollRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ObservabilityPubSubServiceServer).GcsSubscriberPoll(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ObservabilityPubSubService_GcsSubscriberPoll_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ObservabilityPubSubServiceServer).GcsSubscriberPoll(ctx, req.(*GcsSubscriberPollRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ObservabilityPubSubService_GcsSubscriberCommandBatch_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GcsSubscriberCommandBatchRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ObservabilityPubSubServiceServer).GcsSubscriberCommandBatch(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ObservabilityPubSubService_GcsSubscriberCommandBatch_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ObservabilityPubSubServiceServer).GcsSubscriberCommandBatch(ctx, req.(*GcsSubscriberCommandBatchRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+// ObservabilityPubSubService_ServiceDesc is the grpc.ServiceDesc for ObservabilityPubSubService service.
+// It's only intended for direct use with grpc.RegisterService,
+// and not to be introspected or modified (even as a copy)
+var ObservabilityPubSubService_ServiceDesc = grpc.ServiceDesc{
+	ServiceName: "ray.rpc.ObservabilityPubSubService",
+	HandlerType: (*ObservabilityPubSubServiceServer)(nil),
+	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "GcsSubscriberPoll",
+			Handler:    _ObservabilityPubSubService_GcsSubscriberPoll_Handler,
+		},
+		{
+			MethodName: "GcsSubscriberCommandBatch",
+			Handler:    _ObservabilityPubSubService_GcsSubscriberCommandBatch_Handler,
+		},
+	},
+	Streams:  []grpc.StreamDesc{},
+	Metadata: "ray/gcs.proto",
+}
+
+const (
 	PlacementGroupInfoGcsService_CreatePlacementGroup_FullMethodName         = "/ray.rpc.PlacementGroupInfoGcsService/CreatePlacementGroup"
 	PlacementGroupInfoGcsService_RemovePlacementGroup_FullMethodName         = "/ray.rpc.PlacementGroupInfoGcsService/RemovePlacementGroup"
 	PlacementGroupInfoGcsService_GetPlacementGroup_FullMethodName            = "/ray.rpc.PlacementGroupInfoGcsService/GetPlacementGroup"

@@ -13,6 +13,7 @@ import json
 import os
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from mobula import init_options
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from mobula._core.process import Process
 
 _JOIN_PATIENCE_S = 90.0
+#: How long a driver of a cluster that ends waits for what its workers printed last, as Ray's does.
+_LAST_LINES_S = 0.5
 
 _lock = threading.RLock()
 _module: Any = None  # mobula._core.process, once it is needed: protobuf takes longer to import than everything else
@@ -306,6 +309,8 @@ def _at_exit() -> None:
     # Only daemon threads still run. One that waits in a get learns now that the session has ended, and the interpreter, which is
     # going, would print that; it aborts the process where it meets such a thread on stderr later on.
     threading.excepthook = without_ours
+    if in_cluster() and (mine := started()) is not None and mine.settings.log_to_driver:
+        time.sleep(_LAST_LINES_S)  # their nodes read them out of files now and then, and nobody says that there are no more
     shutdown(_exiting_interpreter=True)
 
 

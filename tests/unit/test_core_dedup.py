@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mobula._core import dedup
+from mobula._core import dedup, logs
 from mobula._core.dedup import Deduplicator, Line, Rules
 
 
@@ -138,3 +138,22 @@ def test_what_mobula_says_itself_is_shown() -> None:
     desk = Desk()
     assert desk.prints(0, "lost", "lost") == ["0: lost", "0: lost"]
     assert desk.prints(0, "lost") == ["0: lost"]
+
+
+def test_workers_of_two_nodes_may_have_one_pid() -> None:
+    take = Desk().deduplicator.take
+    assert told(take([Line(1, "f", "same", "10.0.0.2"), Line(1, "f", "same", "10.0.0.3")])) == ["1: same"]
+
+
+def test_what_a_raylet_repeats_is_shown_once() -> None:
+    desk = Desk()
+    assert told(desk.deduplicator.take([Line(0, "raylet", "same")] * 3)) == ["0: same"]
+    assert desk.flush() == ["0: same [repeated 2x across cluster]"]
+    own = Desk().deduplicator.take([Line(0, "mobula", "same")] * 2)
+    assert told(own) == ["0: same", "0: same"]
+
+
+def test_prefixes_name_another_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_COLOR_PREFIX", "0")
+    assert logs.render(dedup.Shown(Line(7, "f", "x", "10.0.0.2"))) == "(f pid=7, ip=10.0.0.2) x\n"
+    assert logs.render(dedup.Shown(Line(0, "raylet", "x", "10.0.0.2"))) == "(raylet, ip=10.0.0.2) x\n"

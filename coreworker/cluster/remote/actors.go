@@ -2,7 +2,6 @@ package remote
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"sync"
@@ -33,9 +32,8 @@ type Actors struct {
 	c          *Carrier
 	hooks      ActorHooks
 	directory  *actors.Directory
-	subscriber []byte
 	gcs        ray.ActorInfoGcsServiceClient
-	pubsub     ray.ControlPlanePubSubGcsServiceClient
+	subscriber *gcs.Subscriber
 	watching   map[ids.ActorID]struct{}
 
 	mu   sync.Mutex
@@ -43,10 +41,10 @@ type Actors struct {
 }
 
 // NewActors makes the actors of a carrier's driver. Close of the carrier ends them.
-func NewActors(c *Carrier, gcs grpc.ClientConnInterface, hooks ActorHooks) *Actors {
-	a := &Actors{c: c, hooks: hooks, subscriber: make([]byte, ids.UniqueLen), gcs: ray.NewActorInfoGcsServiceClient(gcs),
-		pubsub: ray.NewControlPlanePubSubGcsServiceClient(gcs), watching: map[ids.ActorID]struct{}{}, refs: map[ids.ActorID]chan struct{}{}}
-	_, _ = rand.Read(a.subscriber) // never fails: it ends the program instead
+func NewActors(c *Carrier, conn grpc.ClientConnInterface, hooks ActorHooks) *Actors {
+	a := &Actors{c: c, hooks: hooks, gcs: ray.NewActorInfoGcsServiceClient(conn),
+		subscriber: gcs.NewSubscriber(ray.NewControlPlanePubSubGcsServiceClient(conn), c.cfg.Worker),
+		watching:   map[ids.ActorID]struct{}{}, refs: map[ids.ActorID]chan struct{}{}}
 	a.directory = actors.New(a)
 	return a
 }
@@ -110,10 +108,7 @@ func (a *Actors) Watch(id ids.ActorID) {
 
 // subscribe asks for the states of an actor, and then for that of now: what was before is not sent.
 func (a *Actors) subscribe(ctx context.Context, id ids.ActorID) (*ray.ActorTableData, error) {
-	_, err := a.pubsub.GcsSubscriberCommandBatch(ctx, &ray.GcsSubscriberCommandBatchRequest{SubscriberId: a.subscriber, SenderId: a.c.cfg.Worker[:],
-		Commands: []*ray.Command{{ChannelType: ray.ChannelType_GCS_ACTOR_CHANNEL, KeyId: id[:],
-			CommandMessageOneOf: &ray.Command_SubscribeMessage{SubscribeMessage: &ray.SubMessage{}}}}}, grpc.WaitForReady(true))
-	if err != nil {
+	if err := a.subscriber.Subscribe(ctx, id[:], ray.ChannelType_GCS_ACTOR_CHANNEL); err != nil {
 		return nil, err
 	}
 	r, err := a.gcs.GetActorInfo(ctx, &ray.GetActorInfoRequest{ActorId: id[:]}, grpc.WaitForReady(true))
@@ -131,36 +126,17 @@ func (a *Actors) told(id ids.ActorID, t *ray.ActorTableData) {
 
 // poll hears what is published until the carrier is closed.
 func (a *Actors) poll(ctx context.Context) func() {
-	publisher, seen := make([]byte, 0), int64(0)
-	for ctx.Err() == nil {
-		r, err := a.pubsub.GcsSubscriberPoll(ctx, &ray.GcsSubscriberPollRequest{SubscriberId: a.subscriber, MaxProcessedSequenceId: seen, PublisherId: publisher}, grpc.WaitForReady(true))
-		if err != nil {
-			a.c.report("hear of actors", err)
-			select {
-			case <-ctx.Done():
-			case <-time.After(cancelAgain):
+	a.subscriber.Hear(ctx, func(m *ray.PubMessage) {
+		if t := m.GetActorMessage(); t != nil {
+			// What is published has the state, and the actor's id in the key alone.
+			id, err := ids.Actor(m.KeyId)
+			if err != nil {
+				a.c.report("hear of actors", err)
+				return
 			}
-			continue
+			a.c.cfg.Do(func() { a.told(id, t) })
 		}
-		if string(publisher) != string(r.PublisherId) {
-			if len(publisher) > 0 {
-				a.c.cfg.Do(a.again)
-			}
-			publisher, seen = r.PublisherId, 0
-		}
-		for _, m := range r.PubMessages {
-			seen = max(seen, m.SequenceId)
-			if t := m.GetActorMessage(); t != nil {
-				// What is published has the state, and the actor's id in the key alone.
-				id, err := ids.Actor(m.KeyId)
-				if err != nil {
-					a.c.report("hear of actors", err)
-					continue
-				}
-				a.c.cfg.Do(func() { a.told(id, t) })
-			}
-		}
-	}
+	}, func() { a.c.cfg.Do(a.again) }, func(err error) { a.c.report("hear of actors", err) })
 	return nil
 }
 

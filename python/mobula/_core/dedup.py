@@ -23,9 +23,19 @@ _HINT = " (mobula deduplicates logs by default, as Ray does. Set RAY_DEDUP_LOGS=
 class Line(NamedTuple):
     """One printed line, and who printed it."""
 
-    pid: int
+    pid: int  # 0: no worker
     name: str
     text: str
+    node: str = ""  # address of the node; "" for the driver's own
+
+    @property
+    def source(self) -> tuple[str, int]:
+        return self.node, self.pid
+
+    @property
+    def reported(self) -> bool:
+        """Whether a raylet of a cluster says it: of the same of these one is enough, even of one raylet."""
+        return not self.pid and self.name == "raylet"
 
 
 class Shown(NamedTuple):
@@ -44,7 +54,7 @@ class _Pattern:
         self.since = since
         self.last = line
         self.count = 0  # held back
-        self.sources = {line.pid}
+        self.sources = {line.source}
 
 
 class Rules(NamedTuple):
@@ -108,14 +118,14 @@ class Deduplicator:
 
     def _shows(self, line: Line, key: str, now: float) -> bool:
         """Whether a line is shown at once; if not, it is counted."""
-        if not key or not line.pid:
+        if not key or not (line.pid or line.reported):
             return True  # the digits are all it says, or it is mobula's own
         pattern = self._recent.get(key)
         if pattern is None:
             self._recent[key] = _Pattern(now, line)
             return True
-        pattern.sources.add(line.pid)
-        if len(pattern.sources) == 1:
+        pattern.sources.add(line.source)
+        if len(pattern.sources) == 1 and not line.reported:
             return True
         self._held += not pattern.count
         pattern.count += 1

@@ -31,16 +31,17 @@ def render(shown: Shown) -> str:
     if choice == "1":
         before = _BY_PROCESS[line.pid % len(_BY_PROCESS)]
     name = f"{line.name} " if line.name else ""
-    prefix = f"{before}({name}pid={line.pid}){after}"
-    if not line.pid:  # the core itself, as Ray's raylet has it
-        prefix = f"({line.name})" if choice == "0" else f"{_YELLOW}({line.name}){_RESET}"
+    at = f", ip={line.node}" if line.node else ""
+    prefix = f"{before}({name}pid={line.pid}{at}){after}"
+    if not line.pid:  # the core itself, as Ray's raylet has it, or such a raylet
+        prefix = f"({line.name}{at})" if choice == "0" else f"{_YELLOW}({line.name}{at}){_RESET}"
     note = f"{_GREEN}{shown.note}{_RESET}" if shown.note and choice != "0" else shown.note
     return f"{prefix} {line.text}{note}\n"
 
 
 def split(message: pb.LogLine) -> list[Line]:
     """The lines of one message."""
-    return [Line(message.pid, message.name, text) for text in message.text.decode("utf-8", "replace").split("\n")]
+    return [Line(message.pid, message.name, text, message.node) for text in message.text.decode("utf-8", "replace").split("\n")]
 
 
 class Printer:

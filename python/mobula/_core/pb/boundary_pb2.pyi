@@ -1048,16 +1048,18 @@ class RunDropped(_message.Message):
     def __init__(self, generation: _Optional[int] = ...) -> None: ...
 
 class LogLine(_message.Message):
-    __slots__ = ("pid", "is_error", "name", "text")
+    __slots__ = ("pid", "is_error", "name", "text", "node")
     PID_FIELD_NUMBER: _ClassVar[int]
     IS_ERROR_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
     pid: int
     is_error: bool
     name: str
     text: bytes
-    def __init__(self, pid: _Optional[int] = ..., is_error: bool = ..., name: _Optional[str] = ..., text: _Optional[bytes] = ...) -> None: ...
+    node: str
+    def __init__(self, pid: _Optional[int] = ..., is_error: bool = ..., name: _Optional[str] = ..., text: _Optional[bytes] = ..., node: _Optional[str] = ...) -> None: ...
 
 class IsTaskCanceledRequest(_message.Message):
     __slots__ = ("worker_id", "task_id")
