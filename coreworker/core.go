@@ -65,6 +65,7 @@ type Core struct {
 	directory submit.Directory
 	cluster   backend.Cluster // nil on this machine alone
 	far       backend.Actors  // of the cluster
+	witness   submit.Witness  // of the cluster
 	bringing  map[ids.ObjectID][]func()
 	leaving   map[ids.ActorID]struct{} // of the cluster, without a handle, that have calls
 	// callers lists, for each actor, the queues of calls to it.

@@ -28,6 +28,7 @@ func (c *Core) join() {
 	c.cluster.Bind((*near)(c))
 	c.leaser, c.far = c.cluster.Leaser(), c.cluster.Actors()
 	c.directory = c.far
+	c.witness = c.cluster.Witness()
 }
 
 // near is the core as its cluster sees it.

@@ -104,6 +104,9 @@ func (c *Core) again(id ids.TaskID) {
 	e.Retries, e.Attempt, e.Items = k.Retries, k.Attempt, k.Items
 	e.UseAttempt()
 	owner.pending++
+	if c.witness != nil {
+		c.witness.Submitted(e)
+	}
 	c.use(k.Spec)
 	for _, maker := range makers {
 		c.again(maker)

@@ -26,6 +26,9 @@ func (p *Process) Submit(s *task.Spec) {
 	}
 	p.pending++
 	s.Caller, s.Called = p.ID, c.Now()
+	if c.witness != nil {
+		c.witness.Submitted(e)
+	}
 	late, force := c.submittedUnaware(s)
 	if s.Type == task.ActorCreation {
 		if err := p.create(e); err != nil {
@@ -190,6 +193,10 @@ func (c *Core) Settle(e *task.Entry, v task.Verdict, r peer.Reply) {
 		defer c.sched.Settled(e.Owner)
 	}
 	if e.Spec.Type == task.ActorCreation {
+		if v != task.Complete && !r.Error.IsError {
+			r.Error = objects.ActorDied(objects.Death{Actor: e.Spec.Actor, Text: r.Text, NeverStarted: true})
+		}
+		c.settled(e, r.Error, r.Text)
 		return // its outcome is the actor's state; its arguments are held until it is dead
 	}
 	defer c.endStream(e.Spec.ID)
@@ -209,6 +216,7 @@ func (c *Core) Settle(e *task.Entry, v task.Verdict, r peer.Reply) {
 		for _, extra := range r.Returns[min(e.Spec.NumReturns, len(r.Returns)):] {
 			c.discard(extra)
 		}
+		c.settled(e, objects.Value{}, r.Text)
 		c.remember(e)
 		c.settleMissing(e, nil)
 		c.unuse(e.Spec)
@@ -225,11 +233,22 @@ func (c *Core) Settle(e *task.Entry, v task.Verdict, r peer.Reply) {
 	for _, unused := range r.Returns {
 		c.discard(unused)
 	}
+	c.settled(e, failure, r.Text)
 	c.lineage.Forget(e.Spec.ID)
 	e.Spec.Returns(func(id ids.ObjectID) { c.keep(id, failure) })
 	c.settleMissing(e, &failure)
 	c.unuse(e.Spec)
 }
+
+// settled tells who wants to know that a task has its outcome.
+func (c *Core) settled(e *task.Entry, failure objects.Value, text string) {
+	if c.witness != nil {
+		c.witness.Settled(e, failure, text)
+	}
+}
+
+// Witness implements submit.Env.
+func (c *Core) Witness() submit.Witness { return c.witness }
 
 func (c *Core) canceledValue(e *task.Entry, r peer.Reply) objects.Value {
 	if r.End == task.Died && r.Text != "" {

@@ -116,6 +116,8 @@ type Cluster interface {
 	Leaser() submit.Leaser
 	Actors() Actors
 
+	// Witness is told how tasks fare, for the cluster's own lists of them.
+	Witness() submit.Witness
 	// Export writes an entry of the function table; fn is what it holds. No task of it is sent before it is there.
 	Export(namespace string, key, value []byte, fn Function)
 	// Expect says that an object of this driver's will be, before anybody can hear of it.

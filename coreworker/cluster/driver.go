@@ -14,6 +14,7 @@ import (
 
 	"github.com/mobula/mobula/coreworker/backend"
 	"github.com/mobula/mobula/coreworker/cluster/gcs"
+	"github.com/mobula/mobula/coreworker/cluster/history"
 	"github.com/mobula/mobula/coreworker/cluster/objects"
 	"github.com/mobula/mobula/coreworker/cluster/plasma"
 	"github.com/mobula/mobula/coreworker/cluster/raylet"
@@ -58,6 +59,7 @@ type Driver struct {
 	bound   chan struct{} // closed by Bind
 	core    backend.Core
 	carrier *remote.Carrier
+	history *history.Buffer
 	actors  *remote.Actors
 
 	// Under the state lock.
@@ -92,10 +94,12 @@ func (d *Driver) Address() ([]byte, error) { return proto.Marshal(d.address) }
 func (d *Driver) Bind(core backend.Core) {
 	d.core = core
 	d.carrier = remote.New(remote.Config{
-		Do: core.Do, After: core.After, Dial: d.dial, Task: d.task, Ready: d.exported, Replied: d.replied, Stored: d.stored, Report: d.report,
+		Do: core.Do, After: core.After, Dial: d.dial, Task: d.task, Ready: d.exported, Pushed: d.pushed, Replied: d.replied, Stored: d.stored, Report: d.report,
 		Driver: &wire.Driver{Job: d.job, Address: d.address, Config: d.job1}, Worker: d.worker, Local: d.local,
 	})
 	d.actors = remote.NewActors(d.carrier, d.gcs.Conn(), remote.ActorHooks{Changed: core.ActorChanged, Settle: core.Settle})
+	d.history = history.NewBuffer(d.job, keptAttempts)
+	d.beginHistory()
 	close(d.bound)
 }
 
@@ -111,6 +115,7 @@ func (d *Driver) Close() error {
 	d.carrier.Close()
 	d.cancel()
 	d.work.Wait()
+	d.endHistory()
 	return d.drop()
 }
 
@@ -206,12 +211,18 @@ func (d *Driver) task(s *task.Spec, attempt int) *wire.Task {
 	t := &wire.Task{Spec: s, Attempt: attempt, Serial: d.serial, Environment: d.cfg.RuntimeEnv, Stored: stored, Owner: d.ownerOf,
 		Keyword: func(i int) (string, bool) { return s.Args[i].Name, s.Args[i].Named },
 	}
-	switch {
-	case s.Type == task.ActorMethod:
-		class := d.classes[s.Actor]
-		t.Function = wire.Function{Module: class.Module, Class: class.Class, Name: s.Method}
-	case d.functions[s.Function] != nil:
-		t.Function = d.functions[s.Function].fn
-	}
+	t.Function = d.function(s)
 	return t
+}
+
+// function is what a task runs.
+func (d *Driver) function(s *task.Spec) wire.Function {
+	if s.Type == task.ActorMethod {
+		class := d.classes[s.Actor]
+		return wire.Function{Module: class.Module, Class: class.Class, Name: s.Method}
+	}
+	if e := d.functions[s.Function]; e != nil {
+		return e.fn
+	}
+	return wire.Function{}
 }

@@ -35,7 +35,7 @@ sys.stdout.buffer.write(files.SerializeToString())
 
 var ours = []protoreflect.FileDescriptor{
 	ray.File_ray_common_proto, ray.File_ray_task_proto, ray.File_ray_tables_proto, ray.File_ray_pubsub_proto,
-	ray.File_ray_gcs_proto, ray.File_ray_raylet_proto, ray.File_ray_worker_proto,
+	ray.File_ray_gcs_proto, ray.File_ray_events_proto, ray.File_ray_raylet_proto, ray.File_ray_worker_proto,
 }
 
 // TestMessagesAreRays compares what proto/ray says of Ray's messages with what the installed Ray says itself: every field's name,

@@ -74,7 +74,7 @@ func (d *Driver) printed(b *ray.LogBatch, age time.Duration) backend.Printed {
 	p.PID = pid
 	scaler := p.Name == "autoscaler" && pid == 0
 	if scaler {
-		p.Name = fmt.Sprintf("autoscaler +%s", age.Truncate(time.Second))
+		p.Name = fmt.Sprintf("autoscaler +%s", age.Round(time.Second))
 	}
 	for _, line := range b.Lines {
 		if scaler {

@@ -82,6 +82,7 @@ func (a *Actor) start(c *call) {
 		func(args []objects.Value) {
 			c.args, c.resolved, c.stop = args, true, nil
 			c.e.State = task.Queued
+			ready(a.env, c.e)
 			a.ready(c)
 		},
 		func(v objects.Value) {
@@ -184,7 +185,7 @@ func (a *Actor) replied(c *call, r peer.Reply) {
 	}
 	switch v {
 	case task.Retry:
-		c.e.UseAttempt()
+		again(a.env, c.e, r)
 		a.start(c)
 	case task.Resubmit:
 		a.start(c)

@@ -18,8 +18,22 @@ type Env interface {
 	OnReady(id ids.ObjectID, fn func()) (stop func())
 	// Settle fixes the outcome of a task. The entry is out of the manager when it returns.
 	Settle(e *task.Entry, v task.Verdict, r peer.Reply)
+	// Witness is told how tasks fare; nil where nobody wants to know.
+	Witness() Witness
 	Now() time.Duration
 	After(d time.Duration, fn func()) (stop func())
+}
+
+// Witness hears how the tasks of a core fare. It is called under the state lock and does not wait. That a worker has been given a task
+// is the carrier's to tell.
+type Witness interface {
+	Submitted(*task.Entry)
+	// Ready says that the task's arguments are there.
+	Ready(*task.Entry)
+	// Again says that this attempt has ended and is followed by another.
+	Again(*task.Entry, peer.Reply)
+	// Settled says that the task has its outcome; failure is no error where it has values.
+	Settled(e *task.Entry, failure objects.Value, text string)
 }
 
 // Leaser gives workers to normal tasks.

@@ -111,6 +111,7 @@ func (n *Normal) start(it *item) {
 	stop := Resolve(n.env, it.e.Spec,
 		func(args []objects.Value) {
 			it.stop, it.args = nil, args
+			ready(n.env, it.e)
 			it.enqueue()
 			it.c.pump()
 		},
@@ -292,7 +293,7 @@ func (c *class) replied(it *item, l *Lease, r peer.Reply) {
 	}
 	switch v {
 	case task.Retry:
-		it.e.UseAttempt()
+		again(c.n.env, it.e, r)
 		c.n.start(it)
 	case task.Resubmit:
 		it.enqueue()

@@ -2,6 +2,7 @@ package submit
 
 import (
 	"github.com/mobula/mobula/coreworker/objects"
+	"github.com/mobula/mobula/coreworker/peer"
 	"github.com/mobula/mobula/coreworker/task"
 )
 
@@ -64,4 +65,19 @@ func argValues(env Env, s *task.Spec) []objects.Value {
 		}
 	}
 	return out
+}
+
+// ready tells who wants to know that a task's arguments are there.
+func ready(env Env, e *task.Entry) {
+	if w := env.Witness(); w != nil {
+		w.Ready(e)
+	}
+}
+
+// again begins the next attempt of a task.
+func again(env Env, e *task.Entry, r peer.Reply) {
+	if w := env.Witness(); w != nil {
+		w.Again(e, r)
+	}
+	e.UseAttempt()
 }

@@ -243,6 +243,7 @@ func (e *incarnation) PushTask(p *peer.Push) {
 		close(ended)
 		p.Done(r)
 	}
+	c.pushed(p, e.at)
 	request := &ray.PushTaskRequest{IntendedWorkerId: e.at.Worker[:], TaskSpec: spec, SequenceNumber: int64(number), ClientProcessedUpTo: upTo}
 	c.run(func(ctx context.Context) func() {
 		if err != nil {

@@ -40,6 +40,8 @@ type Config struct {
 	Task func(s *task.Spec, attempt int) *wire.Task
 	// Ready waits until what a task runs can be found by its worker. Called without the state lock. May be nil.
 	Ready func(ctx context.Context, s *task.Spec) error
+	// Pushed is told that a worker is given a task. Called under the state lock. May be nil.
+	Pushed func(s *task.Spec, attempt int, to raylet.Address)
 	// Replied is told of every answer before it is looked at, under the state lock: borrowed references are in it. May be nil.
 	Replied func(s *task.Spec, from raylet.Address, r *ray.PushTaskReply)
 	// Stored makes the value of a return that lies in the store of the node. Called under the state lock.
@@ -255,6 +257,7 @@ func (e *leased) PushTask(p *peer.Push) {
 		e.c.run(func(context.Context) func() { return end(peer.Reply{End: task.Died, Text: err.Error()}) })
 		return
 	}
+	e.c.pushed(p, e.grant.Worker)
 	request := &ray.PushTaskRequest{IntendedWorkerId: e.grant.Worker.Worker[:], TaskSpec: spec, SequenceNumber: -1, ClientProcessedUpTo: -1}
 	if granted, ok := e.grant.Reply.(*ray.RequestWorkerLeaseReply); ok {
 		request.ResourceMapping = granted.ResourceMapping
@@ -285,6 +288,12 @@ func (e *leased) PushTask(p *peer.Push) {
 			end(wire.Reply(p.Spec, r, stored))()
 		}
 	})
+}
+
+func (c *Carrier) pushed(p *peer.Push, to raylet.Address) {
+	if c.cfg.Pushed != nil {
+		c.cfg.Pushed(p.Spec, p.Attempt, to)
+	}
 }
 
 // failed asks the raylet why, which may know more than that the call failed.

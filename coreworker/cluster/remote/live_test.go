@@ -123,6 +123,7 @@ func (d *driver) After(after time.Duration, fn func()) func() {
 }
 func (d *driver) Value(ids.ObjectID) (objects.Value, bool) { return objects.Value{}, false }
 func (d *driver) OnReady(ids.ObjectID, func()) func()      { return func() {} }
+func (d *driver) Witness() submit.Witness                  { return nil }
 func (d *driver) Settle(e *task.Entry, v task.Verdict, r peer.Reply) {
 	d.tasks.Finish(e.Spec.ID)
 	d.done[e.Spec.ID] <- outcome{v, r, e.Attempt + 1}

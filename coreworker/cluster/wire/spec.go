@@ -58,11 +58,11 @@ func (d *Driver) Spec(t *Task) (*ray.TaskSpec, error) {
 	}
 	resources := Resources(s.Resources, s.Place)
 	out := &ray.TaskSpec{
-		Type: ray.TaskType_NORMAL_TASK, Name: s.Name, FunctionDescriptor: t.Function.Descriptor(), JobId: d.Job.Bytes(), TaskId: s.ID.Bytes(),
+		Type: ray.TaskType_NORMAL_TASK, Name: Name(s), FunctionDescriptor: t.Function.Descriptor(), JobId: d.Job.Bytes(), TaskId: s.ID.Bytes(),
 		ParentTaskId: parent.Bytes(), ParentCounter: t.Serial, CallerId: parent.Bytes(), SubmitterTaskId: parent.Bytes(),
 		CallerAddress: d.Address, Args: args, NumReturns: uint64(s.NumReturns),
 		RequiredResources: resources, RequiredPlacementResources: resources,
-		MaxRetries: int32(s.MaxRetries), RuntimeEnvInfo: environment(cmp.Or(s.Env, t.Environment)), RetryExceptions: s.RetryExceptions,
+		MaxRetries: int32(s.MaxRetries), RuntimeEnvInfo: Environment(s.Env, t.Environment), RetryExceptions: s.RetryExceptions,
 		SerializedRetryExceptionAllowlist: noAllowlist, Depth: 1, SchedulingStrategy: strategy(s), LabelSelector: labels(s.Labels),
 		FallbackStrategy: fallback(s.Labels), AttemptNumber: int32(t.Attempt), JobConfig: d.Config, EnableTaskEvents: !s.NoEvents,
 		ReturnsDynamic: s.Streaming || s.Dynamic, StreamingGenerator: s.Streaming,
@@ -96,21 +96,28 @@ func limit(n int) int64 {
 	return int64(n)
 }
 
-func environment(env string) *ray.RuntimeEnvInfo {
-	if env == "" {
-		env = "{}"
-	}
+// Environment is the environment of a task as Ray writes it; fallback is that of tasks that say nothing.
+func Environment(env, fallback string) *ray.RuntimeEnvInfo {
+	env = cmp.Or(env, fallback, "{}")
 	return &ray.RuntimeEnvInfo{SerializedRuntimeEnv: env, RuntimeEnvConfig: &ray.RuntimeEnvConfig{SetupTimeoutSeconds: 600, EagerInstall: true}}
+}
+
+// Name is what a task is listed by.
+func Name(s *task.Spec) string {
+	switch c := s.Creation; {
+	case c == nil:
+		return s.Name
+	case c.Name != "":
+		return c.Name + ":" + c.ClassName + ".__init__"
+	default:
+		return c.ClassName + ".__init__"
+	}
 }
 
 // creation adds what only the creation of an actor has.
 func (d *Driver) creation(out *ray.TaskSpec, t *Task) {
 	s, c := t.Spec, t.Spec.Creation
 	out.Type, out.MaxRetries, out.NumReturns = ray.TaskType_ACTOR_CREATION_TASK, 0, 0
-	out.Name = c.ClassName + ".__init__"
-	if c.Name != "" {
-		out.Name = c.Name + ":" + out.Name
-	}
 	if c.HasPlacement {
 		out.RequiredPlacementResources = Resources(c.Placement, s.Place)
 	}
