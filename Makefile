@@ -223,7 +223,7 @@ lint-go:
 lint-py: .venv-dev/.made
 	@mkdir -p $(LOGS)
 	@echo 'lint: ruff, mypy, import directions'
-	@{ .venv-dev/bin/ruff check . && .venv-dev/bin/mypy && $(DEV) -m pytest -q tests/unit/test_architecture.py; } 2>&1 | tee $(LOGS)/lint.log
+	@{ .venv-dev/bin/ruff check . && .venv-dev/bin/ruff format --check . && .venv-dev/bin/mypy && $(DEV) -m pytest -q tests/unit/test_architecture.py; } 2>&1 | tee $(LOGS)/lint.log
 
 proto: ## generate the Go and Python code of proto/*.proto
 	@proto/generate.sh
