@@ -118,9 +118,7 @@ def test_a_worker(one_node: Cluster, monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert len(lines(path)) == 1
 
 
-def test_the_raylet_of_another_node(
-    cluster_of: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_raylet_of_another_node(cluster_of: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """What ran there runs again elsewhere where it may, or fails; what is here goes on; no call waits for ever."""
     nodes = {"num_cpus": 2}, {"num_cpus": 4, "resources": {"other": 2}}
     with cluster_of(*nodes, system_config=SOON) as cluster:
