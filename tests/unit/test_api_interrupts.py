@@ -151,11 +151,14 @@ def test_wait(core: FakeCore, process: Process) -> None:
     nothing_left(core)
 
 
-def test_cancel(core: FakeCore, process: Process) -> None:
+@pytest.mark.parametrize("waits", [True, False], ids=["waited-for", "noted"])
+def test_cancel(core: FakeCore, process: Process, waits: bool) -> None:
+    if not waits:
+        process._words = memoryview(bytearray(8 * 8)).cast("Q")
     ref = echo.options(name="never").remote(1)
     mobula.cancel(ref)
     length = run_everywhere("cancel", lambda step: mobula.cancel(ref, force=True), works(core, process), 4)
-    assert length > 200
+    assert length > 100
     assert {one.object_id for one in core.cancels} == {ref.binary()}
     assert len(core.cancels) <= length
     ref = None
