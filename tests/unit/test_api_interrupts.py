@@ -39,6 +39,7 @@ def core(tmp_path: Path) -> Iterator[FakeCore]:
 @pytest.fixture
 def process(core: FakeCore) -> Iterator[Process]:
     session._load()
+    gc.collect()  # the refs that an earlier test left in a cycle would be dropped in this session, whose core never counted them
     process = Process.attach_driver(core)
     yield process
     process.close()
