@@ -23,7 +23,7 @@ var verbs = logged(map[string]verb{
 	"begin": verbBegin, "end": verbEnd, "cancel": verbCancel, "die": verbDie, "get": verbGet, "state": verbState,
 	"kill": verbKill, "block": verbBlock, "wait": verbWait, "abandon": verbAbandon, "drop": verbDrop, "sleep": verbSleep,
 	"pgroup": verbGroup, "ungroup": verbUngroup, "ready": verbReady, "groups": verbGroups,
-	"release": verbRelease, "lookup": verbLookup, "settled": verbSettled, "ask": verbAsk,
+	"release": verbRelease, "lookup": verbLookup, "settled": verbSettled, "idle": verbIdle, "empty": verbEmpty, "ask": verbAsk,
 	"yield": verbYield, "next": verbNext, "demand": verbDemand, "taken": verbTaken, "forget": verbForget, "lose": verbLose,
 	"setup": verbSetup, "why": verbWhy, "arrive": verbArrive, "again": verbAgain,
 })
@@ -519,6 +519,38 @@ func verbSleep(w *world, c *golden.Call) error {
 // settled: nothing is under way.
 func verbSettled(w *world, _ *golden.Call) error {
 	w.broken = append(w.broken, w.rest())
+	return nil
+}
+
+// idle: no task is without an outcome, and nobody waits.
+func verbIdle(w *world, _ *golden.Call) error {
+	var pending []string
+	w.core.Do(func() {
+		w.core.tasks.Each(func(e *task.Entry) {
+			pending = append(pending, fmt.Sprintf("%s %s canceled=%t", w.names[e.Spec.ID], e.State, e.Canceled))
+		})
+	})
+	if len(pending) > 0 || len(w.waits) > 0 {
+		w.broken = append(w.broken, fmt.Errorf("it hangs: %v; waits %d; %+v", pending, len(w.waits), w.core.Counts()))
+	}
+	return nil
+}
+
+// empty: everything was let go of, and the core has nothing any more.
+func verbEmpty(w *world, _ *golden.Call) error {
+	w.core.Do(func() {
+		core, c := w.core, w.core.Counts()
+		for what, n := range map[string]int{"objects": c.Objects, "entries of refs": core.refs.Len(), "actors": c.Actors,
+			"blocks with a ref": c.Blocks - c.BlocksWithoutRef, "kept tasks": core.lineage.Len(), "workers not idle": c.Workers - c.IdleWorkers,
+			"queues to actors": len(core.callers), "waits in the store": core.store.Stats().Waiting} {
+			if n != 0 {
+				w.broken = append(w.broken, fmt.Errorf("there are %d %s: %+v", n, what, c))
+			}
+		}
+		if !core.sched.Machine().Node().Idle() {
+			w.broken = append(w.broken, fmt.Errorf("resources are missing: %s of %s", core.Info().Available, core.Info().Total))
+		}
+	})
 	return nil
 }
 
