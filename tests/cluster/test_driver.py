@@ -322,8 +322,9 @@ def test_a_task_returns_references_to_what_it_made() -> None:
 
 def test_what_is_not_there_yet_is_refused_by_name() -> None:
     from mobula.util import list_named_actors
+    from mobula.util.state import list_nodes
 
-    for call in (mobula.timeline, list_named_actors):
+    for call in (mobula.timeline, list_named_actors, list_nodes):
         with pytest.raises(NotImplementedError, match="clusters yet"):
             call()
     with pytest.raises(NotImplementedError, match="pip"):

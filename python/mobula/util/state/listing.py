@@ -42,12 +42,14 @@ MOST = 10_000  # rows, Ray's limit and the core's
 def watch(address: str | None = None) -> Watch:
     """The session to ask: of the folder or the driver's pid given, else this process's, else the only one that runs.
 
-    Raises ConnectionError where there is none, or several to choose from.
+    Raises ConnectionError where there is none, or several to choose from; NotImplementedError in a Ray cluster, whose state is
+    more than what this driver knows: `ray list` tells it.
     """
     from mobula._core import look
 
     attached = session.current()
     if address is None and attached is not None:
+        session.refuse_in_cluster("mobula.util.state")
         # The question goes by a connection of its own. What this process has done before must have arrived: this asks behind it.
         api.cluster_resources()
         return look.Watch(os.path.dirname(attached.session.socket_path))
