@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/mobula/mobula/coreworker/backend"
 	"github.com/mobula/mobula/coreworker/embedded"
 	"github.com/mobula/mobula/coreworker/ids"
 	"github.com/mobula/mobula/coreworker/objects"
@@ -162,15 +163,19 @@ func (c *Core) newHandle(s *task.Spec) {
 	}
 }
 
-// NamedActors lists the named actors of a namespace, or of all.
-func (c *Core) NamedActors(namespace string, all bool) []*task.Spec {
-	var out []*task.Spec
+// NamedActors answers with the living named actors of a namespace, or of all. On this machine that is before it returns.
+func (c *Core) NamedActors(namespace string, all bool, answer func([]backend.Named, error)) {
+	if c.far != nil {
+		c.far.Names(namespace, all, answer)
+		return
+	}
+	var out []backend.Named
 	for _, s := range c.actors.Names() {
 		if all || s.Creation.Namespace == namespace {
-			out = append(out, s)
+			out = append(out, backend.Named{Namespace: s.Creation.Namespace, Name: s.Creation.Name})
 		}
 	}
-	return out
+	answer(out, nil)
 }
 
 // use holds what a task in flight needs.

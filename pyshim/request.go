@@ -131,7 +131,11 @@ func (l *lane) decodeRequest(q *pb.Request) (func(), error) {
 		}, nil
 	case *pb.Request_ListNamedActors:
 		return func() {
-			l.answer(id, encodeNames(core.NamedActors(k.ListNamedActors.Namespace, k.ListNamedActors.AllNamespaces)))
+			l.later(id, func(answer func(*pb.Reply)) {
+				core.NamedActors(k.ListNamedActors.Namespace, k.ListNamedActors.AllNamespaces, func(names []backend.Named, err error) {
+					answer(encodeNames(names, err))
+				})
+			})
 		}, nil
 	case *pb.Request_KvGet:
 		return func() {
@@ -284,11 +288,14 @@ func encodeActor(s *task.Spec, created bool, err error) *pb.Reply {
 	}
 }
 
-func encodeNames(specs []*task.Spec) *pb.Reply {
+func encodeNames(names []backend.Named, err error) *pb.Reply {
+	if err != nil {
+		return refused(pb.ErrorKind_ERROR_INTERNAL, err)
+	}
 	out := &pb.NamedActors{}
-	for _, s := range specs {
-		out.Names = append(out.Names, s.Creation.Name)
-		out.Namespaces = append(out.Namespaces, s.Creation.Namespace)
+	for _, n := range names {
+		out.Names = append(out.Names, n.Name)
+		out.Namespaces = append(out.Namespaces, n.Namespace)
 	}
 	return &pb.Reply{Kind: &pb.Reply_NamedActors{NamedActors: out}}
 }

@@ -157,4 +157,9 @@ type Actors interface {
 	OutOfScope(ids.ActorID)
 	// Find looks a living actor up by its name and answers under the lock, with found=false where there is none.
 	Find(namespace, name string, answer func(id ids.ActorID, handle []byte, found bool, err error))
+	// Names tells under the lock of the living named actors of a namespace, or of all.
+	Names(namespace string, all bool, answer func([]Named, error))
 }
+
+// Named is the name of an actor and where that counts.
+type Named struct{ Namespace, Name string }

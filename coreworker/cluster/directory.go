@@ -90,6 +90,21 @@ func (a directory) Find(namespace, name string, answer func(ids.ActorID, []byte,
 	})
 }
 
+// Names implements backend.Actors.
+func (a directory) Names(namespace string, all bool, answer func([]backend.Named, error)) {
+	d := a.d
+	d.background(func() {
+		ctx, cancel := context.WithTimeout(d.ctx, lookupPatience)
+		defer cancel()
+		infos, err := d.actors.Names(ctx, namespace, all)
+		var names []backend.Named
+		for _, n := range infos {
+			names = append(names, backend.Named{Namespace: n.GetRayNamespace(), Name: n.GetName()})
+		}
+		d.core.Do(func() { answer(names, err) })
+	})
+}
+
 // record is what the GCS keeps of an actor and another driver needs to call it.
 type record struct {
 	id         ids.ActorID

@@ -17,6 +17,7 @@ import pytest
 import mobula
 from conftest import Cluster
 from mobula._core.start_error import ClusterJoinError
+from mobula.util import list_named_actors
 
 PATIENCE_S = 20.0
 
@@ -167,6 +168,12 @@ def test_named_actors() -> None:
     again = Counter.options(name="shared", get_if_exists=True).remote(100)
     assert get(again.add.remote()) == 3
     assert get(mobula.get_actor("shared").add.remote()) == 4
+    elsewhere = Counter.options(name="shared-too", namespace="elsewhere").remote(1)
+    assert get(elsewhere.add.remote()) == 2
+    assert [name for name in list_named_actors() if name.startswith("shared")] == ["shared"]
+    all_of_them = list_named_actors(all_namespaces=True)
+    assert {"name": "shared", "namespace": "tests"} in all_of_them
+    assert {"name": "shared-too", "namespace": "elsewhere"} in all_of_them
     with pytest.raises(ValueError, match="shared"):
         Counter.options(name="shared").remote()
     with pytest.raises(ValueError, match="nobody"):
@@ -321,10 +328,9 @@ def test_a_task_returns_references_to_what_it_made() -> None:
 
 
 def test_what_is_not_there_yet_is_refused_by_name() -> None:
-    from mobula.util import list_named_actors
     from mobula.util.state import list_nodes
 
-    for call in (mobula.timeline, list_named_actors, list_nodes):
+    for call in (mobula.timeline, list_nodes):
         with pytest.raises(NotImplementedError, match="clusters yet"):
             call()
     with pytest.raises(NotImplementedError, match="pip"):

@@ -330,3 +330,12 @@ func (a *Actors) NamedActor(ctx context.Context, namespace, name string) (*ray.T
 	}
 	return r.TaskSpec, r.ActorTableData, gcs.Check(r.Status)
 }
+
+// Names are those of the living named actors of a namespace, or of all.
+func (a *Actors) Names(ctx context.Context, namespace string, all bool) ([]*ray.NamedActorInfo, error) {
+	r, err := a.gcs.ListNamedActors(ctx, &ray.ListNamedActorsRequest{AllNamespaces: all, RayNamespace: namespace})
+	if err != nil {
+		return nil, fmt.Errorf("the names of actors: %w", err)
+	}
+	return r.NamedActorsList, gcs.Check(r.Status)
+}

@@ -45,7 +45,6 @@ def list_named_actors(all_namespaces: bool = False) -> list[Any]:
     """
     from mobula._core.pb import boundary_pb2 as pb
 
-    session.refuse_in_cluster("list_named_actors()")
     process = session.process()
     asked = pb.ListNamedActors(all_namespaces=bool(all_namespaces), namespace=process.namespace)
     found = process.request(pb.Request(list_named_actors=asked)).named_actors
