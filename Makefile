@@ -202,8 +202,8 @@ audit: ## known vulnerabilities of the dependencies, by govulncheck and pip-audi
 	@[ -x .venv-audit/bin/pip-audit ] || { $(call new_venv,.venv-audit) && $(call pip,.venv-audit) pip-audit; }
 	@$(PYTHON) packaging/audit.py .venv-audit/bin/pip-audit
 
-# Together three to four minutes on two processors.
-fuzz-short: ## every Go fuzz target for some seconds: 25 what is written by hand and read from strangers, 8 the others
+# Together three minutes on two processors, half of them for building.
+fuzz-short: ## every Go fuzz target for some seconds: 12 what is written by hand and read from strangers, 4 the others
 	$(need_python)
 	$(need_go)
 	@mkdir -p $(LOGS)
