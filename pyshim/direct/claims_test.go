@@ -32,7 +32,7 @@ func TestClaimedLengthsAllocateNothing(t *testing.T) {
 		conn.limits = c.limits
 		before := totalAlloc()
 		err := conn.feed(c.bytes)
-		if grew := totalAlloc() - before; grew > 2<<20 {
+		if grew := totalAlloc() - before; grew > 4<<20 { // room for 1 MiB is twice that with the race detector
 			t.Errorf("%s: %d bytes were allocated for %d", name, grew, len(c.bytes))
 		}
 		if (err == nil) != c.taken {

@@ -15,7 +15,7 @@ func TestClaimedLengthsAllocateNothing(t *testing.T) {
 		in := binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, cookie), 1), length)
 		before := totalAlloc()
 		_, _, err := Read(bytes.NewReader(append(in, 0)))
-		if grew := totalAlloc() - before; grew > 2*chunk {
+		if grew := totalAlloc() - before; grew > 4*chunk { // room for one chunk is two with the race detector
 			t.Errorf("a body of %d bytes: %d were allocated", length, grew)
 		}
 		if want := ErrFrame; length > maxBody && !errors.Is(err, want) || length <= maxBody && !errors.Is(err, io.ErrUnexpectedEOF) {
