@@ -22,10 +22,7 @@ func (s *Server) catchUp() {
 	if s.page == nil || !s.page.behind() {
 		return
 	}
-	s.mu.Lock()
-	drivers := slices.Clone(s.drivers)
-	s.mu.Unlock()
-	for _, d := range drivers {
+	for _, d := range s.driversNow() {
 		d.line.Drain(s.page.behind)
 		d.between.release()
 	}
@@ -36,12 +33,15 @@ func (s *Server) catchUpOutside() {
 	if s.page == nil || !s.page.behind() {
 		return
 	}
-	s.mu.Lock()
-	drivers := slices.Clone(s.drivers)
-	s.mu.Unlock()
-	if len(drivers) > 0 {
+	if drivers := s.driversNow(); len(drivers) > 0 {
 		drivers[0].line.Run(s.catchUp)
 	}
+}
+
+func (s *Server) driversNow() []*directLane {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.drivers)
 }
 
 // drives notes a lane that the driver has attached; leaves, its end.

@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import mobula
+
 PATIENCE_S = 60.0
 
 
@@ -24,6 +26,17 @@ def until(what: str, condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"never: {what}"
         time.sleep(0.005)
+
+
+@contextlib.contextmanager
+def stopped_core() -> Iterator[None]:
+    """The core of this process's session is stopped (SIGSTOP) inside."""
+    pid = mobula.session.process().session.core_pid
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def is_alive(pid: int) -> bool:

@@ -4,38 +4,18 @@ knows that it has returned comes after it all the same: what has not begun never
 
 from __future__ import annotations
 
-import os
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import mobula
+from process_kit import stopped_core, until
 
-PATIENCE_S = 60.0
 A_WHILE_S = 0.3  # for what must not happen: a worker that is free to begin does so in a thousandth of it
 
 Cancelled = mobula.exceptions.TaskCancelledError
-
-
-def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-
-
-@contextmanager
-def stopped_core() -> Iterator[None]:
-    pid = mobula.session.process().session.core_pid
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 @pytest.fixture
@@ -52,15 +32,15 @@ class Plain:
 
     def until_there(self, begun: Path, gate: Path) -> str:
         begun.touch()
-        until(gate.exists)
+        until("the gate is open", gate.exists)
         return "went on"
 
     def until_there_and_a_put(self, begun: Path, second: Path, gate: Path) -> str:
         begun.touch()
-        until(second.exists)
+        until("the second begins", second.exists)
         mobula.put(1)  # the first that lies on its lane for the core to read
         (second.parent / "said").touch()
-        until(gate.exists)
+        until("the gate is open", gate.exists)
         return "went on"
 
     def touch(self, path: Path) -> None:
@@ -72,10 +52,10 @@ def test_a_result_finds_its_call_canceled(session: None, tmp_path: Path, concurr
     begun, second, said, gate = (tmp_path / name for name in ("begun", "second", "said", "gate"))
     actor = Plain.options(max_concurrency=concurrency).remote()
     ref = actor.until_there_and_a_put.remote(begun, second, gate)
-    until(begun.exists)
+    until("it has begun", begun.exists)
     with stopped_core():
         second.touch()
-        until(said.exists)
+        until("it has said so", said.exists)
         mobula.cancel(ref)
         gate.touch()
         time.sleep(A_WHILE_S)  # its result lies before the core, on the line that is ready first
@@ -90,8 +70,8 @@ def test_what_was_pushed_ahead_and_canceled_never_begins(session: None, tmp_path
     blocker = actor.until_there.remote(begun, gate)
     behind = actor.touch.remote(trace)
     last = actor.quick.remote()
-    until(begun.exists)
-    until(lambda: mobula.session.process().inspect().tasks_queued == 0)  # they are with the worker
+    until("it has begun", begun.exists)
+    until("all are with the worker", lambda: mobula.session.process().inspect().tasks_queued == 0)  # they are with the worker
     with stopped_core():
         mobula.cancel(behind)
         gate.touch()
@@ -108,7 +88,7 @@ def test_many_are_canceled_while_the_core_is_stopped(session: None, tmp_path: Pa
     begun, gate, trace = tmp_path / "begun", tmp_path / "gate", tmp_path / "trace"
     actor = Plain.remote()
     blocker = actor.until_there.remote(begun, gate)
-    until(begun.exists)
+    until("it has begun", begun.exists)
     refs = [actor.touch.remote(trace) for _ in range(100)]
     with stopped_core():
         for ref in refs:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
 
 import mobula
 from mobula import exceptions
+from process_kit import stopped_core
 
 GRACE_S = 30.0  # of a busy machine; without a limit of their own the calls would never return
 
@@ -21,16 +19,6 @@ GRACE_S = 30.0  # of a busy machine; without a limit of their own the calls woul
 @mobula.remote
 def double(number: int) -> int:
     return 2 * number
-
-
-@contextmanager
-def stopped() -> Iterator[None]:
-    pid = mobula.session.process().session.core_pid
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 @pytest.fixture
@@ -44,7 +32,7 @@ def test_time_limits_hold_while_the_core_is_stopped(session: None) -> None:
     large = mobula.put(np.ones(1_000_000))
     known = mobula.put(1)
     assert mobula.get(double.remote(1)) == 2
-    with stopped():
+    with stopped_core():
         asked = double.remote(2)
         begun = time.monotonic()
         with pytest.raises(exceptions.GetTimeoutError, match="does not answer"):
@@ -78,7 +66,7 @@ def test_time_limits_hold_for_a_thread_that_never_called(session: None) -> None:
         again.wait(60)
         ends.append(mobula.get(large, timeout=60).sum())
 
-    with stopped():
+    with stopped_core():
         thread = threading.Thread(target=first_calls)
         thread.start()
         patience = time.monotonic() + 60
