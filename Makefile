@@ -18,6 +18,7 @@ DEV := .venv-dev/bin/python
 RAY := .venv-ray/bin/python
 RAY_VERSION := 2.60.0
 LOGS := build/logs
+DEVELOPED := $(CORE) .venv-dev/.made build/.compiled
 
 GO_DIRS := $(wildcard cmd coreworker pyshim proto)
 GO_SOURCES := $(shell find $(GO_DIRS) -name '*.go' -not -name '*_test.go' 2>/dev/null) go.mod go.sum
@@ -44,7 +45,7 @@ CONFORMANCE_PYTHON := $(RAY)
 CONFORMANCE_NEEDS := .venv-ray/.made
 else
 CONFORMANCE_PYTHON := $(DEV)
-CONFORMANCE_NEEDS := $(CORE) .venv-dev/.made
+CONFORMANCE_NEEDS := $(DEVELOPED)
 endif
 # The suite has its own pytest.ini and conftest.py, so it is run from its own folder.
 CONFORMANCE := cd tests/conformance && PYTHONPATH='$(CURDIR)/tests' '$(CURDIR)'/$(CONFORMANCE_PYTHON) -m pytest -q \
@@ -59,13 +60,21 @@ help: ## print this list
 
 # ------------------------------------------------------------------------------------------------ build
 
-build: $(CORE) ## build mobula-core (static, no cgo) into the package
+build: $(CORE) build/.compiled ## build mobula-core (static, no cgo) into the package
 
 $(CORE): $(GO_SOURCES) packaging/core_binary.py
 	$(need_python)
 	$(need_go)
 	@echo 'building mobula-core'
 	@$(PYTHON) packaging/core_binary.py
+
+# As pip does where it installs. Without it, and with PYTHONDONTWRITEBYTECODE, each driver and each zygote of a test or a
+# benchmark compiles the package anew: a fifth of a second each, and twice the time to a first result.
+build/.compiled: $(filter %.py,$(PY_SOURCES))
+	$(need_python)
+	@mkdir -p $(@D)
+	@$(PYTHON) -m compileall -q python/mobula
+	@touch $@
 
 .venv/.made: $(CORE) $(PY_SOURCES) $(PACKAGING)
 	$(need_python)
@@ -106,13 +115,13 @@ $(CORE): $(GO_SOURCES) packaging/core_binary.py
 demo: .venv/.made ## build everything and run examples/scan_tree.py (TREE=/some/folder to scan another one)
 	@$(USER) examples/scan_tree.py $(if $(TREE),'$(TREE)')
 
-bench: $(CORE) .venv-dev/.made .venv-ray/.made ## the microbenchmarks, on mobula and on real Ray in turn (ARGS='--rounds 1')
+bench: $(DEVELOPED) .venv-ray/.made ## the microbenchmarks, on mobula and on real Ray in turn (ARGS='--rounds 1')
 	@$(DEV) tests/bench/compare.py --python-a $(DEV) --backend-a mobula --python-b $(RAY) --backend-b ray $(ARGS)
 
-bench-cluster: $(CORE) .venv-dev/.made .venv-ray/.made ## mobula's driver and the stock driver on the same stock workers (ARGS='--rounds 1')
+bench-cluster: $(DEVELOPED) .venv-ray/.made ## mobula's driver and the stock driver on the same stock workers (ARGS='--rounds 1')
 	@$(DEV) tests/bench/cluster.py $(ARGS)
 
-bench-plots: $(CORE) .venv-dev/.made .venv-plots/.made ## how costs grow with tasks, actors, refs and bytes: docs/growth.json and .svg
+bench-plots: $(DEVELOPED) .venv-plots/.made ## how costs grow with tasks, actors, refs and bytes: docs/growth.json and .svg
 	@$(DEV) tests/bench/growth.py --json docs/growth.json $(ARGS)
 	@.venv-plots/bin/python tests/bench/plots.py docs/growth.json docs/growth.svg
 
@@ -129,14 +138,14 @@ test: .venv/.made ## everything that has to pass: lint, fresh generated code, Go
 	[ -z "$$failed" ]
 
 # Some start real worker processes, which import the package's dependencies.
-test-go: .venv-dev/.made ## Go tests, with -race where a C compiler is
+test-go: .venv-dev/.made build/.compiled ## Go tests, with -race where a C compiler is
 	$(need_go)
 	@mkdir -p $(LOGS)
 	@echo "$(if $(HAVE_CC),Go tests with the race detector,Go tests WITHOUT the race detector: it needs a C compiler and there is none)"
 	@MOBULA_TEST_PYTHON='$(CURDIR)/$(DEV)' $(GO_TEST) -timeout 10m ./... 2>&1 | tee $(LOGS)/go.log
 	@go test -tags faults ./coreworker/faults
 
-test-py: $(CORE) .venv-dev/.made ## Python tests: unit, across processes, examples, beyond Ray
+test-py: $(DEVELOPED) ## Python tests: unit, across processes, examples, beyond Ray
 	@mkdir -p $(LOGS)
 	@echo 'Python tests'
 	@$(DEV) -m pytest -q $(or $(ARGS),--ignore=tests/cluster) 2>&1 | tee $(LOGS)/python.log
@@ -152,7 +161,7 @@ conformance-grpcio: $(CONFORMANCE_NEEDS) ## the cancellation cases through stock
 	@{ MOBULA_TRANSPORT=grpcio; export MOBULA_TRANSPORT; $(CONFORMANCE) -k test_cancel_ $(ARGS); } 2>&1 | tee $(LOGS)/conformance-grpcio.log
 
 # Who names the interpreter wants no test skipped.
-test-cluster: $(CORE) .venv-dev/.made .venv-ray/.made ## as a driver of stock Ray clusters, which it starts: one node, and two
+test-cluster: $(DEVELOPED) .venv-ray/.made ## as a driver of stock Ray clusters, which it starts: one node, and two
 	@mkdir -p $(LOGS)
 	@echo 'tests on stock Ray clusters'
 	@MOBULA_TEST_RAY_PYTHON='$(CURDIR)/$(RAY)' $(DEV) -m pytest -q tests/cluster $(ARGS) 2>&1 | tee $(LOGS)/cluster.log
@@ -160,13 +169,13 @@ test-cluster: $(CORE) .venv-dev/.made .venv-ray/.made ## as a driver of stock Ra
 conformance-ray: ## the same cases on real Ray
 	@$(MAKE) --no-print-directory conformance CONFORMANCE_BACKEND=ray
 
-conformance-cluster: $(CORE) .venv-dev/.made .venv-ray/.made ## the same cases with mobula as the driver of stock workers (ARGS=test_task_calls.py)
+conformance-cluster: $(DEVELOPED) .venv-ray/.made ## the same cases with mobula as the driver of stock workers (ARGS=test_task_calls.py)
 	@mkdir -p $(LOGS)
 	@echo 'conformance cases on stock Ray clusters'
 	@{ cd tests/conformance && CONFORMANCE_BACKEND=mobula_on_stock PYTHONPATH='$(CURDIR)/tests' '$(CURDIR)'/$(DEV) -m pytest -q \
 	  -p conformance_selection --conformance-selection='$(CURDIR)/tests/conformance-cluster.txt' $(ARGS); } 2>&1 | tee $(LOGS)/conformance-cluster.log
 
-compat: $(CORE) .venv-dev/.made .venv-ray/.made ## Ray's own Python files on top of mobula, as docs/compat.md tells of them
+compat: $(DEVELOPED) .venv-ray/.made ## Ray's own Python files on top of mobula, as docs/compat.md tells of them
 	@$(DEV) tests/compat/rays_own_files.py .venv-ray
 
 fuzz: ## every Go fuzz target for FUZZTIME seconds (1200) each, several at once (ARGS='--only FuzzConn')
@@ -174,18 +183,18 @@ fuzz: ## every Go fuzz target for FUZZTIME seconds (1200) each, several at once 
 	$(need_go)
 	@$(PYTHON) tests/fuzz/fuzz_all.py --each $(FUZZTIME) $(ARGS)
 
-soak: $(CORE) .venv-dev/.made ## mixed work under random kills, 20 minutes, then a table (ARGS='--minutes 1 --seed 7')
+soak: $(DEVELOPED) ## mixed work under random kills, 20 minutes, then a table (ARGS='--minutes 1 --seed 7')
 	@$(DEV) tests/soak/soak.py $(ARGS)
 
-million: $(CORE) .venv-dev/.made ## a million tasks queued at once: what they need, and that each runs (ARGS='--tasks 100000')
+million: $(DEVELOPED) ## a million tasks queued at once: what they need, and that each runs (ARGS='--tasks 100000')
 	@$(DEV) tests/soak/million.py $(ARGS)
 
 .PHONY: sizes
-sizes: $(CORE) .venv-dev/.made ## values of one byte to two gigabytes around every edge; needs nine gigabytes (ARGS='--most 300000000')
+sizes: $(DEVELOPED) ## values of one byte to two gigabytes around every edge; needs nine gigabytes (ARGS='--most 300000000')
 	@$(DEV) tests/soak/sizes.py $(ARGS)
 
 .PHONY: faults
-faults: .venv-dev/.made ## the core with each of its points failing in turn, some minutes (ARGS='--scenario calls --action lose')
+faults: .venv-dev/.made build/.compiled ## the core with each of its points failing in turn, some minutes (ARGS='--scenario calls --action lose')
 	$(need_go)
 	@$(DEV) tests/fault_points/loop.py "$$($(DEV) tests/fault_points/faulty_core.py)" $(ARGS)
 
