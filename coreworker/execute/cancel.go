@@ -43,6 +43,13 @@ func (x *Executor) CancelTask(q peer.CancelRequest) peer.CancelReply {
 		r.lane.port.CancelRun(q.Task)
 		return peer.CancelReply{Running: true, Succeeded: true}
 	}
+	// A later run of the thread is flagged, so this one has ended, and its report is under way. The word is one for all of them:
+	//
+	//	worker: a ends · begins b        cancel b: word = b · SIGINT        cancel a: word = a · b's handler finds no flag of b's
+	if r.Epoch < r.lane.flagged {
+		return peer.CancelReply{Running: true, Succeeded: true}
+	}
+	r.lane.flagged = r.Epoch
 	// The word first, then the signal: the handler looks at the word to see whom the signal is for.
 	// A lane that is gone has no word any more: its place in the page may be another's, which this would overwrite.
 	if !r.lane.detached {

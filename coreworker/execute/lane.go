@@ -14,6 +14,8 @@ type Lane struct {
 	group  *group
 	pushed []*Run // in the order they were sent
 	epoch  uint64
+	// flagged is the newest epoch in the lane's word.
+	flagged uint64
 	// generation numbers the pushes between two take-backs; awaitDrop is set from a take-back until the process has
 	// said that it dropped what was taken: pushing before that would let a stale task take a new task's ticket.
 	generation uint64
