@@ -70,13 +70,14 @@ type Core struct {
 	leaving   map[ids.ActorID]struct{} // of the cluster, without a handle, that have calls
 	// callers lists, for each actor, the queues of calls to it.
 	callers map[ids.ActorID]map[*submit.Actor]*Process
-	timers  map[*timer]struct{}
+	timers  timers
 	streams map[ids.TaskID]*stream
 	missing map[ids.TaskID][]missingItem
 	tells   map[ids.TaskID]func(objects.Value) // whom to send the outcome to that nobody has asked for
 	gates   map[ids.ActorID]*gate              // of actors that limit all their streams together
 	events  *events.Log[events.Attempt]
 	taken   *events.Log[events.Taken]
+	made    uint64 // processes and parked requests: their numbers
 	closed  bool
 }
 
@@ -85,7 +86,7 @@ func New(cfg Config) *Core {
 	c := &Core{Job: ids.JobFromInt(1), Node: ids.NewNodeID(), cfg: cfg, began: time.Now(),
 		procs: map[ids.WorkerID]*Process{}, tasks: task.NewManager(), lineage: task.NewLineage(lineageBytes), refs: refs.New(), store: objects.NewStore(),
 		arena: objects.NewArena(cfg.ArenaBytes, cfg.Reserve), kv: embedded.NewKV(),
-		callers: map[ids.ActorID]map[*submit.Actor]*Process{}, timers: map[*timer]struct{}{}, streams: map[ids.TaskID]*stream{}, gates: map[ids.ActorID]*gate{}, missing: map[ids.TaskID][]missingItem{},
+		callers: map[ids.ActorID]map[*submit.Actor]*Process{}, timers: timers{rings: none}, streams: map[ids.TaskID]*stream{}, gates: map[ids.ActorID]*gate{}, missing: map[ids.TaskID][]missingItem{},
 		tells:  map[ids.TaskID]func(objects.Value){},
 		events: events.NewLog[events.Attempt](keptAttempts), taken: events.NewLog[events.Taken](keptAttempts)}
 	c.labels = sched.Labels{}
@@ -120,10 +121,7 @@ func (c *Core) Close() {
 	c.Do(func() {
 		c.closed = true
 		c.sched.Close()
-		for t := range c.timers {
-			t.t.Stop()
-		}
-		clear(c.timers)
+		c.dropTimers()
 	})
 }
 

@@ -2,6 +2,7 @@ package coreworker
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/mobula/mobula/coreworker/execute"
@@ -241,8 +242,8 @@ func (l *fakeLane) large() (v objects.Value) {
 
 // forgetWaits gives up what a run waits for, as a shim does when an interrupt ends the call.
 func (w *world) forgetWaits(r *fakeRun) {
-	for name, wait := range w.waits {
-		if wait.run == r {
+	for _, name := range slices.Sorted(maps.Keys(w.waits)) { // in order, so that a script always does the same
+		if wait := w.waits[name]; wait.run == r {
 			delete(w.waits, name)
 			w.core.Do(wait.abandon)
 		}

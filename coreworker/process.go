@@ -1,6 +1,11 @@
 package coreworker
 
 import (
+	"bytes"
+	"cmp"
+	"maps"
+	"slices"
+
 	"github.com/mobula/mobula/coreworker/embedded"
 	"github.com/mobula/mobula/coreworker/execute"
 	"github.com/mobula/mobula/coreworker/ids"
@@ -23,6 +28,7 @@ type Process struct {
 	PID  int
 
 	core    *Core
+	number  uint64 // in the order they came
 	normal  *submit.Normal
 	actors  map[ids.ActorID]*submit.Actor
 	worker  *embedded.Worker // nil for the driver
@@ -35,7 +41,8 @@ type Process struct {
 }
 
 func (c *Core) addProcess(id ids.WorkerID, role Role) *Process {
-	p := &Process{ID: id, Role: role, core: c, actors: map[ids.ActorID]*submit.Actor{},
+	c.made++
+	p := &Process{number: c.made, ID: id, Role: role, core: c, actors: map[ids.ActorID]*submit.Actor{},
 		known: map[ids.FunctionID]struct{}{}, parked: map[*parked]struct{}{}}
 	p.normal = submit.NewNormal(c, c.leaser, id)
 	c.procs[id] = p
@@ -84,11 +91,12 @@ func (c *Core) removeProcess(p *Process, why string) {
 	}
 	p.gone, p.order.late = true, nil
 	delete(c.procs, p.ID)
-	for q := range p.parked {
+	for _, q := range p.requests(func(*parked) bool { return true }) {
 		q.drop()
 	}
 	p.normal.Close()
-	for id, a := range p.actors {
+	for _, id := range slices.SortedFunc(maps.Keys(p.actors), func(a, b ids.ActorID) int { return bytes.Compare(a[:], b[:]) }) {
+		a := p.actors[id]
 		a.Close()
 		if a.Load() == 0 {
 			delete(c.callers[id], a)
@@ -127,8 +135,13 @@ func (p *Process) actorQueue(id ids.ActorID) *submit.Actor {
 }
 
 func (c *Core) actorChanged(id ids.ActorID) {
-	for a := range c.callers[id] {
-		a.Changed()
+	// In order, so that the same history always goes on the same way.
+	callers := slices.Collect(maps.Keys(c.callers[id]))
+	slices.SortFunc(callers, func(a, b *submit.Actor) int { return cmp.Compare(c.callers[id][a].number, c.callers[id][b].number) })
+	for _, a := range callers {
+		if _, still := c.callers[id][a]; still {
+			a.Changed()
+		}
 	}
 }
 

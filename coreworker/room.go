@@ -37,7 +37,7 @@ func (p *Process) Allocate(size uint64, granted func(objects.Block, error)) (aba
 	}
 	q.tell = func(end) {} // nothing but an answer ends it
 	q.stops = append(q.stops, stop)
-	p.parked[q] = struct{}{}
+	q.enter()
 	return q.drop
 }
 

@@ -61,6 +61,7 @@ type sim struct {
 	rng   *rand.Rand
 	seed  uint64
 	lines []string
+	trace []string // what each line was answered
 	tasks []string
 	acts  []string
 	group string          // the placement group that was made last, if it was not removed
@@ -68,22 +69,25 @@ type sim struct {
 	n     int
 }
 
-func simulate(t *testing.T, seed uint64, steps int) {
+func simulate(t *testing.T, seed uint64, steps int) (s *sim) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &sim{t: t, rng: rand.New(rand.NewPCG(seed, 1)), seed: seed, leafs: map[string]bool{}, w: newWorld(t)}
+		s = &sim{t: t, rng: rand.New(rand.NewPCG(seed, 1)), seed: seed, leafs: map[string]bool{}, w: newWorld(t)}
 		s.do("init cpus=3")
 		for range steps {
 			s.step()
 		}
 		s.finish()
 	})
+	return s
 }
 
 // do runs a line and fails with the whole script when something does not hold.
 func (s *sim) do(format string, args ...any) {
 	line := fmt.Sprintf(format, args...)
 	s.lines = append(s.lines, line)
-	if _, err := script.Do(s.w, line); err != nil {
+	answer, err := script.Do(s.w, line)
+	s.trace = append(s.trace, answer)
+	if err != nil {
 		s.fail(err)
 	}
 }

@@ -1,6 +1,7 @@
 package coreworker
 
 import (
+	"bytes"
 	"slices"
 	"time"
 
@@ -78,10 +79,15 @@ func (c *Core) endStream(id ids.TaskID) {
 
 // dropStreams forgets the streams of a process that is gone. Their producers run on: nobody holds them back.
 func (c *Core) dropStreams(p *Process) {
+	var theirs []*stream // in order, so that the same history always ends the same way
 	for _, s := range c.streams {
 		if s.owner == p {
-			c.closeStream(s)
+			theirs = append(theirs, s)
 		}
+	}
+	slices.SortFunc(theirs, func(a, b *stream) int { return bytes.Compare(a.task[:], b.task[:]) })
+	for _, s := range theirs {
+		c.closeStream(s)
 	}
 }
 

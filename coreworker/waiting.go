@@ -1,6 +1,8 @@
 package coreworker
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/mobula/mobula/coreworker/execute"
@@ -55,12 +57,13 @@ func (r Readiness) String() string { return [...]string{"no", "yes", "too"}[r] }
 
 // parked is a request that waits. It ends once: by objects, by time, by a cancel, or because its process is gone.
 type parked struct {
-	asker Asker
-	objs  []ids.ObjectID // that it waits for, and some that are there
-	stops []func()
-	tell  func(end) // answers
-	over  bool
-	lent  bool // its worker's processors
+	asker  Asker
+	number uint64         // in the order they came
+	objs   []ids.ObjectID // that it waits for, and some that are there
+	stops  []func()
+	tell   func(end) // answers
+	over   bool
+	lent   bool // its worker's processors
 }
 
 type end uint8
@@ -77,6 +80,25 @@ func (q *parked) finish(how end) {
 	}
 	q.drop()
 	q.tell(how)
+}
+
+// enter notes that its process waits in it.
+func (q *parked) enter() {
+	p := q.asker.Process
+	p.core.made++
+	q.number = p.core.made
+	p.parked[q] = struct{}{}
+}
+
+// requests lists what fits of what the process waits in, in the order it came: the same history always goes on the same way.
+func (p *Process) requests(fit func(*parked) bool) (out []*parked) {
+	for q := range p.parked {
+		if fit(q) {
+			out = append(out, q)
+		}
+	}
+	slices.SortFunc(out, func(a, b *parked) int { return cmp.Compare(a.number, b.number) })
+	return out
 }
 
 // drop ends the wait without an answer.
@@ -105,7 +127,7 @@ func (c *Core) park(q *parked, timeout time.Duration, limited bool) {
 }
 
 func (c *Core) register(q *parked, timeout time.Duration, limited bool) {
-	q.asker.Process.parked[q] = struct{}{}
+	q.enter()
 	if limited {
 		q.stops = append(q.stops, c.After(timeout, func() { q.finish(byTime) }))
 	}
@@ -175,9 +197,7 @@ func (c *Core) Wait(a Asker, objs []ids.ObjectID, want int, timeout time.Duratio
 
 // Wake answers what a task is blocked in with "canceled": a canceled method must not wait on for what it asked.
 func (p *Process) Wake(id ids.TaskID) {
-	for q := range p.parked {
-		if q.asker.HasTask && q.asker.Task == id {
-			q.finish(byCancel)
-		}
+	for _, q := range p.requests(func(q *parked) bool { return q.asker.HasTask && q.asker.Task == id }) {
+		q.finish(byCancel)
 	}
 }

@@ -257,6 +257,9 @@ func (w *world) check() error {
 func (w *world) oneOutcome(name string, id ids.TaskID) error {
 	v, there := w.core.store.Get(id.Return(1))
 	if !there {
+		if !w.core.refs.Known(id.Return(1)) {
+			delete(w.outcomes, name) // nobody can ask for it again; made anew for what it was an argument of, it may be another
+		}
 		return nil
 	}
 	now := w.describe(v)

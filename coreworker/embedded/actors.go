@@ -394,7 +394,7 @@ func (d *Actors) Names() []*task.Spec {
 	return out
 }
 
-// OwnedBy lists the living, not detached actors that a process created.
+// OwnedBy lists the living, not detached actors that a process created, always in the same order.
 func (d *Actors) OwnedBy(owner ids.WorkerID) []ids.ActorID {
 	var out []ids.ActorID
 	for id, a := range d.all {
@@ -402,6 +402,7 @@ func (d *Actors) OwnedBy(owner ids.WorkerID) []ids.ActorID {
 			out = append(out, id)
 		}
 	}
+	slices.SortFunc(out, func(a, b ids.ActorID) int { return bytes.Compare(a[:], b[:]) })
 	return out
 }
 

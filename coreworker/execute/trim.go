@@ -1,6 +1,9 @@
 package execute
 
-import "slices"
+import (
+	"maps"
+	"slices"
+)
 
 // spare sees that threads which nobody needs any more end. Not at once: calls come in bursts, and a thread costs more than a
 // call.
@@ -18,7 +21,8 @@ func (x *Executor) Trim() {
 	if x.dead {
 		return
 	}
-	for _, g := range x.groups {
+	for _, name := range slices.Sorted(maps.Keys(x.groups)) {
+		g := x.groups[name]
 		if g.kind != Thread {
 			continue
 		}

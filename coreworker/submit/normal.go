@@ -1,8 +1,10 @@
 package submit
 
 import (
+	"cmp"
 	"container/list"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -79,6 +81,7 @@ func Where(s *task.Spec) string {
 // class is the tasks that may run on the same leases: same resources, same place, same environment.
 type class struct {
 	n        *Normal
+	number   int // in the order they came
 	proto    *task.Spec
 	queue    *list.List // of *item, by Seq: in the order they were ready for the first time
 	leases   []*Lease
@@ -98,7 +101,7 @@ func (n *Normal) Submit(e *task.Entry) {
 	key := keyOf(e.Spec)
 	c := n.classes[key]
 	if c == nil {
-		c = &class{n: n, proto: e.Spec, queue: list.New()}
+		c = &class{n: n, number: len(n.classes), proto: e.Spec, queue: list.New()}
 		n.classes[key] = c
 	}
 	it := &item{e: e, c: c}
@@ -379,10 +382,11 @@ func (n *Normal) Close() {
 		}
 	}
 	// All queues first: a request taken back makes room for the next one, which may be this process's own.
-	for _, c := range n.classes {
+	classes := slices.SortedFunc(maps.Values(n.classes), func(a, b *class) int { return cmp.Compare(a.number, b.number) })
+	for _, c := range classes {
 		c.queue.Init()
 	}
-	for _, c := range n.classes {
+	for _, c := range classes {
 		for len(c.requests) > 0 {
 			last := c.requests[len(c.requests)-1]
 			c.requests = c.requests[:len(c.requests)-1]
