@@ -7,10 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 MIB = 1 << 20
 STORE_SHARE = 0.3
@@ -52,7 +48,7 @@ def available_memory() -> int:
     least = _meminfo().get("MemAvailable", 0)
     for folder in _cgroup_folders("memory"):
         for limit_file, usage_file in (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")):
-            limit, usage = _number(folder / limit_file), _number(folder / usage_file)
+            limit, usage = _number(folder, limit_file), _number(folder, usage_file)
             if limit is not None and usage is not None:
                 least = min(least, max(limit - usage, 0))
     return least
@@ -74,52 +70,53 @@ def node_resources(
     return {name: float(amount) for name, amount in total.items() if amount}
 
 
-def _cgroup_folders(controller: str) -> Iterator[Path]:
+def _cgroup_folders(controller: str) -> Iterator[str]:
     """Every cgroup that limits this process, innermost first. In a container the path may lead outside of what is mounted."""
-    from pathlib import Path  # here: nobody but `init` pays for it
-
     try:
-        lines = Path("/proc/self/cgroup").read_text().splitlines()
+        lines = _read("/proc/self/cgroup").splitlines()
     except OSError:
         return
     for line in lines:
         number, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
         if number == "0" and not controllers:
-            root = Path(_CGROUP)
+            root = _CGROUP
         elif controller in controllers.split(","):
-            root = Path(_CGROUP, controller)
+            root = os.path.join(_CGROUP, controller)
         else:
             continue
-        folder = root / path.lstrip("/")
+        folder = os.path.join(root, path.lstrip("/")).rstrip("/")
         while True:
             yield folder
-            if folder == root or root not in folder.parents:
+            if not folder.startswith(root + "/"):
                 break
-            folder = folder.parent
+            folder = os.path.dirname(folder)
 
 
-def _cpu_quota(folder: Path) -> float | None:
+def _cpu_quota(folder: str | os.PathLike[str]) -> float | None:
     try:
-        quota, period = (folder / "cpu.max").read_text().split()
+        quota, period = _read(os.path.join(folder, "cpu.max")).split()
         return None if quota == "max" else int(quota) / int(period)
     except (OSError, ValueError):
-        limit, length = _number(folder / "cpu.cfs_quota_us"), _number(folder / "cpu.cfs_period_us")
+        limit, length = _number(folder, "cpu.cfs_quota_us"), _number(folder, "cpu.cfs_period_us")
         return limit / length if limit and length and limit > 0 else None
 
 
-def _number(file: Path) -> int | None:
+def _number(folder: str | os.PathLike[str], name: str) -> int | None:
     try:
-        return int(file.read_text())
+        return int(_read(os.path.join(folder, name)))
     except (OSError, ValueError):
         return None  # not there, or "max"
 
 
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
 def _meminfo() -> dict[str, int]:
     out: dict[str, int] = {}
-    with open("/proc/meminfo") as file:
-        lines = file.read().splitlines()
-    for line in lines:
+    for line in _read("/proc/meminfo").splitlines():
         name, _, rest = line.partition(":")
         amount = rest.split()
         if amount and amount[0].isdigit():

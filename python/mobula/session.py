@@ -195,10 +195,10 @@ def _begin(
     """Starts the core and attaches to it; `enter` is called in between. Whole or not at all, wherever a Ctrl-C comes."""
     from mobula._core import inherited, launch
 
-    module = _module or _load()
     with contextlib.ExitStack() as undo:
-        core = launch.start(config, undo)
+        core = launch.start(config, undo, meanwhile=_load)
         enter(core, undo)
+        module = _module or _load()
         undo.callback(_has_not_started, module)
         attached = module.Process.attach_driver(core, namespace=settings.namespace, job_id=core.job_id)
         inherited.of_session(environment, own)

@@ -13,7 +13,6 @@ import stat
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from bytecodes import WHOLE, run_everywhere
@@ -50,7 +49,7 @@ def core(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCore]:
         program.write_text(PROGRAM.format(handshake=launch.HANDSHAKE_VERSION, version=__version__, socket=core.socket_path))
         program.chmod(0o755)
         monkeypatch.setenv(binary.VARIABLE, str(program))
-        monkeypatch.setattr(launch, "secrets", SimpleNamespace(token_bytes=lambda size: core.token))
+        monkeypatch.setattr(launch, "_new_token", lambda: core.token)
         yield core
 
 

@@ -6,15 +6,13 @@ Refuses to download or build anything: a package that was installed has its own 
 from __future__ import annotations
 
 import os
-import platform
 import struct
 import sys
-from pathlib import Path
 
 from mobula._core.start_error import CoreStartError
 
 VARIABLE = "MOBULA_CORE"
-PACKAGED = Path(__file__).resolve().parent.parent / "bin" / "mobula-core"
+PACKAGED = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__))), "bin", "mobula-core")
 
 _MACHINES = {62: "x86-64", 183: "arm64", 40: "32-bit ARM", 3: "32-bit x86", 243: "RISC-V"}  # e_machine of the ELF header
 _OURS = {"x86_64": "x86-64", "amd64": "x86-64", "aarch64": "arm64", "arm64": "arm64"}
@@ -26,7 +24,7 @@ def find() -> str:
     Raises CoreStartError when there is none, when it may not be executed, or when it is for another kind of machine.
     """
     if not sys.platform.startswith("linux"):
-        raise CoreStartError(f"mobula runs on Linux on x86-64 and arm64 only; this is {platform.system()}")
+        raise CoreStartError(f"mobula runs on Linux on x86-64 and arm64 only; this is {os.uname().sysname}")
     chosen = os.environ.get(VARIABLE)
     path = chosen or str(PACKAGED)
     looked = f"{path} (from {VARIABLE})" if chosen else f"{path} (in the package; {VARIABLE} is not set)"
@@ -58,6 +56,7 @@ def check_machine(path: str) -> None:
     order = "<" if header[5] == 1 else ">"
     machine = struct.unpack_from(order + "H", header, 18)[0]
     theirs = _MACHINES.get(machine, f"machine type {machine}")
-    ours = _OURS.get(platform.machine().lower(), platform.machine())
+    here = os.uname().machine
+    ours = _OURS.get(here.lower(), here)
     if theirs != ours:
         raise CoreStartError(f"mobula-core is built for {theirs}, this machine is {ours}: {path}")

@@ -10,9 +10,11 @@ What this room refuses: making ids unique. Whoever calls a derivation owns the c
 
 from __future__ import annotations
 
-import hashlib
 import os
 from typing import TYPE_CHECKING, ClassVar, NoReturn
+
+from mobula._core.hashes import sha256 as _sha256
+from mobula._core.hashes import shake_128 as _shake_128
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -27,7 +29,6 @@ PLACEMENT_GROUP_BYTES = 18
 #: ``put`` number n of a task has the index PUT_INDEX_BASE + n, so that puts and returns of one task never meet.
 PUT_INDEX_BASE = 100_000_000
 
-_sha256 = hashlib.sha256
 _ActorUnique = ACTOR_BYTES - JOB_BYTES
 _TaskUnique = TASK_BYTES - ACTOR_BYTES
 _NIL_TASK_UNIQUE = b"\xff" * _TaskUnique
@@ -321,7 +322,7 @@ def _unique(job: bytes, parent_task: bytes, counter: int, extra: int, length: in
     seed = job + parent_task + counter.to_bytes(8, "little")
     if extra > 0:
         seed += extra.to_bytes(8, "little")
-    return hashlib.sha256(seed).digest()[:length]
+    return _sha256(seed).digest()[:length]
 
 
 def family(job: bytes, parent_task: bytes) -> bytes:
@@ -369,7 +370,7 @@ def new_actor_id(job: bytes, parent_task: bytes, counter: int, time_ns: int) -> 
 def function_id(module: str, function_name: str, class_name: str, function_hash: str) -> bytes:
     """Key of a function or class in the function table (Ray's, of the four texts joined without a separator)."""
     text = module + function_name + class_name + function_hash
-    return hashlib.shake_128(text.encode()).digest(UNIQUE_BYTES)
+    return _shake_128(text.encode()).digest(UNIQUE_BYTES)
 
 
 def split_objects(joined: bytes) -> list[bytes]:

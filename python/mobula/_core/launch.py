@@ -10,12 +10,10 @@ import errno
 import fcntl
 import json
 import os
-import secrets
 import select
 import signal
 import subprocess
 import sys
-import sysconfig
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -66,8 +64,10 @@ class LaunchConfig:
     address: str = ""
 
 
-def start(config: LaunchConfig, owner: ExitStack | None = None) -> Core:
+def start(config: LaunchConfig, owner: ExitStack | None = None, meanwhile: Callable[[], object] = lambda: None) -> Core:
     """Start a core and wait until it listens. It ends with this process, whatever thread called. `owner` stops it.
+
+    `meanwhile` is called once the core's process is there, which takes some milliseconds until it listens.
 
     Raises CoreStartError.
 
@@ -81,7 +81,7 @@ def start(config: LaunchConfig, owner: ExitStack | None = None) -> Core:
     with ExitStack() as undo:
         directory = session_dir.create(config.temp_dir, undo)
         try:
-            core = _Launch(config, path, python, directory, undo).run()
+            core = _Launch(config, path, python, directory, undo).run(meanwhile)
         except ClusterJoinError:
             raise  # an OSError by Ray's habit, and a sentence already
         except OSError as error:
@@ -104,9 +104,9 @@ class _Launch:
         self._directory = directory
         self._undo = undo
 
-    def run(self) -> Core:
+    def run(self, meanwhile: Callable[[], object]) -> Core:
         config = self._config
-        token = secrets.token_bytes(TOKEN_BYTES)
+        token = _new_token()
         arena = self._memory("mobula-arena", config.object_store_bytes)
         page = -1 if config.address else self._memory("mobula-page", PAGE_BYTES)  # nothing runs here for a cluster's driver
         spill = spill_file.make(config.spill_dir or config.temp_dir)
@@ -146,6 +146,7 @@ class _Launch:
         )
         given.close()
         pidfd = self._kept(os.pidfd_open(process.pid))
+        meanwhile()
         assert process.stdout is not None
         with process.stdout:
             socket_path, job_id, address = self._handshake(process, log, process.stdout.fileno())
@@ -249,9 +250,13 @@ def worker_options(config: LaunchConfig) -> dict[str, Any]:
 
 def _before_library() -> int:
     """How many entries of the import path come before the standard library: the script's folder, PYTHONPATH."""
-    library = sysconfig.get_path("stdlib")
+    library = os.path.dirname(os.__file__)
     archive = os.path.join(os.path.dirname(library), "python{}{}.zip".format(*sys.version_info))
     return next((i for i, entry in enumerate(sys.path) if entry in (library, archive)), 0)
+
+
+def _new_token() -> bytes:
+    return os.urandom(TOKEN_BYTES)
 
 
 def _filled_pipe(data: bytes) -> int:

@@ -7,7 +7,6 @@ and refuses to guess at any other.
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import time
 
@@ -82,5 +81,7 @@ def clean_up_after_core(session_dir: str) -> None:
     mark = os.path.basename(session_dir)
     if not mark.startswith("mobula-"):
         return
+    import shutil  # here: a zygote that nothing happens to needs no compressors
+
     kill_session(mark)
     shutil.rmtree(session_dir, ignore_errors=True)

@@ -11,7 +11,6 @@ import errno
 import json
 import os
 import re
-import secrets
 import shutil
 import stat
 import tempfile
@@ -32,7 +31,7 @@ def create(temp_dir: str | None = None, undo: contextlib.ExitStack | None = None
     """
     refusals = []
     for base in [temp_dir] if temp_dir else _bases():
-        path = os.path.join(os.path.abspath(base), f"mobula-{os.getuid()}-{os.getpid()}-{secrets.token_hex(6)}")
+        path = os.path.join(os.path.abspath(base), f"mobula-{os.getuid()}-{os.getpid()}-{os.urandom(6).hex()}")
         if len(os.fsencode(os.path.join(path, _SOCKET))) > _LONGEST_SOCKET_PATH:
             refusals.append(f"{base} (its path is too long for a socket: Linux takes {_LONGEST_SOCKET_PATH} bytes)")
             continue

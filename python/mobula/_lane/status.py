@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import unquote_to_bytes
-
 from mobula._lane.errors import RpcError
 from mobula._lane.frames import error_name
 
@@ -96,6 +94,8 @@ def percent_decode(text: bytes) -> str:
     >>> percent_decode(b"100%25 gr%C3%BCn %zz")
     '100% grün %zz'
     """
+    from urllib.parse import unquote_to_bytes  # here: a stream seldom ends with words
+
     return unquote_to_bytes(text).decode("utf-8", "replace")
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import gc
 import importlib
 import os
-import random
 import signal
 import sys
 import traceback
@@ -63,7 +62,9 @@ def reset_process() -> None:
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    random.seed()
+    random = sys.modules.get("random")
+    if random is not None:  # who imports it later gets a seed of its own
+        random.seed()
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:

@@ -1,4 +1,4 @@
-"""What a worker process is told of itself: the certificate that the core writes, as a dataclass.
+"""What a worker process is told of itself: the certificate that the core writes, as a tuple with names.
 
 It arrives in memory (a memfd, or the zygote's own copy), never by environment or arguments, for it holds the token.
 """
@@ -6,12 +6,11 @@ It arrives in memory (a memfd, or the zygote's own copy), never by environment o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerConfig:
+class WorkerConfig(NamedTuple):
     """Everything `run_worker` needs. Descriptors are open, not inheritable, and belong to the worker; -1 means none."""
 
     worker_id: bytes  # 28 bytes
@@ -32,7 +31,7 @@ class WorkerConfig:
     argv: tuple[str, ...] = ()  # applied already
     log_to_driver: bool = True
     runtime_env: str = ""  # of this worker, beyond the session's: TaskSpec.runtime_env
-    options: Mapping[str, Any] = field(default_factory=dict)  # the driver's worker configuration, whole
+    options: Mapping[str, Any] = MappingProxyType({})  # the driver's worker configuration, whole
 
     @classmethod
     def from_certificate(

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from mobula.serialization import loads
 
@@ -30,16 +29,14 @@ class FunctionLoadError(RuntimeError):
     """
 
 
-@dataclass(frozen=True, slots=True)
-class Function:
+class Function(NamedTuple):
     """A loaded remote function."""
 
     call: Callable[..., Any]
     name: str  # module and qualified name, "package.module.function"
 
 
-@dataclass(frozen=True, slots=True)
-class ActorClass:
+class ActorClass(NamedTuple):
     """A loaded actor class."""
 
     cls: Callable[..., Any]
