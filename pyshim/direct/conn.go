@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 )
 
 // Limits is what one connection may cost.
@@ -13,6 +14,8 @@ type Limits struct {
 	Window     int // bytes under way from the peer
 	MaxMessage int
 	MaxHeaders int // bytes of metadata
+	// Opening is how long a peer that has connected may say nothing. 0 is 30 s.
+	Opening time.Duration
 }
 
 // conn is one connection as a state machine without I/O: bytes go in by feed, whole messages come out of it; messages go

@@ -1,6 +1,7 @@
 package direct
 
 import (
+	"cmp"
 	"errors"
 	"net"
 	"sync"
@@ -14,7 +15,7 @@ import (
 const (
 	// openingSize is more than a client of one stream says before it hears something.
 	openingSize = 16 << 10
-	// openingTime is how long a peer may say nothing.
+	// openingTime is Limits.Opening where that says nothing.
 	openingTime = 30 * time.Second
 )
 
@@ -77,7 +78,7 @@ func (l *Listener) give(a accepted) bool {
 // begin reads how a peer begins and decides who serves it.
 func (l *Listener) begin(conn net.Conn) {
 	first := make([]byte, openingSize)
-	err := conn.SetReadDeadline(time.Now().Add(openingTime))
+	err := conn.SetReadDeadline(time.Now().Add(cmp.Or(l.loop.limits.Opening, openingTime)))
 	n := 0
 	if err == nil {
 		n, err = conn.Read(first)

@@ -56,7 +56,9 @@ type served struct {
 	ln     *Listener
 }
 
-func serve(t *testing.T) *served {
+func serve(t *testing.T) *served { return serveWith(t, limits) }
+
+func serveWith(t *testing.T, limits Limits) *served {
 	dir, err := os.MkdirTemp("", "direct")
 	if err != nil {
 		t.Fatal(err)
@@ -224,5 +226,16 @@ func TestOthers(t *testing.T) {
 	}
 	if _, err := new(net.Dialer).DialContext(context.Background(), "unix", s.socket); err == nil {
 		t.Error("it still listens")
+	}
+}
+
+// TestSilentPeerIsLetGoOf: who connects and says nothing does not keep the connection.
+func TestSilentPeerIsLetGoOf(t *testing.T) {
+	short := limits
+	short.Opening = 20 * time.Millisecond
+	s := serveWith(t, short)
+	defer s.close()
+	if n, err := s.dial(nil).Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("%d bytes, %v", n, err)
 	}
 }

@@ -32,10 +32,29 @@ var withoutToken = map[string]struct{}{
 	"/mobula.boundary.v1.Boundary/Events":  {},
 }
 
+// times are how long a connection may be of no use.
+type times struct {
+	opening time.Duration // it has said nothing that HTTP/2 begins with
+	idle    time.Duration // nothing is called on it
+	refused time.Duration // a call on it had no token or the wrong one: then it has this long to read so
+}
+
+var usual = times{opening: 30 * time.Second, idle: 30 * time.Second, refused: time.Second}
+
 // ServerOptions are the limits of the gRPC server and its token check. token is the hex form.
-func ServerOptions(token string) []grpc.ServerOption {
-	check := tokenCheck(token)
+func ServerOptions(token string) []grpc.ServerOption { return serverOptions(token, usual) }
+
+func serverOptions(token string, limits times) []grpc.ServerOption {
+	admit := tokenCheck(token)
+	check := func(ctx context.Context) error {
+		err := admit(ctx)
+		if err != nil {
+			endSoon(ctx, limits.refused)
+		}
+		return err
+	}
 	return []grpc.ServerOption{
+		grpc.Creds(newCarrier()),
 		grpc.MaxRecvMsgSize(MaxMessage),
 		grpc.MaxSendMsgSize(math.MaxInt32),
 		grpc.MaxHeaderListSize(MaxHeaderList),
@@ -44,7 +63,9 @@ func ServerOptions(token string) []grpc.ServerOption {
 		// Fixed windows: without them grpc-go pings every peer to estimate a bandwidth that a unix socket does not have.
 		grpc.InitialWindowSize(Window),
 		grpc.InitialConnWindowSize(Window),
-		grpc.ConnectionTimeout(30 * time.Second),
+		grpc.ConnectionTimeout(limits.opening),
+		// A client of the library's makes another connection when it calls again.
+		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: limits.idle}),
 		// A dead peer closes its socket: no ping is needed, and a client that pings is not to be cut off for it.
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}),
 		grpc.UnaryInterceptor(func(ctx context.Context, req any, call *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
