@@ -129,7 +129,7 @@ func (c *Core) workerGone(p *Process, o Obituary) {
 		o.Text = doom + ": " + o.Text
 	}
 	text := o.tell(w.Exec.Begun())
-	c.sched.Gone(w, text, o.NeverStarted, o.unset())
+	c.sched.Gone(w, embedded.End{Text: text, NeverStarted: o.NeverStarted, Slain: o.Slain, Unset: o.unset()})
 	reply := peer.Reply{End: task.Died, Text: text}
 	if o.OOM {
 		reply.Error = objects.OutOfMemory(text)

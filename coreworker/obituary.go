@@ -19,6 +19,8 @@ type Obituary struct {
 	Stderr []string
 	// OOM says that the kernel killed it for memory.
 	OOM bool
+	// Slain says that SIGKILL ended it, which was not the core's: somebody else's, or the kernel's where it had no memory.
+	Slain bool
 	// NeverStarted says that there was no process.
 	NeverStarted bool
 	// SetupFailed says that it ended because its environment could not be set up, if it had not attached by then.

@@ -305,10 +305,11 @@ func verbSetup(w *world, c *golden.Call) error {
 	return nil
 }
 
-// die W [never] [oom] [unset]: its process ends, or could not be started, or could not set its environment up.
+// die W [never] [oom] [unset] [slain]: its process ends, or could not be started, or could not set its environment up, or was killed
+// from outside.
 func verbDie(w *world, c *golden.Call) error {
 	k, err := w.worker(c.Word())
-	o := Obituary{Text: "killed by the script", NeverStarted: c.Flag("never"), OOM: c.Flag("oom"),
+	o := Obituary{Text: "killed by the script", NeverStarted: c.Flag("never"), OOM: c.Flag("oom"), Slain: c.Flag("slain"),
 		SetupFailed: c.Flag("unset")}
 	if err == nil {
 		k.die(o)

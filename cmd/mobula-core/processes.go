@@ -42,6 +42,6 @@ func (c child) TakeTickets() int { return c.Tickets().TakeAll() }
 func (c child) Interrupt()       { _ = c.Worker.Interrupt() }
 
 func obituary(d workers.Death) coreworker.Obituary {
-	return coreworker.Obituary{PID: d.PID, Text: d.String(), Stderr: d.StderrTail, OOM: d.OOM, NeverStarted: d.Err != nil,
+	return coreworker.Obituary{PID: d.PID, Text: d.String(), Stderr: d.StderrTail, OOM: d.OOM, Slain: d.Slain(), NeverStarted: d.Err != nil,
 		SetupFailed: d.Err == nil && d.ExitCode == workers.ExitSetupFailed}
 }

@@ -8,34 +8,47 @@ import (
 	"github.com/mobula/mobula/coreworker/task"
 )
 
-// stillborn is how many workers of one environment may end in a row before they are ready. It is the environment then that
-// does not work, and the next one would end the same way: who waits for one is told.
-const stillborn = 4
+const (
+	// stillborn is how many workers of one environment may end in a row before they are ready. It is the environment then that
+	// does not work, and the next one would end the same way: who waits for one is told.
+	stillborn = 4
+	// slainYoung is the same for workers that were killed from outside. It says nothing of the environment, and the next one
+	// mostly lives; so many in a row means that none will, on a machine without memory say.
+	slainYoung = 20
+)
 
-// lostBirth is told that a worker never became ready. One that had no process at all, or could not set its environment up
-// (unset says why), fails one wish, which it was started for.
-func (s *Scheduler) lostBirth(w *Worker, text string, neverStarted bool, unset string) {
+// lost counts workers that were never ready, in a row.
+type lost struct{ ended, slain int }
+
+// lostBirth is told that a worker never became ready. One that had no process at all, or could not set its environment up,
+// fails one wish, which it was started for.
+func (s *Scheduler) lostBirth(w *Worker, end End) {
 	s.arrived(w)
-	if neverStarted || unset != "" {
+	if end.NeverStarted || end.Unset != "" {
 		delete(s.envs.ready, w.Env) // what was set up may be gone: the next one looks
 		if i := slices.IndexFunc(s.placed, func(p *wish) bool { return p.env == w.Env }); i >= 0 {
-			r := peer.Reply{End: task.Died, Text: "no worker process could be started: " + text}
-			if unset != "" {
-				r = unsetReply(unset)
+			r := peer.Reply{End: task.Died, Text: "no worker process could be started: " + end.Text}
+			if end.Unset != "" {
+				r = unsetReply(end.Unset)
 			}
 			s.fail(s.placed[i], r)
 		}
 		return
 	}
-	s.stillborn[w.Env]++
-	n := s.stillborn[w.Env]
-	if n < stillborn {
+	row := s.stillborn[w.Env]
+	if end.Slain {
+		row.slain++
+	} else {
+		row.ended++
+	}
+	s.stillborn[w.Env] = row
+	if row.ended < stillborn && row.slain < slainYoung {
 		return // schedule starts the next one
 	}
 	waiting := slices.DeleteFunc(slices.Concat(s.placed, s.wishes), func(p *wish) bool { return p.env != w.Env })
 	for _, p := range waiting {
 		s.fail(p, peer.Reply{End: task.Died, Text: fmt.Sprintf("%d worker processes%s in a row ended before they were ready, so no more are started for what waits; "+
-			"the last one: %s", n, inEnvironment(w.Env), text)})
+			"the last one: %s", row.ended+row.slain, inEnvironment(w.Env), end.Text)})
 	}
 }
 

@@ -25,10 +25,10 @@ type Scheduler struct {
 	keep      int                 // idle workers that stay
 	idle      []*Worker
 	workers   map[ids.WorkerID]*Worker
-	wishes    []*wish        // without resources yet
-	placed    []*wish        // resources acquired, no worker yet
-	starting  map[string]int // workers on their way, by environment
-	stillborn map[string]int // workers that ended before they were ready since one was, by environment
+	wishes    []*wish         // without resources yet
+	placed    []*wish         // resources acquired, no worker yet
+	starting  map[string]int  // workers on their way, by environment
+	stillborn map[string]lost // workers that ended before they were ready since one was, by environment
 	envs      *environments
 	leases    map[*lease]struct{}
 	spawned   uint64 // workers there ever were
@@ -59,7 +59,7 @@ type lease struct {
 // NewScheduler makes the scheduler of a machine; keep is how many idle workers are never retired.
 func NewScheduler(host Host, machine *sched.Pool, keep int) *Scheduler {
 	return &Scheduler{host: host, machine: machine, groups: newGroups(), warned: map[string]struct{}{}, keep: max(keep, 1),
-		workers: map[ids.WorkerID]*Worker{}, leases: map[*lease]struct{}{}, starting: map[string]int{}, stillborn: map[string]int{},
+		workers: map[ids.WorkerID]*Worker{}, leases: map[*lease]struct{}{}, starting: map[string]int{}, stillborn: map[string]lost{},
 		envs: newEnvironments()}
 }
 
@@ -348,9 +348,16 @@ func (s *Scheduler) Unblocked(w *Worker) {
 	}
 }
 
-// Gone is called when the worker's process ended (text tells how) or could not be started, before its executor answers for
-// its tasks. unset is why it could not set its environment up, "" where it did or did not come as far.
-func (s *Scheduler) Gone(w *Worker, text string, neverStarted bool, unset string) {
+// End is how a worker's process ended.
+type End struct {
+	Text         string // says so in a sentence
+	NeverStarted bool   // there was no process
+	Slain        bool   // killed from outside
+	Unset        string // why it could not set its environment up; "" where it did or did not come as far
+}
+
+// Gone is called when the worker's process ended or could not be started, before its executor answers for its tasks.
+func (s *Scheduler) Gone(w *Worker, end End) {
 	if w.gone {
 		return
 	}
@@ -366,7 +373,7 @@ func (s *Scheduler) Gone(w *Worker, text string, neverStarted bool, unset string
 	}
 	s.letGo(w)
 	if !w.attached {
-		s.lostBirth(w, text, neverStarted, unset)
+		s.lostBirth(w, end)
 	}
 	s.schedule()
 }

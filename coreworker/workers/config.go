@@ -34,6 +34,10 @@ type Config struct {
 
 	// StartTimeout is how long the zygote may import, and how long it may take over one fork. 0 is 60 s.
 	StartTimeout time.Duration
+	// SlainPatience is how long zygotes that are killed from outside before they are ready, one after the other, are followed by
+	// another while births wait. 0 is two minutes.
+	SlainPatience time.Duration
+	longestPause  time.Duration // between two of them; 0 is a second
 
 	// Emptied is called by Close when no process of the session is left but the zygote, which lasts until it returns: a core
 	// that is killed before has somebody who cleans up after it. nil: nothing to do.

@@ -21,6 +21,9 @@ type Death struct {
 	Err        error    // it never ran: why
 }
 
+// Slain says that SIGKILL ended it, which was not the core's own.
+func (d Death) Slain() bool { return d.Signal == unix.SIGKILL && !d.Asked }
+
 // String is one sentence that names the fact.
 func (d Death) String() string {
 	var b strings.Builder

@@ -1,55 +1,83 @@
 package workers
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 const (
 	maxZygoteFailures = 3           // in a row, before the births that wait are failed
-	maxSlainYoung     = 20          // in a row, killed from outside before they were ready
+	maxSlainYoung     = 20          // in a row, killed from outside before they were ready, and for as long as Config.SlainPatience
 	provenAfter       = time.Second // a ready zygote that lived this long, or forked, did not fail to start
 	firstPause        = 10 * time.Millisecond
-	longestPause      = time.Second
 )
 
 // keepZygote has a zygote running until the pool closes.
 //
 // Zygotes that cannot start, several in a row, fail the births that wait; the next birth that is wished for is worth one
 // more try, for what was wrong (no memory, no processes left, a package half installed) may be over by then. One that is
-// killed from outside is no such failure, however young it dies, except where many in a row are killed before they are
-// ready: then the machine has no memory for one, and who waits has to hear of it. Those that come after one that was killed
-// are started ever slower, lest a machine without memory has its last processor taken too.
+// killed from outside is no such failure, however young it dies: births wait on, and the next zygote is started, ever more
+// slowly, lest a machine without memory has its last processor taken too. Only where many in a row were killed before they were
+// ready, and none was for minutes, it is sure that none will be, and who waits has to hear of it.
 func (p *Pool) keepZygote() {
 	defer p.settle()
-	for failures, slain, pause := 0, 0, firstPause; ; {
+	var young slainYoung
+	for failures, pause := 0, firstPause; ; {
 		z, err := p.startZygote()
 		if err == nil {
 			err = p.serve(z)
 		}
 		switch {
 		case z != nil && z.proven():
-			failures, slain, pause = 0, 0, firstPause
+			failures, young, pause = 0, slainYoung{}, firstPause
 		case z != nil && z.slain:
 			if z.ready.IsZero() {
-				slain++
+				young.another()
+			} else {
+				young = slainYoung{} // they do become ready
 			}
 			if !p.sleep(pause) {
 				return
 			}
-			pause = min(2*pause, longestPause)
+			pause = min(2*pause, p.cfg.longestPause)
 		default:
 			failures++
 		}
-		if failures >= maxZygoteFailures || slain >= maxSlainYoung {
+		noneComes := young.sure(p.cfg.SlainPatience)
+		if noneComes {
+			err = fmt.Errorf("%d zygotes in a row were killed before they were ready, none was for %v; the last one: %w", young.number,
+				time.Since(young.since).Round(time.Second/10), err)
+		}
+		if noneComes || failures >= maxZygoteFailures {
 			p.failWaiting(err)
 			if !p.wished() {
 				return
 			}
-			failures, slain = min(failures, maxZygoteFailures-1), min(slain, maxSlainYoung-1)
+			failures = min(failures, maxZygoteFailures-1)
 		}
 		if p.isClosed() {
 			return
 		}
 		p.cfg.Logf("workers: a new zygote is started: %v", err)
 	}
+}
+
+// slainYoung are zygotes in a row that were killed from outside before they were ready.
+type slainYoung struct {
+	number int
+	since  time.Time // the end of the first
+}
+
+func (s *slainYoung) another() {
+	if s.number == 0 {
+		s.since = time.Now()
+	}
+	s.number++
+}
+
+// sure says whether no zygote will ever be ready.
+func (s *slainYoung) sure(patience time.Duration) bool {
+	return s.number >= maxSlainYoung && time.Since(s.since) >= patience
 }
 
 func (z *zygote) proven() bool {

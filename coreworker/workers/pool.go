@@ -60,6 +60,12 @@ func Start(cfg Config) (*Pool, error) {
 	if cfg.StartTimeout == 0 {
 		cfg.StartTimeout = time.Minute
 	}
+	if cfg.SlainPatience == 0 {
+		cfg.SlainPatience = 2 * time.Minute
+	}
+	if cfg.longestPause == 0 {
+		cfg.longestPause = time.Second
+	}
 	if cfg.Logf == nil {
 		cfg.Logf = func(string, ...any) {}
 	}

@@ -295,18 +295,49 @@ func TestZygotesKilledYoungAreNoFailuresToStart(t *testing.T) {
 	wait(t, s.spawn(SpawnOptions{}).started, "start after many deaths")
 }
 
-func TestZygotesKilledBeforeTheyAreReady(t *testing.T) {
-	interpreter := filepath.Join(t.TempDir(), "python")
-	// Each start but the last leaves a mark and is killed.
+// slayer is an interpreter whose starts leave a mark each and are killed, but for those after so many.
+func slayer(t *testing.T, kills int) (interpreter string) {
+	t.Helper()
+	interpreter = filepath.Join(t.TempDir(), "python")
 	text := fmt.Sprintf("#!/bin/sh\n[ \"$(wc -c <'%[1]s.marks')\" -ge %[2]d ] && exec python3 \"$@\"\necho -n x >>'%[1]s.marks'\nkill -9 $$\n",
-		interpreter, maxZygoteFailures+2)
+		interpreter, kills)
 	for name, content := range map[string]string{interpreter: text, interpreter + ".marks": ""} {
 		if err := os.WriteFile(name, []byte(content), 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
-	s := newSession(t, "sleep", func(c *Config) { c.Python = interpreter })
+	return interpreter
+}
+
+func TestZygotesKilledBeforeTheyAreReady(t *testing.T) {
+	s := newSession(t, "sleep", func(c *Config) {
+		c.Python, c.longestPause = slayer(t, maxSlainYoung+5), firstPause
+	})
 	wait(t, s.spawn(SpawnOptions{}).started, "start after many deaths")
+}
+
+func TestZygotesOfWhichNoneBecomesReady(t *testing.T) {
+	const kills = maxSlainYoung + 15
+	s := newSession(t, "sleep", func(c *Config) {
+		c.Python, c.longestPause, c.SlainPatience = slayer(t, kills), firstPause, time.Millisecond
+	})
+	// Who waits is told, and so is who asks then, until one start is not killed.
+	for told := 0; ; told++ {
+		l := s.spawn(SpawnOptions{})
+		select {
+		case <-l.started:
+			if told == 0 || told > kills {
+				t.Errorf("%d births were told", told)
+			}
+			return
+		case d := <-l.died:
+			if d.Err == nil || !strings.Contains(d.Err.Error(), "zygotes in a row were killed before they were ready") {
+				t.Fatalf("death: %v", d)
+			}
+		case <-time.After(patience):
+			t.Fatal("neither a start nor a death")
+		}
+	}
 }
 
 func TestThreadInZygoteMeansExec(t *testing.T) {

@@ -20,18 +20,15 @@ def _status(pid: int) -> tuple[str, int, str] | None:
     return head.partition("(")[2], int(parent), state
 
 
-#: Whom each fault is for, by the name that a process has given itself; "": it has not come to that.
-_WHOM = {
-    "worker killed": "mobula-worker",
-    "worker stopped for a while": "mobula-worker",
-    "zygote killed": "mobula-zygote",
-    "process killed while it started": "",
-}
-
-
-def _is_a(pid: int, wanted: str) -> bool:
+def _is_zygote(pid: int) -> bool:
     status = _status(pid)
-    return status is not None and (status[0] if status[0].startswith("mobula-") else "") == wanted
+    return status is not None and status[0] == "mobula-zygote"
+
+
+def _is_starting(pid: int) -> bool:
+    """It has not come to giving itself a name."""
+    status = _status(pid)
+    return status is not None and not status[0].startswith("mobula-")
 
 
 def children(core: int) -> list[int]:
@@ -72,10 +69,9 @@ class Faults(threading.Thread):
 
     def _inject(self) -> None:
         """One fault: mostly a worker's death, now and then the zygote's, or a worker that stands still for a while. What is being
-        started is killed rarely: on a machine where a start takes longer than faults are apart no zygote would ever be ready, and
-        after twenty in a row the core has to say so."""
-        kind = self._choose.choices(tuple(_WHOM), (8, 2, 1, 0.3))[0]
-        fit = [pid for pid in children(self._core) if _is_a(pid, _WHOM[kind])]
+        started, a zygote or a worker, is taken for a worker: where nothing else lives, every fault hits the next zygote."""
+        kind = self._choose.choices(("worker killed", "worker stopped for a while", "zygote killed"), (8, 2, 1))[0]
+        fit = [pid for pid in children(self._core) if _is_zygote(pid) == (kind == "zygote killed")]
         if not fit:
             return  # between the end of one and the start of the next
         pid = self._choose.choice(sorted(fit))
@@ -87,13 +83,14 @@ class Faults(threading.Thread):
             status = _status(pid)
             if status is None or status[1] != self._core:
                 return  # the number is another process's by now
+            starting = _is_starting(pid)
             if kind != "worker stopped for a while":
                 signal.pidfd_send_signal(pidfd, signal.SIGKILL)
             else:
                 signal.pidfd_send_signal(pidfd, signal.SIGSTOP)
                 self._over.wait(self._choose.random())
                 signal.pidfd_send_signal(pidfd, signal.SIGCONT)
-            self.done[kind] += 1
+            self.done[kind.replace("worker", "process") + " as it started" if starting else kind] += 1
         except ProcessLookupError:
             pass  # it ended by itself meanwhile
         finally:
