@@ -52,7 +52,7 @@ CONFORMANCE := cd tests/conformance && PYTHONPATH='$(CURDIR)/tests' '$(CURDIR)'/
   -p conformance_selection --conformance-selection='$(CURDIR)/tests/conformance-core.txt'
 FUZZTIME ?= 1200
 
-.PHONY: help demo test test-go test-py test-cluster conformance conformance-grpcio conformance-ray conformance-cluster compat lint lint-go lint-py proto proto-check bench bench-cluster bench-plots fuzz fuzz-short soak million audit lock build clean
+.PHONY: help demo test test-go test-py test-cluster conformance conformance-grpcio conformance-ray conformance-cluster compat lint lint-go lint-py proto proto-check bench bench-cluster bench-peers bench-plots fuzz fuzz-short soak million audit lock build clean
 
 help: ## print this list
 	@echo 'make <target>:'
@@ -120,6 +120,9 @@ bench: $(DEVELOPED) .venv-ray/.made ## the microbenchmarks, on mobula and on rea
 
 bench-cluster: $(DEVELOPED) .venv-ray/.made ## mobula's driver and the stock driver on the same stock workers (ARGS='--rounds 1')
 	@$(DEV) tests/bench/cluster.py $(ARGS)
+
+bench-peers: $(DEVELOPED) ## the standard library's process pools in turn with mobula (ARGS='--rounds 3')
+	@$(DEV) tests/bench/peers.py $(ARGS)
 
 bench-plots: $(DEVELOPED) .venv-plots/.made ## how costs grow with tasks, actors, refs and bytes: docs/growth.json and .svg
 	@$(DEV) tests/bench/growth.py --json docs/growth.json $(ARGS)

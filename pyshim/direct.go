@@ -29,8 +29,12 @@ func (d *directLane) Receive(message []byte) {
 	if d.broken {
 		return
 	}
-	m := &pb.FromShim{}
-	err := proto.Unmarshal(message, m)
+	var err error
+	m := readCancel(message)
+	if m == nil {
+		m = &pb.FromShim{}
+		err = proto.Unmarshal(message, m)
+	}
 	if err != nil {
 		err = status.Errorf(codes.InvalidArgument, "a message that is no FromShim: %v", err)
 	} else if d.lane == nil {
