@@ -18,6 +18,8 @@ import mobula
 from conftest import Cluster
 from mobula._core.start_error import ClusterJoinError
 from mobula.util import list_named_actors
+from mobula.util.multiprocessing import Pool
+from mobula.util.queue import Empty, Full, Queue
 
 PATIENCE_S = 20.0
 
@@ -230,6 +232,28 @@ def test_is_canceled_turns_true_and_the_actor_keeps_its_state(options: dict[str,
     with pytest.raises(mobula.exceptions.TaskCancelledError):
         get(running)
     assert get(counter.add.remote()) == 1001
+
+
+@mobula.remote
+def passed_on(queue: Any) -> Any:
+    queue.put(queue.get(timeout=PATIENCE_S) + 1)
+    return queue
+
+
+def test_a_queue_is_rays_own_on_the_workers() -> None:
+    queue = Queue(maxsize=1)
+    queue.put(1)
+    with pytest.raises(Full):
+        queue.put_nowait(2)
+    assert get(passed_on.remote(queue)).get(timeout=PATIENCE_S) == 2
+    with pytest.raises(Empty):
+        queue.get(block=False)
+    queue.shutdown()
+
+
+def test_a_pool() -> None:
+    with Pool(1) as pool:
+        assert pool.map(lambda x: x + 1, range(3)) == [1, 2, 3]
 
 
 def test_wait() -> None:

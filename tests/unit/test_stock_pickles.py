@@ -11,6 +11,9 @@ import pytest
 
 import mobula
 from mobula._values import pickling, rayhandle, stock
+from mobula.util import dask
+from mobula.util.multiprocessing import pool
+from mobula.util.queue import _QueueActor
 
 OWNER = b"owner's address"
 
@@ -46,6 +49,14 @@ def test_what_was_written_is_read_back() -> None:
         assert found is value or found() == 5
     stock.leave()
     assert b"resolve_name" not in pickling.dumps(lambda: 5)
+
+
+def test_what_ray_has_not_travels_itself() -> None:
+    for ours in (pool._Runner, dask._evaluate):
+        said = texts(pickling.dumps(ours))
+        assert not [text for text in said if isinstance(text, str) and text.startswith("ray.util")], ours
+        assert said & {"ray.cloudpickle.cloudpickle:_make_function", "ray.cloudpickle.cloudpickle:_make_skeleton_class"}
+    assert "ray.util.queue:_QueueActor" in texts(pickling.dumps(_QueueActor)), "Ray's own actor behind Ray's own queue"
 
 
 def test_references_carry_their_owner() -> None:

@@ -8,6 +8,7 @@ Ray. References carry the address of their owner, by which a worker asks for the
 from __future__ import annotations
 
 import pkgutil
+import sys
 import types
 from collections.abc import Callable
 from functools import partial
@@ -57,6 +58,20 @@ _ELSEWHERE = {
 
 #: Modules that Ray has under the same names.
 _SAME = ("mobula.actor", "mobula.exceptions", "mobula.experimental", "mobula.runtime_context", "mobula.runtime_env", "mobula.util")
+
+
+#: What of ours runs in workers, needs nothing of mobula there, and is not Ray's: it travels itself.
+_TRAVELS = frozenset(("mobula.util.dask:_evaluate", "mobula.util.joblib:_run", "mobula.util.multiprocessing.pool:_Runner"))
+
+
+def _travels(item: Any) -> bool:
+    """Whether a function or class, or the class that it is a method of, is written with its code."""
+    if f"{item.__module__}:{item.__qualname__.partition('.')[0]}" not in _TRAVELS:
+        return False
+    from cloudpickle import register_pickle_by_value
+
+    register_pickle_by_value(sys.modules[item.__module__])  # of which nothing else comes to cloudpickle: all is named
+    return True
 
 
 class Stock:
@@ -163,7 +178,8 @@ def _make_pickler_class(base: Any) -> Any:
         def reducer_override(self, item: Any) -> Any:
             kind = type(item)
             if kind is types.FunctionType or issubclass(kind, type) or kind is types.BuiltinFunctionType:
-                if rays := rays_name(getattr(item, "__module__", None) or ""):
+                rays = rays_name(getattr(item, "__module__", None) or "")
+                if rays and not _travels(item):
                     return pkgutil.resolve_name, (f"{rays}:{item.__qualname__}",)
             elif kind is types.ModuleType:
                 if rays := rays_name(item.__name__):

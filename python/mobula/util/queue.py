@@ -25,50 +25,59 @@ class Full(standard.Full):
     """There is no room, or there was none in time."""
 
 
-class _Items:
-    """The actor: an asyncio queue. Its answers are values, so that no exception is pickled for an empty queue."""
+class _QueueActor:
+    """The actor: an asyncio queue. Its name, methods and exceptions are Ray's: in a cluster it is Ray's own that runs, and a queue
+    that is passed on is Ray's `Queue` there.
+    """
 
     def __init__(self, maxsize: int) -> None:
-        self._maxsize = maxsize
-        self._queue: asyncio.Queue[Any] = asyncio.Queue(maxsize)
+        self.maxsize = maxsize
+        self.queue: asyncio.Queue[Any] = asyncio.Queue(maxsize)
 
-    async def qsize(self) -> int:
-        return self._queue.qsize()
+    def qsize(self) -> int:
+        return self.queue.qsize()
 
-    async def put(self, item: Any, timeout: float | None) -> bool:
-        """Whether the item is in; waits for room up to `timeout` seconds, None for ever."""
+    def empty(self) -> bool:
+        return self.queue.empty()
+
+    def full(self) -> bool:
+        return self.queue.full()
+
+    async def put(self, item: Any, timeout: float | None = None) -> None:
+        """Waits for room up to `timeout` seconds, None for ever."""
         try:
-            await asyncio.wait_for(self._queue.put(item), timeout)
+            await asyncio.wait_for(self.queue.put(item), timeout)
         except asyncio.TimeoutError:
-            return False
-        return True
+            raise Full from None
 
-    async def get(self, timeout: float | None) -> tuple[bool, Any]:
+    async def get(self, timeout: float | None = None) -> Any:
         try:
-            return True, await asyncio.wait_for(self._queue.get(), timeout)
+            return await asyncio.wait_for(self.queue.get(), timeout)
         except asyncio.TimeoutError:
-            return False, None
+            raise Empty from None
 
-    async def put_now(self, item: Any) -> bool:
-        return await self.put_batch_now([item]) == 0
+    def put_nowait(self, item: Any) -> None:
+        self.queue.put_nowait(item)
 
-    async def get_now(self) -> tuple[bool, Any]:
-        found, items = await self.get_batch_now(1)
-        return (True, items[0]) if found else (False, None)
+    def put_nowait_batch(self, items: list[Any]) -> None:
+        """Puts all or nothing."""
+        if self.maxsize > 0 and len(items) + self.qsize() > self.maxsize:
+            raise Full
+        for item in items:
+            self.queue.put_nowait(item)
 
-    async def put_batch_now(self, items: list[Any]) -> int:
-        """Puts all or nothing; how many there was no room for."""
-        missing = max(0, self._queue.qsize() + len(items) - self._maxsize) if self._maxsize > 0 else 0
-        if not missing:
-            for item in items:
-                self._queue.put_nowait(item)
-        return missing
+    def get_nowait(self) -> Any:
+        return self.queue.get_nowait()
 
-    async def get_batch_now(self, count: int) -> tuple[bool, list[Any]]:
+    def get_nowait_batch(self, num_items: int) -> list[Any]:
         """Gets all or nothing."""
-        if self._queue.qsize() < count:
-            return False, []
-        return True, [self._queue.get_nowait() for _ in range(count)]
+        if num_items > self.qsize():
+            raise Empty
+        return [self.queue.get_nowait() for _ in range(num_items)]
+
+
+_FULL = (Full, asyncio.QueueFull)
+_EMPTY = (Empty, asyncio.QueueEmpty)
 
 
 class Queue:
@@ -90,7 +99,7 @@ class Queue:
 
     def __init__(self, maxsize: int = 0, actor_options: dict[str, Any] | None = None) -> None:
         self.maxsize = maxsize
-        self.actor: Any = remote(_Items).options(**{"num_cpus": 0, **(actor_options or {})}).remote(maxsize)
+        self.actor: Any = remote(_QueueActor).options(**{"num_cpus": 0, **(actor_options or {})}).remote(maxsize)
 
     def __len__(self) -> int:
         return self.size()
@@ -118,16 +127,18 @@ class Queue:
         keep the ref.
         """
         _check(block, timeout)
-        call = self._live().put.remote(item, timeout) if block else self._live().put_now.remote(item)
-        if not api.get(call):
-            raise Full(_full(self.maxsize, block, timeout))
+        try:
+            api.get(self._putting(item, block, timeout))
+        except _FULL:
+            raise Full(_full(self.maxsize, block, timeout)) from None
 
     async def put_async(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
         """As `put`, for coroutines."""
         _check(block, timeout)
-        call = self._live().put.remote(item, timeout) if block else self._live().put_now.remote(item)
-        if not await call:
-            raise Full(_full(self.maxsize, block, timeout))
+        try:
+            await self._putting(item, block, timeout)
+        except _FULL:
+            raise Full(_full(self.maxsize, block, timeout)) from None
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
         """Takes the oldest item, waiting for one up to `timeout` seconds (None: for ever; not at all with `block=False`).
@@ -135,18 +146,18 @@ class Queue:
         Raises Empty when none came, ValueError for a negative timeout.
         """
         _check(block, timeout)
-        found, item = api.get(self._live().get.remote(timeout) if block else self._live().get_now.remote())
-        if not found:
-            raise Empty(_empty(block, timeout))
-        return item
+        try:
+            return api.get(self._getting(block, timeout))
+        except _EMPTY:
+            raise Empty(_empty(block, timeout)) from None
 
     async def get_async(self, block: bool = True, timeout: float | None = None) -> Any:
         """As `get`, for coroutines."""
         _check(block, timeout)
-        found, item = await (self._live().get.remote(timeout) if block else self._live().get_now.remote())
-        if not found:
-            raise Empty(_empty(block, timeout))
-        return item
+        try:
+            return await self._getting(block, timeout)
+        except _EMPTY:
+            raise Empty(_empty(block, timeout)) from None
 
     def put_nowait(self, item: Any) -> None:
         """`put` without waiting."""
@@ -161,9 +172,10 @@ class Queue:
         if not isinstance(items, Iterable):
             raise TypeError(f"put_nowait_batch() takes an iterable of items, not {items!r}")
         given = list(items)
-        missing = api.get(self._live().put_batch_now.remote(given))
-        if missing:
-            raise Full(f"{len(given)} items have no room in the queue of maxsize {self.maxsize}: {missing} too many, none was put")
+        try:
+            api.get(self._live().put_nowait_batch.remote(given))
+        except _FULL:
+            raise Full(f"{len(given)} items have no room in the queue of maxsize {self.maxsize}, none was put") from None
 
     def get_nowait_batch(self, num_items: int) -> list[Any]:
         """Takes `num_items` items without waiting, or none: raises Empty where there are fewer.
@@ -174,10 +186,10 @@ class Queue:
             raise TypeError(f"get_nowait_batch() takes a whole number, not {num_items!r}")
         if num_items < 0:
             raise ValueError(f"get_nowait_batch() takes a number from 0 on, not {num_items}")
-        found, items = api.get(self._live().get_batch_now.remote(num_items))
-        if not found:
-            raise Empty(f"the queue has fewer than {num_items} items; none was taken")
-        taken: list[Any] = items
+        try:
+            taken: list[Any] = api.get(self._live().get_nowait_batch.remote(num_items))
+        except _EMPTY:
+            raise Empty(f"the queue has fewer than {num_items} items; none was taken") from None
         return taken
 
     def shutdown(self, force: bool = False, grace_period_s: float = 5) -> None:
@@ -192,6 +204,14 @@ class Queue:
             ended = actor.__ray_terminate__.remote()
             api.wait([ended], timeout=grace_period_s)
         api.kill(actor)
+
+    def _putting(self, item: Any, block: bool, timeout: float | None) -> Any:
+        actor = self._live()
+        return actor.put.remote(item, timeout) if block else actor.put_nowait.remote(item)
+
+    def _getting(self, block: bool, timeout: float | None) -> Any:
+        actor = self._live()
+        return actor.get.remote(timeout) if block else actor.get_nowait.remote()
 
     def _live(self) -> Any:
         if self.actor is None:
