@@ -409,6 +409,7 @@ func verbAsk(w *world, c *golden.Call) error {
 				what = append(what, fmt.Sprintf("at %d", f.Index))
 			}
 			w.say("%s got %s", name, strings.Join(what, ", "))
+			a.Process.letGo(f)
 		})
 	})
 	return nil
@@ -431,9 +432,19 @@ func verbBlock(w *world, c *golden.Call) error {
 		return w.core.Get(a, objs, 0, false, func(f Fetched) {
 			done()
 			w.say("%s got %s: canceled=%t failed=%t", by, on, f.Canceled, f.Failed)
+			a.Process.letGo(f)
 		})
 	})
 	return nil
+}
+
+// letGo gives back what it was given to read.
+func (p *Process) letGo(f Fetched) {
+	for _, v := range f.Values {
+		if v.Block != nil {
+			p.Unpin([]uint64{v.Block.ID})
+		}
+	}
 }
 
 // wait W on=A+B+C want=N [by=T [told]] [ms=N]: a wait that is named W.

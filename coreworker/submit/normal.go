@@ -28,6 +28,8 @@ const (
 	quick = 2 * time.Millisecond
 	// turn is how long a lease may be kept busy while somebody else waits for it.
 	turn = 10 * time.Millisecond
+	// manyClasses is how many there may be before those of which nothing is left are looked for.
+	manyClasses = 64
 )
 
 // Normal submits normal tasks of one process.
@@ -38,6 +40,8 @@ type Normal struct {
 	classes map[classKey]*class
 	items   map[ids.TaskID]*item
 	seq     uint64
+	made    int // classes there ever were
+	many    int // how many classes there may be before sweep looks
 	closed  bool
 }
 
@@ -82,6 +86,7 @@ func Where(s *task.Spec) string {
 type class struct {
 	n        *Normal
 	number   int // in the order they came
+	items    int // without an outcome
 	proto    *task.Spec
 	queue    *list.List // of *item, by Seq: in the order they were ready for the first time
 	leases   []*Lease
@@ -101,12 +106,26 @@ func (n *Normal) Submit(e *task.Entry) {
 	key := keyOf(e.Spec)
 	c := n.classes[key]
 	if c == nil {
-		c = &class{n: n, number: len(n.classes), proto: e.Spec, queue: list.New()}
+		n.sweep()
+		n.made++
+		c = &class{n: n, number: n.made, proto: e.Spec, queue: list.New()}
 		n.classes[key] = c
 	}
+	c.items++
 	it := &item{e: e, c: c}
 	n.items[e.Spec.ID] = it
 	n.start(it)
+}
+
+// sweep forgets the classes of which nothing is left, where there are many: every placement group makes one, say.
+func (n *Normal) sweep() {
+	if len(n.classes) < max(n.many, manyClasses) {
+		return
+	}
+	maps.DeleteFunc(n.classes, func(_ classKey, c *class) bool {
+		return c.items == 0 && len(c.leases) == 0 && len(c.requests) == 0 && c.watching == nil && !c.pumping
+	})
+	n.many = 2 * len(n.classes) // where all are in use it looks rarely
 }
 
 func (n *Normal) start(it *item) {
@@ -149,6 +168,7 @@ func (it *item) enqueue() {
 
 func (n *Normal) settle(it *item, v task.Verdict, r peer.Reply) {
 	delete(n.items, it.e.Spec.ID)
+	it.c.items--
 	n.env.Settle(it.e, v, r)
 }
 
