@@ -187,21 +187,29 @@ func (d *Driver) Export(namespace string, key, value []byte, fn backend.Function
 	})
 }
 
-// exported waits until the function that a task needs is in the table: who is called before cannot find it.
-func (d *Driver) exported(ctx context.Context, s *task.Spec) error {
+// exported is how to wait until the function that a task needs is in the table, nil where it is: who is called before cannot find it.
+func (d *Driver) exported(s *task.Spec) (wait func(context.Context) error) {
 	if s.Type == task.ActorMethod {
 		return nil
 	}
-	var e *export
-	d.core.Do(func() { e = d.functions[s.Function] })
+	e := d.functions[s.Function]
 	if e == nil {
-		return fmt.Errorf("its function %s was not exported", s.Function)
+		return func(context.Context) error { return fmt.Errorf("its function %s was not exported", s.Function) }
 	}
 	select {
 	case <-e.done:
-		return e.err
-	case <-ctx.Done():
-		return ctx.Err()
+		if e.err == nil {
+			return nil
+		}
+	default:
+	}
+	return func(ctx context.Context) error {
+		select {
+		case <-e.done:
+			return e.err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 }
 

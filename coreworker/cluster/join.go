@@ -147,7 +147,8 @@ func (d *Driver) serve() {
 	d.freer = store.NewFreer(d.ctx, d.manager, d.report)
 	d.owner = objects.NewService(d.worker, d.freer.Free)
 	d.watcher = store.NewWatcher(d.ctx, d.address, d.peer, store.Events{LetGo: d.letGo, Died: d.borrowerDied})
-	d.server = grpc.NewServer(grpc.UnaryInterceptor(d.dialer.Admit), grpc.MaxRecvMsgSize(gcs.MaxMessage), grpc.MaxSendMsgSize(gcs.MaxMessage))
+	d.server = grpc.NewServer(grpc.UnaryInterceptor(d.dialer.Admit), grpc.MaxRecvMsgSize(gcs.MaxMessage), grpc.MaxSendMsgSize(gcs.MaxMessage),
+		grpc.InitialWindowSize(gcs.Window), grpc.InitialConnWindowSize(gcs.Window))
 	ray.RegisterCoreWorkerServiceServer(d.server, &service{o: d.owner, d: d})
 	d.serving.Go(func() {
 		if err := d.server.Serve(d.listener); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/subtle"
 	"errors"
+	"maps"
 	"sync"
 	"time"
 
@@ -18,6 +19,10 @@ import (
 // MaxMessage is how large a message may be, both ways (Ray: max_grpc_message_size).
 const MaxMessage = 512 << 20
 
+// Window is how much may be on its way without a word of who reads, both ways. Where it is not fixed, the library finds it out by pings:
+// one for each answer of a worker, which has to be answered in its turn.
+const Window = 16 << 20
+
 // Ray's own times: peers hang up on who pings more often.
 const (
 	keepaliveTime    = 300 * time.Second
@@ -29,14 +34,18 @@ type Dialer struct {
 	token string
 
 	mu      sync.Mutex
-	cluster string // hex; known after the first call
+	headers map[string]string // of each call; a new one where it changes
 	conns   map[string]*grpc.ClientConn
 	closed  bool
 }
 
 // NewDialer makes a dialer. An empty token is none: authentication is off in the cluster.
 func NewDialer(token string) *Dialer {
-	return &Dialer{token: token, conns: map[string]*grpc.ClientConn{}}
+	headers := map[string]string{}
+	if token != "" {
+		headers["authorization"] = "Bearer " + token
+	}
+	return &Dialer{token: token, headers: headers, conns: map[string]*grpc.ClientConn{}}
 }
 
 // Dial gives the connection to host:port. It does not wait.
@@ -52,6 +61,7 @@ func (d *Dialer) Dial(address string) (grpc.ClientConnInterface, error) {
 	c, err := grpc.NewClient("passthrough:///"+address,
 		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithNoProxy(), grpc.WithPerRPCCredentials(d),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(MaxMessage), grpc.MaxCallSendMsgSize(MaxMessage)),
+		grpc.WithInitialWindowSize(Window), grpc.WithInitialConnWindowSize(Window),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepaliveTime, Timeout: keepaliveTimeout}))
 	if err != nil {
 		return nil, err
@@ -73,24 +83,19 @@ func (d *Dialer) Close() error {
 	return errors.Join(errs...)
 }
 
+// joined is told the cluster's id in hex, after the first call.
 func (d *Dialer) joined(cluster string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.cluster = cluster
+	d.headers = maps.Clone(d.headers)
+	d.headers["ray_cluster_id"] = cluster
 }
 
-// GetRequestMetadata implements credentials.PerRPCCredentials.
+// GetRequestMetadata implements credentials.PerRPCCredentials. Who calls it only reads.
 func (d *Dialer) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	out := map[string]string{}
-	if d.token != "" {
-		out["authorization"] = "Bearer " + d.token
-	}
-	if d.cluster != "" {
-		out["ray_cluster_id"] = d.cluster
-	}
-	return out, nil
+	return d.headers, nil
 }
 
 // RequireTransportSecurity implements credentials.PerRPCCredentials. Ray's token travels in the clear where RAY_USE_TLS is not set.

@@ -56,9 +56,10 @@ func (a *Actors) Directory() *actors.Directory { return a.directory }
 func (a *Actors) Register(e *task.Entry) {
 	spec, err := a.c.cfg.Driver.Spec(a.c.cfg.Task(e.Spec, 0))
 	a.handles(e.Spec.Actor) // before the GCS asks for it
+	ready := a.c.ready(e.Spec)
 	a.c.run(func(ctx context.Context) func() {
 		if err == nil {
-			err = a.c.ready(ctx, e.Spec)
+			err = ready(ctx)
 		}
 		if err == nil {
 			var r *ray.RegisterActorReply
@@ -234,7 +235,7 @@ func (e *incarnation) PushTask(p *peer.Push) {
 	number, upTo := e.calls.Next(group)
 	t := c.cfg.Task(p.Spec, p.Attempt)
 	t.Args, t.Sequence = p.Args, number
-	spec, err := c.cfg.Driver.Spec(t)
+	spec, err := c.cfg.Driver.Pushed(t)
 	ended := make(chan struct{})
 	e.running[p.Spec.ID] = ended
 	end := func(r peer.Reply) {

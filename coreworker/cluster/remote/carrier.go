@@ -38,8 +38,9 @@ type Config struct {
 	Dial func(raylet.Address) (grpc.ClientConnInterface, error)
 	// Task adds what the core's spec does not hold. Called under the state lock.
 	Task func(s *task.Spec, attempt int) *wire.Task
-	// Ready waits until what a task runs can be found by its worker. Called without the state lock. May be nil.
-	Ready func(ctx context.Context, s *task.Spec) error
+	// Ready is how to wait, without the state lock, until what a task runs can be found by its worker; nil where it can. Called under the
+	// state lock. May be nil.
+	Ready func(s *task.Spec) (wait func(context.Context) error)
 	// Pushed is told that a worker is given a task. Called under the state lock. May be nil.
 	Pushed func(s *task.Spec, attempt int, to raylet.Address)
 	// Replied is told of every answer before it is looked at, under the state lock: borrowed references are in it. May be nil.
@@ -101,11 +102,14 @@ func (c *Carrier) run(wait func(ctx context.Context) (then func())) {
 	}()
 }
 
-func (c *Carrier) ready(ctx context.Context, s *task.Spec) error {
-	if c.cfg.Ready == nil {
-		return nil
+func (c *Carrier) ready(s *task.Spec) (wait func(context.Context) error) {
+	if c.cfg.Ready != nil {
+		wait = c.cfg.Ready(s)
 	}
-	return c.cfg.Ready(ctx, s)
+	if wait == nil {
+		return func(context.Context) error { return nil }
+	}
+	return wait
 }
 
 func (c *Carrier) report(what string, err error) {
@@ -243,7 +247,7 @@ type leased struct {
 func (e *leased) PushTask(p *peer.Push) {
 	t := e.c.cfg.Task(p.Spec, p.Attempt)
 	t.Args = p.Args
-	spec, err := e.c.cfg.Driver.Spec(t)
+	spec, err := e.c.cfg.Driver.Pushed(t)
 	ended := make(chan struct{})
 	e.running[p.Spec.ID] = ended
 	end := func(r peer.Reply) func() {
@@ -262,9 +266,10 @@ func (e *leased) PushTask(p *peer.Push) {
 	if granted, ok := e.grant.Reply.(*ray.RequestWorkerLeaseReply); ok {
 		request.ResourceMapping = granted.ResourceMapping
 	}
+	ready := e.c.ready(p.Spec)
 	e.c.run(func(ctx context.Context) func() {
 		var r *ray.PushTaskReply
-		if err := e.c.ready(ctx, p.Spec); err != nil {
+		if err := ready(ctx); err != nil {
 			return end(peer.Reply{End: task.Died, Text: err.Error(), Error: objects.TaskUnschedulable(err.Error())})
 		}
 		conn, err := e.c.cfg.Dial(e.grant.Worker)

@@ -19,6 +19,8 @@ type Driver struct {
 	Job     ids.JobID
 	Address *ray.Address
 	Config  *ray.JobConfig
+
+	shapes map[shape][]byte // what calls have in common: see Pushed
 }
 
 // Task is one attempt of a task, with what the core's spec does not hold.
@@ -47,11 +49,7 @@ var noAllowlist = []byte{0x80, 5, 'N', '.'}
 
 // Spec is the task as stock workers take it.
 func (d *Driver) Spec(t *Task) (*ray.TaskSpec, error) {
-	s := t.Spec
-	parent := s.Parent
-	if parent.IsNil() {
-		parent = ids.DriverTask(d.Job)
-	}
+	s, parent := t.Spec, d.parent(t.Spec)
 	args, err := d.args(t)
 	if err != nil {
 		return nil, err
@@ -59,7 +57,7 @@ func (d *Driver) Spec(t *Task) (*ray.TaskSpec, error) {
 	resources := Resources(s.Resources, s.Place)
 	out := &ray.TaskSpec{
 		Type: ray.TaskType_NORMAL_TASK, Name: Name(s), FunctionDescriptor: t.Function.Descriptor(), JobId: d.Job.Bytes(), TaskId: s.ID.Bytes(),
-		ParentTaskId: parent.Bytes(), ParentCounter: t.Serial, CallerId: parent.Bytes(), SubmitterTaskId: parent.Bytes(),
+		ParentTaskId: parent, ParentCounter: t.Serial, CallerId: parent, SubmitterTaskId: parent,
 		CallerAddress: d.Address, Args: args, NumReturns: uint64(s.NumReturns),
 		RequiredResources: resources, RequiredPlacementResources: resources,
 		MaxRetries: int32(s.MaxRetries), RuntimeEnvInfo: Environment(s.Env, t.Environment), RetryExceptions: s.RetryExceptions,
@@ -75,12 +73,7 @@ func (d *Driver) Spec(t *Task) (*ray.TaskSpec, error) {
 	if s.Type == task.ActorMethod {
 		out.Type = ray.TaskType_ACTOR_TASK
 		out.JobConfig = nil // its worker has learned its job
-		out.ActorTaskSpec = &ray.ActorTaskSpec{ActorId: s.Actor.Bytes(), ActorCreationDummyObjectId: s.Actor.Handle().Bytes(),
-			ConcurrencyGroupSequenceNumber: t.Sequence}
-		if s.ActorBackpressure > 0 {
-			n := int64(s.ActorBackpressure)
-			out.ActorTaskSpec.ActorGeneratorBackpressureNumObjects = &n
-		}
+		out.ActorTaskSpec = actorTask(t)
 	}
 	if s.Type == task.ActorCreation {
 		d.creation(out, t)
