@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from typing import Any
 
 import click
 
+from mobula.cli import drawing
 from mobula.util.state.rows import Row
 
 #: Shorter than the fields' names, which are Ray's.
@@ -109,16 +111,12 @@ def _heading(column: str) -> str:
 
 
 def _table(rows: Sequence[Row], columns: Sequence[str], title: str) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    drawn = []
     for column in columns:
         number = column.endswith(("_ms", "_size")) or any(isinstance(row[column], int) for row in rows)
         # What is long gives way; an id, a state or a number in two lines is hard to read.
-        table.add_column(_heading(column), justify="right" if number else "left", overflow="fold", no_wrap=column not in _LONG)
-    for row in rows:
-        # Text, because a task may be named "[red]".
-        table.add_row(*[Text(short(column, row[column])) for column in columns])
-    Console().print(table)
+        drawn.append(drawing.Column(_heading(column), right=number, long=column in _LONG))
+    texts = [[short(column, row[column]) for column in columns] for row in rows]
+    heading, *lines = drawing.draw(drawn, texts, shutil.get_terminal_size().columns)
+    for line in (title, click.style(heading, bold=True), *lines):
+        click.echo(line)
