@@ -130,7 +130,7 @@ bench-plots: $(DEVELOPED) .venv-plots/.made ## how costs grow with tasks, actors
 
 # ------------------------------------------------------------------------------------------------ test
 
-# Lint alone, and then two parts at a time: most of what they test waits (for processes, time limits, SIGKILL), so that one alone
+# Lint beside the environments, and then two parts at a time: most of what they test waits (for processes, time limits, SIGKILL), so that one alone
 # leaves more than half of two processors idle. The longest first, and last what is only as good as the time it gets. What a part says
 # is shown when it has ended; one that fails does not hide what the others would say. JOBS=1: one after the other.
 PARTS := test-py test-go conformance test-cluster conformance-grpcio fuzz-short
@@ -138,8 +138,8 @@ JOBS ?= 2
 
 test: .venv/.made ## everything that has to pass: lint, fresh generated code, Go and Python tests, conformance, stock clusters
 	@rm -rf $(LOGS); mkdir -p $(LOGS); failed=; \
-	$(MAKE) --no-print-directory --keep-going lint proto-check || failed=' lint or proto-check'; \
-	$(MAKE) --no-print-directory .venv-dev/.made .venv-ray/.made; \
+	$(MAKE) --no-print-directory --keep-going --jobs=$(JOBS) --output-sync=target lint proto-check .venv-dev/.made .venv-ray/.made || \
+	  failed=' lint, proto-check or an environment'; \
 	$(MAKE) --no-print-directory --keep-going --jobs=$(JOBS) --output-sync=recurse $(PARTS:%=part-%) || true; \
 	for part in $(PARTS); do [ -e $(LOGS)/$$part.passed ] || failed="$$failed $$part"; done; \
 	if [ -n "$$failed" ]; then echo "FAILED:$$failed"; else echo 'everything passed'; fi; \
