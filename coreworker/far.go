@@ -57,11 +57,46 @@ func (n *near) Yielded(id ids.TaskID, index int, v objects.Value) {
 	}
 }
 
+// Lost implements backend.Core.
+func (n *near) Lost(id ids.ObjectID, why string) {
+	c := n.core()
+	switch v, ok := c.store.Get(id); {
+	case !ok || !large(v): // it is being made, is an error, or nobody refers to it
+	case v.Stored:
+		c.lost(id, why)
+	default:
+		c.putAgain(id, v, why)
+	}
+}
+
+// putAgain writes an object to the cluster's store once more, of which the arena has the value.
+func (c *Core) putAgain(id ids.ObjectID, v objects.Value, why string) {
+	if c.arena.Readable(v.Block.ID) {
+		if b, ok := c.arena.Lookup(v.Block.ID); ok {
+			v.Block = &b
+		}
+		c.publish(id, v)
+		return
+	}
+	c.room.Bring(v.Block.ID, func(err error) {
+		switch now, ok := c.store.Get(id); {
+		case !ok || !large(now): // gone meanwhile
+		case err != nil || now.Stored:
+			c.lost(id, why)
+		default:
+			c.putAgain(id, now, why)
+		}
+	})
+}
+
 // Came implements backend.Core.
 func (n *near) Came(id ids.ObjectID, v objects.Value) {
 	c, driver := n.core(), ids.DriverWorker(n.core().Job)
 	c.report(c.refs.Own(id, driver))
 	c.report(c.refs.Add(id, driver, 1))
+	if c.madeAgain(id, v) {
+		return
+	}
 	c.store.Expect(id)
 	c.keep(id, v)
 }
@@ -146,7 +181,9 @@ func (c *Core) brought(id ids.ObjectID, v objects.Value, err error, writer ids.W
 	c.store.Replace(id, v)
 	if v.Block != nil {
 		c.arena.Name(v.Block.ID, id)
+		return
 	}
+	c.lineage.Gone(id) // it is an error now
 }
 
 // createFar registers an actor in the cluster and has it created once its constructor's arguments are there.

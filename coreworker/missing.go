@@ -76,7 +76,7 @@ func (c *Core) settleMissing(e *task.Entry, failure *objects.Value) {
 				c.again(id)
 				continue
 			}
-			v = objects.Unreconstructable(refusal, "its bytes could not be read back from disk while its generator ran")
+			v = objects.Unreconstructable(refusal, "its bytes were lost while its generator ran")
 		}
 		list = c.missing[id]
 		c.forgetMissing(id, slices.DeleteFunc(list, func(one missingItem) bool { return one.id == m.id }))

@@ -78,7 +78,7 @@ func (c *Core) free(gone []ids.ObjectID) {
 			if c.cluster != nil {
 				c.cluster.Forget(id)
 			}
-			if v.Block != nil {
+			if large(v) {
 				c.lineage.Gone(id)
 			}
 			c.discard(v)

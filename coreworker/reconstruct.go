@@ -6,21 +6,36 @@ import (
 	"github.com/mobula/mobula/coreworker/task"
 )
 
+// large says whether a value is one that can be lost: it lies in the arena, or in a cluster's store.
+func large(v objects.Value) bool { return v.Block != nil || v.Stored }
+
 // lineageBytes is how much of finished tasks is kept (Ray: RAY_max_lineage_bytes).
 const lineageBytes = 1 << 30
 
 // Results that are lost are made again, as in Ray: the task that made one is run once more, at the cost of a retry, and
 // before it those that made what it takes and that is gone too. What cannot be made again becomes an error.
 
-// lost is told that the value of an object could not be read back.
-func (c *Core) lost(id ids.ObjectID, why error) {
+// unreadable is told that the value of an object could not be read back.
+func (c *Core) unreadable(id ids.ObjectID, why error) {
+	if c.cluster != nil { // the cluster's store has it, too
+		if old, ok := c.store.Replace(id, objects.Value{Stored: true}); ok {
+			c.discard(old)
+		}
+		return
+	}
+	c.lost(id, "its bytes could not be read back from disk: "+why.Error())
+}
+
+// lost is told that the value of a ready object is gone.
+func (c *Core) lost(id ids.ObjectID, why string) {
 	refusal := c.refusal(id, map[ids.TaskID]struct{}{})
 	if refusal != 0 {
-		c.replace(id, objects.Unreconstructable(refusal, "its bytes could not be read back from disk: "+why.Error()))
+		c.replace(id, objects.Unreconstructable(refusal, why))
 		return
 	}
 	if old, ok := c.store.Lose(id); ok {
 		c.discard(old)
+		c.expect(id)
 		c.missItem(id)
 		c.again(id.Task())
 	}
@@ -29,10 +44,13 @@ func (c *Core) lost(id ids.ObjectID, why error) {
 // replace gives a ready object another value.
 func (c *Core) replace(id ids.ObjectID, v objects.Value) {
 	if old, ok := c.store.Replace(id, v); ok {
-		if old.Block != nil {
+		if large(old) {
 			c.lineage.Gone(id)
 		}
 		c.discard(old)
+		if c.cluster != nil {
+			c.publish(id, v)
+		}
 	}
 }
 
@@ -93,7 +111,7 @@ func (c *Core) again(id ids.TaskID) {
 			c.store.Put(a.Ref, v)
 			continue
 		}
-		c.store.Expect(a.Ref)
+		c.expect(a.Ref)
 		c.missItem(a.Ref)
 		makers = append(makers, a.Ref.Task())
 	}
@@ -125,26 +143,26 @@ func (c *Core) remember(e *task.Entry) {
 	if c.procs[e.Owner] == nil {
 		return
 	}
-	large := 0
+	count := 0
 	for _, m := range c.missing[s.ID] {
 		if c.refs.Known(m.id) {
-			large++
+			count++
 		}
 	}
-	count := func(id ids.ObjectID) {
-		if v, ok := c.store.Get(id); ok && v.Block != nil {
-			large++
+	look := func(id ids.ObjectID) {
+		if v, ok := c.store.Get(id); ok && large(v) {
+			count++
 		}
 	}
-	s.Returns(count)
+	s.Returns(look)
 	for k := range e.Items {
-		count(s.ID.Return(uint32(k + 2)))
+		look(s.ID.Return(uint32(k + 2)))
 	}
 	var small map[ids.ObjectID]objects.Value
-	if large > 0 {
+	if count > 0 {
 		for i := range s.Args {
 			if a := &s.Args[i]; a.IsRef {
-				if v, ok := c.store.Get(a.Ref); ok && v.Block == nil && len(v.Contained) == 0 {
+				if v, ok := c.store.Get(a.Ref); ok && !large(v) && len(v.Contained) == 0 {
 					if small == nil {
 						small = map[ids.ObjectID]objects.Value{}
 					}
@@ -153,7 +171,7 @@ func (c *Core) remember(e *task.Entry) {
 			}
 		}
 	}
-	c.lineage.Keep(e, large, small)
+	c.lineage.Keep(e, count, small)
 }
 
 // disown is told that kill() has ended a process: what it owned is lost with it, as in Ray. What a process leaves that died

@@ -19,7 +19,7 @@ func (c *Core) openRoom() {
 	}
 	c.room = objects.NewRoom(c.arena, func(j *objects.Job) {
 		c.cfg.Disk.Do(j, func(err error) { c.Do(func() { c.room.Ended(j, err) }) })
-	}, c.After, c.lost)
+	}, c.After, c.unreadable)
 }
 
 // Allocate gives the process a block to write, now or when there is room; it seals it by naming it in a value, or discards
@@ -104,9 +104,9 @@ func (b *bringing) start(objs []ids.ObjectID, done func(bool)) {
 				if b.over {
 					return
 				}
-				v, _ := c.Value(id)
+				v, there := c.Value(id) // not there: it was lost once more, and is being made again
 				pinned, here := b.p.Pinned(v)
-				if v.IsError || !here {
+				if v.IsError || !there || !here {
 					b.drop()
 					done(false)
 					return

@@ -232,7 +232,7 @@ func verbLose(w *world, c *golden.Call) error {
 	if item < 0 {
 		delete(w.outcomes, name)
 	}
-	w.core.Do(func() { w.core.lost(w.tasks[name].Return(uint32(item+2)), errors.New("lost by the script")) })
+	w.core.Do(func() { w.core.unreadable(w.tasks[name].Return(uint32(item+2)), errors.New("lost by the script")) })
 	return nil
 }
 

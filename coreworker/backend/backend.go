@@ -33,6 +33,9 @@ type Core interface {
 	// Came gives an item of a task with num_returns="dynamic". The driver holds it until LetGo: what refers to it comes later.
 	Came(ids.ObjectID, objects.Value)
 	LetGo(ids.ObjectID)
+	// Lost says that no copy of an object is left in the cluster's store: it is made again, written again, or becomes an error. why is
+	// for people.
+	Lost(id ids.ObjectID, why string)
 	Report(error)
 	Pending() int // tasks without an outcome
 }
@@ -123,7 +126,7 @@ type Cluster interface {
 	// Expect says that an object of this driver's will be, before anybody can hear of it.
 	Expect(ids.ObjectID)
 	// Made gives its value. Where that lies in the arena it is written to the node's store as well, for others to read; block is a
-	// hold of it that is let go afterwards, under the lock.
+	// hold of it that is let go afterwards, under the lock. Also of one that had another value before, which was lost.
 	Made(id ids.ObjectID, v objects.Value, letGo func())
 	// Meet says that a value holds a reference to an object that is not this driver's; Resolved brings its value.
 	Meet(ids.ObjectID)

@@ -56,6 +56,8 @@ type Driver struct {
 	self    raylet.Address
 	address *ray.Address // the same as self
 
+	watch sync.Once // of nodes
+
 	bound   chan struct{} // closed by Bind
 	core    backend.Core
 	carrier *remote.Carrier
@@ -69,6 +71,7 @@ type Driver struct {
 	foreign   map[ids.ObjectID]*ray.Address // owners of objects that are not this driver's
 	streams   map[ids.TaskID]*stream
 	gone      map[ids.ObjectID]struct{} // nobody here refers to them, and somebody borrows them: guarded by owner.Do
+	dead      map[ids.NodeID]string     // nodes that have died, and why
 	closed    bool
 }
 
@@ -153,7 +156,11 @@ func (d *Driver) report(err error) {
 	}
 }
 
+// dial is a connection to a raylet or worker. Not under the state lock.
 func (d *Driver) dial(at raylet.Address) (grpc.ClientConnInterface, error) {
+	if at.Node != d.local.Node {
+		d.watchNodes()
+	}
 	return d.dialer.Dial(net.JoinHostPort(at.IP, strconv.Itoa(int(at.Port))))
 }
 

@@ -32,10 +32,15 @@ func (d *Driver) Made(id ids.ObjectID, v values.Value, letGo func()) {
 	case v.Stored || d.foreign[id] != nil: // its owner has known before
 		letGo()
 	case v.Block == nil:
+		awaited := false
 		d.owner.Do(func(o *objects.Owner) []objects.Free {
+			awaited = o.Placed(id)
 			d.report(o.Inline(id, &ray.RayObject{Data: v.Data, Metadata: v.Metadata, NestedInlinedRefs: d.refs(v.Contained)}))
 			return nil
 		})
+		if awaited {
+			d.background(func() { d.reportPut(v, d.put(id, v)) })
+		}
 		letGo()
 	case d.closed:
 		letGo()
@@ -53,11 +58,15 @@ func (d *Driver) Made(id ids.ObjectID, v values.Value, letGo func()) {
 				}
 				return nil
 			})
-			if err != nil {
-				d.report(fmt.Errorf("write an object of %d bytes to the cluster's store: %w", v.Size(), err))
-			}
+			d.reportPut(v, err)
 			d.core.Do(letGo)
 		})
+	}
+}
+
+func (d *Driver) reportPut(v values.Value, err error) {
+	if err != nil {
+		d.report(fmt.Errorf("write an object of %d bytes to the cluster's store: %w", v.Size(), err))
 	}
 }
 
@@ -69,7 +78,9 @@ func (d *Driver) put(id ids.ObjectID, v values.Value) error {
 	if err != nil {
 		return err
 	}
-	if _, err := d.cfg.Arena.ReadAt(c.Data, int64(v.Block.Offset)); err != nil {
+	if v.Block == nil {
+		copy(c.Data, v.Data)
+	} else if _, err := d.cfg.Arena.ReadAt(c.Data, int64(v.Block.Offset)); err != nil {
 		return errors.Join(err, c.Abort())
 	}
 	copy(c.Metadata, v.Metadata)
@@ -92,6 +103,9 @@ func (d *Driver) stored(node ids.NodeID) wire.Stored {
 			}
 			return nil
 		})
+		if why, dead := d.dead[node]; dead { // it died between its answer and now: once the value is known it is lost
+			d.core.After(0, func() { d.nodeDied(node, why) })
+		}
 		return values.Value{Stored: true}
 	}
 }

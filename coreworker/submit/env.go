@@ -52,8 +52,10 @@ type Request struct {
 	Env       string // task.Spec.Env
 	Owner     ids.WorkerID
 	Spec      *task.Spec // of one of the tasks that it is for: the first of its class
-	Granted   func(*Lease)
-	Failed    func(peer.Reply)
+	// Needs are the arguments that lie in a cluster's stores, of each of the tasks that it is for.
+	Needs   []ids.ObjectID
+	Granted func(*Lease)
+	Failed  func(peer.Reply)
 }
 
 // Lease is a worker that this submitter may use until it returns it.

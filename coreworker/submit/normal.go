@@ -63,6 +63,7 @@ type classKey struct {
 	env       string
 	counted   ids.FunctionID // zero: any function without a limit
 	where     string         // which of several machines: see Where
+	needs     string         // what of its arguments lies in a cluster's stores: see needs
 }
 
 func keyOf(s *task.Spec) classKey {
@@ -82,12 +83,24 @@ func Where(s *task.Spec) string {
 	return fmt.Sprintf("%x/%x%#v%t", s.Node, s.Rather, s.Labels, s.Spread)
 }
 
+// needs are the arguments that lie in a cluster's stores. A raylet has them brought before it gives a worker, so a wish is for tasks that
+// have the same ones: else it could wait for what another task needed, which nobody refers to any more.
+func needs(s *task.Spec, args []objects.Value) (out []ids.ObjectID) {
+	for i := range args {
+		if args[i].Stored {
+			out = append(out, s.Args[i].Ref)
+		}
+	}
+	return out
+}
+
 // class is the tasks that may run on the same leases: same resources, same place, same environment.
 type class struct {
 	n        *Normal
 	number   int // in the order they came
 	items    int // without an outcome
 	proto    *task.Spec
+	needs    []ids.ObjectID
 	queue    *list.List // of *item, by Seq: in the order they were ready for the first time
 	leases   []*Lease
 	requests []*Request
@@ -103,21 +116,13 @@ func NewNormal(env Env, leaser Leaser, owner ids.WorkerID) *Normal {
 
 // Submit takes a task that was just entered into the manager.
 func (n *Normal) Submit(e *task.Entry) {
-	key := keyOf(e.Spec)
-	c := n.classes[key]
-	if c == nil {
-		n.sweep()
-		n.made++
-		c = &class{n: n, number: n.made, proto: e.Spec, queue: list.New()}
-		n.classes[key] = c
-	}
-	c.items++
-	it := &item{e: e, c: c}
+	it := &item{e: e}
 	n.items[e.Spec.ID] = it
 	n.start(it)
 }
 
-// sweep forgets the classes of which nothing is left, where there are many: every placement group makes one, say.
+// sweep forgets the classes of which nothing is left, where there are many: every placement group makes one, and every value that lies in
+// a cluster's store.
 func (n *Normal) sweep() {
 	if len(n.classes) < max(n.many, manyClasses) {
 		return
@@ -128,12 +133,42 @@ func (n *Normal) sweep() {
 	n.many = 2 * len(n.classes) // where all are in use it looks rarely
 }
 
+// class finds the class of a task whose arguments are there.
+func (n *Normal) class(s *task.Spec, args []objects.Value) *class {
+	key, needs := keyOf(s), needs(s, args)
+	if len(needs) > 0 {
+		key.needs = fmt.Sprint(needs)
+	}
+	c := n.classes[key]
+	if c == nil {
+		n.sweep()
+		n.made++
+		c = &class{n: n, number: n.made, proto: s, needs: needs, queue: list.New()}
+		n.classes[key] = c
+	}
+	return c
+}
+
+// join makes an item one of a class, and of no other.
+func (c *class) join(it *item) {
+	c.items++
+	it.leave()
+	it.c = c
+}
+
+func (it *item) leave() {
+	if it.c != nil {
+		it.c.items--
+	}
+}
+
 func (n *Normal) start(it *item) {
 	it.e.State = task.Waiting
 	stop := Resolve(n.env, it.e.Spec,
 		func(args []objects.Value) {
 			it.stop, it.args = nil, args
 			ready(n.env, it.e)
+			n.class(it.e.Spec, args).join(it)
 			it.enqueue()
 			it.c.pump()
 		},
@@ -168,7 +203,7 @@ func (it *item) enqueue() {
 
 func (n *Normal) settle(it *item, v task.Verdict, r peer.Reply) {
 	delete(n.items, it.e.Spec.ID)
-	it.c.items--
+	it.leave()
 	n.env.Settle(it.e, v, r)
 }
 
@@ -211,7 +246,7 @@ func (c *class) round() {
 }
 
 func (c *class) request() {
-	r := &Request{Resources: c.proto.Resources, Place: c.proto.Place, Env: c.proto.Env, Owner: c.n.owner, Spec: c.proto}
+	r := &Request{Resources: c.proto.Resources, Place: c.proto.Place, Env: c.proto.Env, Owner: c.n.owner, Spec: c.proto, Needs: c.needs}
 	forget := func() { c.requests = slices.DeleteFunc(c.requests, func(o *Request) bool { return o == r }) }
 	r.Granted = func(l *Lease) {
 		forget()

@@ -118,6 +118,15 @@ def test_large_values_go_through_the_store() -> None:
     assert get(length.remote(b"z" * 300_000)) == 300_000
 
 
+def test_the_first_task_of_its_kind_takes_a_reference() -> None:
+    """What a raylet has brought before it gives a worker is what lies in a store, of this task and of none before it."""
+    small, big = mobula.put(b"x" * 7), make.remote(300_000)
+    assert get(length.options(num_cpus=0.71).remote(small)) == 7
+    assert get(length.options(num_cpus=0.72).remote(big)) == 300_000
+    del small, big
+    assert get(length.options(num_cpus=0.71).remote(b"")) == get(length.options(num_cpus=0.72).remote(b"")) == 0
+
+
 def test_references_inside_values() -> None:
     @mobula.remote
     def total(refs: list[Any]) -> int:

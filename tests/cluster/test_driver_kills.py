@@ -118,6 +118,30 @@ def test_a_worker(one_node: Cluster, monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert len(lines(path)) == 1
 
 
+@mobula.remote
+def numbers(path: str, start: int) -> bytes:
+    """A value for a store, of which the path tells how often it was made."""
+    attempt(path, 0)
+    return bytes([start]) * 500_000
+
+
+@mobula.remote
+def joined(*parts: bytes) -> bytes:
+    return b"".join(parts)
+
+
+@mobula.remote
+def first_of(refs: list[Any]) -> int:
+    return int(mobula.get(refs[0])[0])
+
+
+@mobula.remote
+def yields(path: str) -> Any:
+    attempt(path, 0)
+    for i in range(3):
+        yield bytes([i]) * 300_000
+
+
 def test_the_raylet_of_another_node(cluster_of: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """What ran there runs again elsewhere where it may, or fails; what is here goes on; no call waits for ever."""
     nodes = {"num_cpus": 2}, {"num_cpus": 4, "resources": {"other": 2}}
@@ -135,6 +159,21 @@ def test_the_raylet_of_another_node(cluster_of: Callable[..., Any], monkeypatch:
         again = mobula.remote(max_retries=3, scheduling_strategy=soft)(attempt).remote(str(path), 1)
         lost = mobula.remote(max_retries=0, resources={"other": 1})(attempt).remote(str(stuck), 9)
         eventually(lambda: lines(path) and lines(stuck))
+        # Values whose only copy is on that node.
+        made = numbers.options(scheduling_strategy=soft).remote(str(tmp_path / "made"), 1)
+        put = mobula.put(b"p" * 500_000)
+        of_made = joined.options(scheduling_strategy=soft).remote(made, put)
+        once = numbers.options(scheduling_strategy=soft, max_retries=0).remote(str(tmp_path / "once"), 2)
+        exhausted = joined.options(scheduling_strategy=soft, max_retries=0).remote(b"x" * 500_000)
+        items = list(yields.options(scheduling_strategy=soft).remote(str(tmp_path / "items")))
+        of_owner = mobula.get(mobula.remote(lambda: [mobula.put(b"o" * 500_000)]).options(scheduling_strategy=soft).remote())
+        dropped = numbers.options(scheduling_strategy=soft).remote(str(tmp_path / "dropped"), 3)
+        of_dropped = joined.options(scheduling_strategy=soft).remote(dropped)
+        here = numbers.options(scheduling_strategy=soft).remote(str(tmp_path / "here"), 4)
+        assert len(get(here)) == 500_000
+        there = [made, of_made, once, exhausted, of_dropped, *items]
+        assert not mobula.wait(there, num_returns=8, timeout=PATIENCE_S, fetch_local=False)[1]
+        del dropped
         for pid in cluster.nodes[1]["pids"]["raylet"]:
             os.kill(pid, signal.SIGKILL)
         assert get(again) == 2
@@ -149,6 +188,21 @@ def test_the_raylet_of_another_node(cluster_of: Callable[..., Any], monkeypatch:
 
         eventually(moved)
         eventually(lambda: [node["Alive"] for node in mobula.nodes()].count(True) == 1)
+        # They are made again where their functions may run again, arguments first.
+        assert get(of_made) == b"\1" * 500_000 + b"p" * 500_000
+        assert get(first_of.remote([made])) == 1
+        assert get(of_dropped) == b"\3" * 500_000
+        assert [get(ref)[0] for ref in items] == [0, 1, 2]
+        assert [len(lines(tmp_path / name)) for name in ("made", "dropped", "items", "here", "once")] == [2, 2, 2, 1, 1]
+        for lost in (once, exhausted):
+            with pytest.raises(mobula.exceptions.ObjectLostError, match="node"):
+                get(lost)
+            with pytest.raises(mobula.exceptions.ObjectLostError):
+                get(first_of.remote([lost]))
+        with pytest.raises(mobula.exceptions.OwnerDiedError):
+            get(of_owner)
+        assert get(here)[0] == 4
+        assert get(first_of.remote([here])) == 4
         assert get([mobula.remote(attempt).remote(str(tmp_path / str(i)), 0) for i in range(4)]) == [1] * 4
         mobula.shutdown()
 

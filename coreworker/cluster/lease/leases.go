@@ -363,6 +363,18 @@ func (l *Leases) Lost(lease *submit.Lease, how Ending) {
 	l.back(h, how)
 }
 
+// NodeDied throws away the idle workers of a node. Those that have tasks are lost by and by, with their tasks.
+func (l *Leases) NodeDied(node ids.NodeID) {
+	l.idle = slices.DeleteFunc(l.idle, func(h *held) bool {
+		if h.grant.At.Node != node {
+			return false
+		}
+		h.leave()
+		h.stop()
+		return true
+	})
+}
+
 // Close gives back what is idle. What is asked for is canceled by who asked; a worker that is still granted is given back.
 func (l *Leases) Close() { l.clear() }
 

@@ -48,6 +48,7 @@ func newWorld(*testing.T) *world {
 
 func (w *world) node(name string) raylet.Address {
 	a := raylet.Address{IP: name, Port: 1}
+	copy(a.Node[:], name)
 	w.nodes[a] = name
 	return a
 }
@@ -137,6 +138,11 @@ var script = golden.Script[*world]{
 		},
 		"ungroup": func(w *world, c *golden.Call) (string, error) {
 			w.l.GroupRemoved(group(c.Word()))
+			return w.said(), nil
+		},
+		// node-died WORKER: the node of the worker's raylet.
+		"node-died": func(w *world, c *golden.Call) (string, error) {
+			w.l.NodeDied(w.node(c.Word()).Node)
 			return w.said(), nil
 		},
 		"unwish": func(w *world, c *golden.Call) (string, error) {

@@ -30,6 +30,7 @@ type object struct {
 	nodes   []ids.NodeID // with a copy, in the order in which they told
 	url     string       // of what was spilled
 	spilled ids.NodeID   // on whose disk; nil: on everybody's
+	placed  bool         // it was in stores once: there may be raylets that wait for it there
 	waiting []func(*ray.GetObjectStatusReply)
 }
 
@@ -97,11 +98,15 @@ func (o *Owner) Stored(id ids.ObjectID, node ids.NodeID, size uint64) error {
 	if e.state == freed {
 		return nil
 	}
-	e.state, e.size = stored, size
+	e.state, e.size, e.placed = stored, size, true
 	e.add(node)
 	o.tell(id, e)
 	return nil
 }
+
+// Placed says whether the object was in stores once. A raylet that waits for one looks for copies in stores alone, so what it becomes
+// has to be there too, were it an error.
+func (o *Owner) Placed(id ids.ObjectID) bool { return o.objects[id] != nil && o.objects[id].placed }
 
 // Forget says that nobody refers to the object any more, and returns what nodes have of it.
 func (o *Owner) Forget(id ids.ObjectID) []Free {
@@ -222,9 +227,17 @@ func (e *object) remove(node ids.NodeID) bool {
 	return true
 }
 
-// NodeDied takes a node's copies off, and returns the objects of which there is none left, in the order of their ids.
-func (o *Owner) NodeDied(node ids.NodeID) (lost []ids.ObjectID) {
+// Copy is a copy of an object in a node's store.
+type Copy struct {
+	Object ids.ObjectID
+	Node   ids.NodeID
+}
+
+// NodeDied takes a node's copies off, and returns the objects of which there is none left, and of those whose first copy it had the
+// next one: a node keeps the first one only until it is freed, and any other as long as it has room. Both in the order of their ids.
+func (o *Owner) NodeDied(node ids.NodeID) (lost []ids.ObjectID, next []Copy) {
 	for id, e := range o.objects {
+		first := len(e.nodes) > 0 && e.nodes[0] == node
 		changed := e.remove(node)
 		if e.url != "" && e.spilled == node {
 			e.url, e.spilled, changed = "", ids.NodeID{}, true
@@ -233,12 +246,33 @@ func (o *Owner) NodeDied(node ids.NodeID) (lost []ids.ObjectID) {
 			continue
 		}
 		o.tell(id, e)
-		if e.state == stored && len(e.nodes) == 0 && e.url == "" {
+		switch {
+		case e.state != stored || e.url != "":
+		case len(e.nodes) == 0:
 			lost = append(lost, id)
+		case first:
+			next = append(next, Copy{id, e.nodes[0]})
 		}
 	}
 	slices.SortFunc(lost, func(a, b ids.ObjectID) int { return bytes.Compare(a[:], b[:]) })
-	return lost
+	slices.SortFunc(next, func(a, b Copy) int { return bytes.Compare(a.Object[:], b.Object[:]) })
+	return lost, next
+}
+
+// NotThere says that a node does not have a copy which it was thought to have. The next one is returned, or that there is none.
+func (o *Owner) NotThere(c Copy) (next Copy, lost bool) {
+	e := o.objects[c.Object]
+	if e == nil || !e.remove(c.Node) {
+		return Copy{}, false
+	}
+	o.tell(c.Object, e)
+	switch {
+	case e.state != stored || e.url != "":
+		return Copy{}, false
+	case len(e.nodes) == 0:
+		return Copy{}, true
+	}
+	return Copy{c.Object, e.nodes[0]}, false
 }
 
 // Status answers a borrower, when the object is there or will never be.

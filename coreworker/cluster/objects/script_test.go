@@ -177,9 +177,27 @@ var verbs = map[string]golden.Verb[*world]{
 			SpilledUrl: c.Arg("url"), SpilledToLocalStorage: !c.Flag("shared")}})
 	}),
 	"node-died": plain(func(w *world, c *golden.Call) error {
-		for _, id := range w.NodeDied(w.node(c.Word())) {
+		lost, next := w.NodeDied(w.node(c.Word()))
+		for _, id := range lost {
 			w.say("lost %s", id)
 		}
+		for _, one := range next {
+			w.say("keep %s on %s", one.Object, w.nodes[one.Node])
+		}
+		return nil
+	}),
+	"not-there": plain(func(w *world, c *golden.Call) error {
+		id := w.object(c)
+		switch next, lost := w.NotThere(Copy{id, w.node(c.Arg("node"))}); {
+		case lost:
+			w.say("lost %s", id)
+		case !next.Node.IsNil():
+			w.say("keep %s on %s", next.Object, w.nodes[next.Node])
+		}
+		return nil
+	}),
+	"placed": plain(func(w *world, c *golden.Call) error {
+		w.say("%t", w.Placed(w.object(c)))
 		return nil
 	}),
 	"status": plain(func(w *world, c *golden.Call) error {

@@ -246,7 +246,7 @@ func (e *incarnation) PushTask(p *peer.Push) {
 	}
 	c.pushed(p, e.at)
 	request := &ray.PushTaskRequest{IntendedWorkerId: e.at.Worker[:], TaskSpec: spec, SequenceNumber: int64(number), ClientProcessedUpTo: upTo}
-	c.run(func(ctx context.Context) func() {
+	c.runAt(e.at.Node, func(ctx context.Context) func() {
 		if err != nil {
 			return func() { end(peer.Reply{End: task.Died, Text: err.Error()}) }
 		}

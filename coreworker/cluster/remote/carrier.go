@@ -34,7 +34,7 @@ type Config struct {
 	Do func(fn func())
 	// After calls fn under the state lock.
 	After func(d time.Duration, fn func()) (stop func())
-	// Dial is a connection to a raylet or worker, which is made where there is none yet. It does not wait.
+	// Dial is a connection to a raylet or worker, which is made where there is none yet. It does not wait. Called without the state lock.
 	Dial func(raylet.Address) (grpc.ClientConnInterface, error)
 	// Task adds what the core's spec does not hold. Called under the state lock.
 	Task func(s *task.Spec, attempt int) *wire.Task
@@ -63,11 +63,12 @@ type Carrier struct {
 	cancel context.CancelFunc
 	closed bool // under the state lock
 	calls  sync.WaitGroup
+	reach  map[ids.NodeID]*reach // under the state lock
 }
 
 // New makes a carrier, and the leases that it carries for.
 func New(cfg Config) *Carrier {
-	c := &Carrier{cfg: cfg}
+	c := &Carrier{cfg: cfg, reach: map[ids.NodeID]*reach{}}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.leases = lease.New(c, cfg.Local, cfg.Worker)
 	return c
@@ -85,14 +86,16 @@ func (c *Carrier) Close() {
 }
 
 // run does what may wait; then, unless it is nil, is called under the state lock.
-func (c *Carrier) run(wait func(ctx context.Context) (then func())) {
+func (c *Carrier) run(wait func(ctx context.Context) (then func())) { c.runIn(c.ctx, wait) }
+
+func (c *Carrier) runIn(ctx context.Context, wait func(ctx context.Context) (then func())) {
 	if c.closed { // asked under the state lock, so that nothing begins once Close waits
 		return
 	}
 	c.calls.Add(1)
 	go func() {
 		defer c.calls.Done()
-		if then := wait(c.ctx); then != nil {
+		if then := wait(ctx); then != nil {
 			c.cfg.Do(func() {
 				if !c.closed {
 					then()
@@ -142,7 +145,8 @@ func (c *Carrier) After(d time.Duration, fn func()) func() { return c.cfg.After(
 
 // Ask implements lease.Host.
 func (c *Carrier) Ask(a lease.Ask) {
-	spec, err := c.cfg.Driver.Spec(c.cfg.Task(a.Wish.Spec, 0))
+	t := c.cfg.Task(a.Wish.Spec, 0)
+	spec, err := c.cfg.Driver.Spec(t)
 	if err != nil { // nothing half made goes to a raylet, which may end of it
 		c.run(func(context.Context) func() {
 			why := objects.TaskUnschedulable(err.Error())
@@ -150,8 +154,8 @@ func (c *Carrier) Ask(a lease.Ask) {
 		})
 		return
 	}
-	request := &ray.RequestWorkerLeaseRequest{LeaseSpec: c.cfg.Driver.Lease(a.ID[:], spec), BacklogSize: int64(a.Backlog), GrantOrReject: a.OrReject}
-	c.run(func(ctx context.Context) func() {
+	request := &ray.RequestWorkerLeaseRequest{LeaseSpec: c.cfg.Driver.Lease(a.ID[:], t, spec, a.Wish.Needs), BacklogSize: int64(a.Backlog), GrantOrReject: a.OrReject}
+	c.runAt(a.At.Node, func(ctx context.Context) func() {
 		client, err := c.raylet(a.At)
 		var r *ray.RequestWorkerLeaseReply
 		if err == nil {
@@ -206,6 +210,9 @@ func address(a *ray.Address) (out raylet.Address, err error) {
 
 // Withdraw implements lease.Host. It is sent again where it fails.
 func (c *Carrier) Withdraw(at raylet.Address, id lease.ID) {
+	if c.dead(at.Node) != nil {
+		return
+	}
 	c.run(func(context.Context) func() {
 		c.report("cancel a lease", c.ask(at, func(ctx context.Context, r ray.NodeManagerServiceClient) error {
 			_, err := r.CancelWorkerLease(ctx, &ray.CancelWorkerLeaseRequest{LeaseId: id[:]})
@@ -217,6 +224,9 @@ func (c *Carrier) Withdraw(at raylet.Address, id lease.ID) {
 
 // GiveBack implements lease.Host.
 func (c *Carrier) GiveBack(g lease.Grant, how lease.Ending) {
+	if c.dead(g.At.Node) != nil {
+		return
+	}
 	request := &ray.ReturnWorkerLeaseRequest{WorkerPort: int32(g.Worker.Port), LeaseId: g.ID[:], DisconnectWorker: how == lease.Broken, WorkerExiting: how == lease.Exiting}
 	if how == lease.Broken {
 		request.DisconnectWorkerErrorDetail = "a call to the worker failed"
@@ -267,7 +277,7 @@ func (e *leased) PushTask(p *peer.Push) {
 		request.ResourceMapping = granted.ResourceMapping
 	}
 	ready := e.c.ready(p.Spec)
-	e.c.run(func(ctx context.Context) func() {
+	e.c.runAt(e.grant.At.Node, func(ctx context.Context) func() {
 		var r *ray.PushTaskReply
 		if err := ready(ctx); err != nil {
 			return end(peer.Reply{End: task.Died, Text: err.Error(), Error: objects.TaskUnschedulable(err.Error())})
@@ -277,7 +287,7 @@ func (e *leased) PushTask(p *peer.Push) {
 			r, err = ray.NewCoreWorkerServiceClient(conn).PushTask(ctx, request)
 		}
 		if err != nil {
-			return e.failed(err, end)
+			return e.failed(ctx, err, end)
 		}
 		return func() {
 			if r.WorkerExiting {
@@ -302,16 +312,19 @@ func (c *Carrier) pushed(p *peer.Push, to raylet.Address) {
 }
 
 // failed asks the raylet why, which may know more than that the call failed.
-func (e *leased) failed(cause error, end func(peer.Reply) func()) func() {
+func (e *leased) failed(ctx context.Context, cause error, end func(peer.Reply) func()) func() {
 	reply := wire.Refused(cause)
 	if reply.End == task.NotStarted {
 		return end(reply)
 	}
 	var why *ray.GetWorkerFailureCauseReply
-	err := e.c.ask(e.grant.At, func(ctx context.Context, r ray.NodeManagerServiceClient) (err error) {
-		why, err = r.GetWorkerFailureCause(ctx, &ray.GetWorkerFailureCauseRequest{LeaseId: e.grant.ID[:]})
-		return err
-	})
+	err := context.Cause(ctx) // why the node is dead, if it is
+	if err == nil {
+		err = e.c.ask(e.grant.At, func(ctx context.Context, r ray.NodeManagerServiceClient) (err error) {
+			why, err = r.GetWorkerFailureCause(ctx, &ray.GetWorkerFailureCauseRequest{LeaseId: e.grant.ID[:]})
+			return err
+		})
+	}
 	if err != nil {
 		reply = wire.NodeGone(e.grant.At.Node, errors.Join(cause, err))
 	} else {

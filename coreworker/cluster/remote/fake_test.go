@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"google.golang.org/grpc"
@@ -145,6 +146,54 @@ func TestSpillback(t *testing.T) {
 	if r := <-there.returned; r.DisconnectWorker || r.WorkerExiting {
 		t.Errorf("given back: %v", r)
 	}
+}
+
+// TestADeadNodeIsNotWaitedFor: its machine closes no connection, so neither its worker nor its raylet would ever answer.
+func TestADeadNodeIsNotWaitedFor(t *testing.T) {
+	here, there := serve(t), serve(t)
+	asked, pushed := make(chan struct{}, 1), make(chan struct{}, 1)
+	var dead atomic.Bool
+	here.lease = func(*ray.RequestWorkerLeaseRequest) *ray.RequestWorkerLeaseReply {
+		if dead.Load() {
+			return here.grant()
+		}
+		return &ray.RequestWorkerLeaseReply{RetryAtRayletAddress: there.wire()}
+	}
+	here.push = func(_ context.Context, r *ray.PushTaskRequest) (*ray.PushTaskReply, error) { return reply(r), nil }
+	gone := make(chan struct{})
+	t.Cleanup(func() { close(gone) })
+	first := true
+	there.lease = func(*ray.RequestWorkerLeaseRequest) *ray.RequestWorkerLeaseReply {
+		if first {
+			first = false
+			return there.grant()
+		}
+		asked <- struct{}{}
+		<-gone
+		return nil
+	}
+	there.push = func(context.Context, *ray.PushTaskRequest) (*ray.PushTaskReply, error) {
+		pushed <- struct{}{}
+		<-gone
+		return nil, status.Error(codes.Unavailable, "gone")
+	}
+	d := beside(t, here)
+	_, again := d.submit("f", 1)
+	<-pushed
+	_, never := d.submit("f", 0)
+	<-asked
+	dead.Store(true)
+	d.Do(func() { d.carrier.NodeDied(there.address.Node, "no heartbeats") })
+	for _, done := range []chan outcome{again, never} {
+		if o := d.wait(done); o.verdict != task.Complete {
+			t.Errorf("%s %+v", o.verdict, o.reply)
+		}
+	}
+	d.Do(func() {
+		if _, _, inUse, _ := d.carrier.Leases().Counts(); inUse > 1 {
+			t.Errorf("%d workers are in use", inUse)
+		}
+	})
 }
 
 func TestAWorkerThatBreaksIsGivenBackAsSuch(t *testing.T) {

@@ -195,16 +195,15 @@ func keyword(name string) (*ray.TaskArg, error) {
 	return &ray.TaskArg{Data: append(data, body.Bytes()...), Metadata: []byte("XLANG")}, nil
 }
 
-// Lease is what a raylet is told of tasks that may share a worker, by the spec of one of them.
-func (d *Driver) Lease(id []byte, s *ray.TaskSpec) *ray.LeaseSpec {
+// Lease is what a raylet is told of tasks that may share a worker, by the spec of one of them: it has what they all need brought before
+// it gives a worker.
+func (d *Driver) Lease(id []byte, t *Task, s *ray.TaskSpec, needs []ids.ObjectID) *ray.LeaseSpec {
 	out := &ray.LeaseSpec{LeaseId: id, JobId: s.JobId, CallerAddress: s.CallerAddress, Type: s.Type, RequiredResources: s.RequiredResources,
 		RequiredPlacementResources: s.RequiredPlacementResources, SchedulingStrategy: s.SchedulingStrategy, LabelSelector: s.LabelSelector,
 		Depth: s.Depth, RuntimeEnvInfo: s.RuntimeEnvInfo, ParentTaskId: s.ParentTaskId, Language: s.Language, FunctionDescriptor: s.FunctionDescriptor,
 		MaxRetries: s.MaxRetries, AttemptNumber: uint64(s.AttemptNumber), TaskName: s.Name, FallbackStrategy: s.FallbackStrategy}
-	for _, a := range s.Args {
-		if a.ObjectRef != nil {
-			out.Dependencies = append(out.Dependencies, a.ObjectRef)
-		}
+	for _, need := range needs {
+		out.Dependencies = append(out.Dependencies, d.ref(t, need))
 	}
 	return out
 }

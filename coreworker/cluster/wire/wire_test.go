@@ -90,7 +90,7 @@ func TestArguments(t *testing.T) {
 	value := raw("v")
 	value.Contained = []ids.ObjectID{inner}
 	s := &task.Spec{ID: ids.NewTaskID(job), Args: []task.Arg{{Value: value}, {Ref: id, IsRef: true}, {Ref: id, IsRef: true}}}
-	got, err := driver.Spec(&wire.Task{Spec: s, Function: f,
+	t1 := &wire.Task{Spec: s, Function: f,
 		Args:    []objects.Value{{}, raw("small"), {Metadata: []byte("PYTHON"), Block: &objects.Block{}}},
 		Keyword: func(i int) (string, bool) { return "key", i == 2 },
 		Stored:  func(v *objects.Value) bool { return v.Block != nil },
@@ -99,7 +99,8 @@ func TestArguments(t *testing.T) {
 				return other
 			}
 			return driver.Address
-		}})
+		}}
+	got, err := driver.Spec(t1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +120,7 @@ func TestArguments(t *testing.T) {
 	if a[5].ObjectRef == nil || len(a[5].Data) != 0 || !bytes.Equal(a[5].ObjectRef.ObjectId, id[:]) {
 		t.Errorf("a reference to a stored value: %v", a[5])
 	}
-	lease := driver.Lease(make([]byte, 32), got)
+	lease := driver.Lease(make([]byte, 32), t1, got, []ids.ObjectID{id})
 	if len(lease.Dependencies) != 1 || !bytes.Equal(lease.Dependencies[0].ObjectId, id[:]) {
 		t.Errorf("a lease is for what lies in stores: %v", lease.Dependencies)
 	}
