@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mobula/mobula/coreworker/embedded"
 	"github.com/mobula/mobula/coreworker/execute"
 	"github.com/mobula/mobula/coreworker/ids"
 	"github.com/mobula/mobula/coreworker/objects"
@@ -26,9 +27,11 @@ type mill struct {
 }
 
 // Prepare implements Processes: nothing has to be set up.
-func (*mill) Prepare(string, func(string)) bool { return true }
+func (*mill) Prepare(embedded.Kind, func(string)) bool { return true }
 
-func (m *mill) Spawn(id ids.WorkerID, _ string, _ func(Child), _ func(Obituary)) {
+func (*mill) Forget(ids.JobID) {}
+
+func (m *mill) Spawn(id ids.WorkerID, _ embedded.Kind, _ func(Child), _ func(Obituary)) {
 	if m.worker == nil {
 		m.worker = m.core.procs[id]
 	}

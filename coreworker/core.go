@@ -33,17 +33,20 @@ type Config struct {
 	Processes Processes
 	// Report is told of broken invariants. Nil discards them.
 	Report func(error)
-	// Warn brings a sentence to the driver's user. Called under the lock: it must not block. Nil discards them.
-	Warn func(string)
+	// Warn brings a sentence to the user of a job's driver. Called under the lock: it must not block. Nil discards them.
+	Warn func(job ids.JobID, text string)
 	// Prestart is how many workers are started before anybody asks.
 	Prestart int
 	// SessionEnv is the environment of those: what tasks have that ask for nothing of their own.
 	SessionEnv string
 }
 
+// FirstJob is the job of the driver that a session begins with, save in a Ray cluster, which gives its own.
+var FirstJob = ids.JobFromInt(1)
+
 // Core is one session: its processes, tasks, objects and actors.
 type Core struct {
-	Job  ids.JobID
+	Job  ids.JobID // of the driver that the session began with
 	Node ids.NodeID
 
 	mu      sync.Mutex
@@ -51,6 +54,7 @@ type Core struct {
 	labels  sched.Labels
 	began   time.Time
 	procs   map[ids.WorkerID]*Process
+	jobs    jobs
 	tasks   *task.Manager
 	lineage *task.Lineage
 	refs    *refs.Table
@@ -83,8 +87,8 @@ type Core struct {
 
 // New makes the core of a session. Start begins its work.
 func New(cfg Config) *Core {
-	c := &Core{Job: ids.JobFromInt(1), Node: ids.NewNodeID(), cfg: cfg, began: time.Now(),
-		procs: map[ids.WorkerID]*Process{}, tasks: task.NewManager(), lineage: task.NewLineage(lineageBytes), refs: refs.New(), store: objects.NewStore(),
+	c := &Core{Job: FirstJob, Node: ids.NewNodeID(), cfg: cfg, began: time.Now(),
+		procs: map[ids.WorkerID]*Process{}, jobs: newJobs(), tasks: task.NewManager(), lineage: task.NewLineage(lineageBytes), refs: refs.New(), store: objects.NewStore(),
 		arena: objects.NewArena(cfg.ArenaBytes, cfg.Reserve), kv: embedded.NewKV(),
 		callers: map[ids.ActorID]map[*submit.Actor]*Process{}, timers: timers{rings: none}, streams: map[ids.TaskID]*stream{}, gates: map[ids.ActorID]*gate{}, missing: map[ids.TaskID][]missingItem{},
 		tells:  map[ids.TaskID]func(objects.Value){},
@@ -104,7 +108,9 @@ func New(cfg Config) *Core {
 }
 
 // Start begins the work of the core.
-func (c *Core) Start() { c.Do(func() { c.sched.Prestart(c.cfg.Prestart, c.cfg.SessionEnv) }) }
+func (c *Core) Start() {
+	c.Do(func() { c.sched.Prestart(c.cfg.Prestart, embedded.Kind{Job: c.Job, Env: c.cfg.SessionEnv}) })
+}
 
 // Do runs fn with the state lock held.
 func (c *Core) Do(fn func()) {

@@ -13,13 +13,13 @@ import (
 // nodeIDLabel is the label that every machine has in Ray.
 const nodeIDLabel = "ray.io/node-id"
 
-// CreateGroup makes a placement group for this process. One that is not detached ends with the session, or, made by a
+// CreateGroup makes a placement group for this process. One that is not detached ends with its job, or, made by a
 // detached actor, with that actor.
 func (p *Process) CreateGroup(spec embedded.GroupSpec, detached bool, labels []sched.Selector) error {
 	for i, selector := range labels {
 		spec.Bundles[i].Nowhere = !selector.Fits(p.core.labels)
 	}
-	spec.Detached = detached
+	spec.Job, spec.Detached = p.Job, detached
 	if p.worker != nil && !detached {
 		spec.Owner, _ = p.worker.DetachedActor()
 	}
@@ -38,6 +38,7 @@ func (c *Core) actorDied(id ids.ActorID) {
 	for _, group := range c.sched.GroupsOf(id) {
 		c.RemoveGroup(group)
 	}
+	c.shrunk(id.Job())
 }
 
 // AwaitGroup makes an object that has its value v once the group was made; the process holds one reference. Where the

@@ -3,6 +3,7 @@ package coreworker
 import (
 	"testing"
 
+	"github.com/mobula/mobula/coreworker/embedded"
 	"github.com/mobula/mobula/coreworker/events"
 	"github.com/mobula/mobula/coreworker/execute"
 	"github.com/mobula/mobula/coreworker/ids"
@@ -21,21 +22,23 @@ type stage struct {
 }
 
 // Prepare implements Processes: nothing has to be set up.
-func (*stage) Prepare(string, func(string)) bool { return true }
+func (*stage) Prepare(embedded.Kind, func(string)) bool { return true }
 
-func (s *stage) Spawn(ids.WorkerID, string, func(Child), func(Obituary)) {}
-func (s *stage) Run(*execute.Run)                                        {}
-func (s *stage) CancelRun(ids.TaskID)                                    {}
-func (s *stage) OpenLane(string)                                         {}
-func (s *stage) Flag(uint64)                                             {}
-func (s *stage) Wake(ids.TaskID)                                         {}
-func (s *stage) Exit(bool, string)                                       {}
-func (s *stage) Close()                                                  {}
-func (s *stage) Grant(n int)                                             { s.tickets += n }
-func (s *stage) TakeTickets() int                                        { n := s.tickets; s.tickets = 0; return n }
-func (s *stage) Interrupt()                                              {}
-func (s *stage) Kill()                                                   {}
-func (s *stage) PID() int                                                { return 7 }
+func (*stage) Forget(ids.JobID) {}
+
+func (s *stage) Spawn(ids.WorkerID, embedded.Kind, func(Child), func(Obituary)) {}
+func (s *stage) Run(*execute.Run)                                               {}
+func (s *stage) CancelRun(ids.TaskID)                                           {}
+func (s *stage) OpenLane(string)                                                {}
+func (s *stage) Flag(uint64)                                                    {}
+func (s *stage) Wake(ids.TaskID)                                                {}
+func (s *stage) Exit(bool, string)                                              {}
+func (s *stage) Close()                                                         {}
+func (s *stage) Grant(n int)                                                    { s.tickets += n }
+func (s *stage) TakeTickets() int                                               { n := s.tickets; s.tickets = 0; return n }
+func (s *stage) Interrupt()                                                     {}
+func (s *stage) Kill()                                                          {}
+func (s *stage) PID() int                                                       { return 7 }
 
 func newStage(t *testing.T) *stage {
 	s := &stage{}

@@ -13,13 +13,15 @@ import (
 
 // Processes starts worker processes. Its methods are called under the lock and must not block.
 type Processes interface {
-	// Spawn starts a worker with an environment of its own (task.Spec.Env). started and ended are called once each at most, in this order, without the lock; ended
+	// Spawn starts a worker of a kind. started and ended are called once each at most, in this order, without the lock; ended
 	// also when it never started.
-	Spawn(id ids.WorkerID, env string, started func(Child), ended func(Obituary))
-	// Prepare sets up what a worker with this environment needs before it can be started: other interpreters, installed
+	Spawn(id ids.WorkerID, kind embedded.Kind, started func(Child), ended func(Obituary))
+	// Prepare sets up what a worker of this kind needs before it can be started: other interpreters, installed
 	// packages. True: there is nothing to be done. False: done will be called once, without the lock, with the reason when
 	// it failed.
-	Prepare(env string, done func(failure string)) bool
+	Prepare(kind embedded.Kind, done func(failure string)) bool
+	// Forget is told that no worker is started any more for a job.
+	Forget(job ids.JobID)
 }
 
 // Child is a worker process.
@@ -42,10 +44,18 @@ func (h *host) Report(err error)                               { h.core().report
 func (h *host) Kill(w *embedded.Worker)                        { childOf(w).Kill() }
 
 // Warn implements embedded.Host.
-func (h *host) Warn(text string) {
+func (h *host) Warn(job ids.JobID, text string) {
 	if h.cfg.Warn != nil {
-		h.cfg.Warn(text)
+		h.cfg.Warn(job, text)
 	}
+}
+
+// JobOf implements embedded.Host.
+func (h *host) JobOf(id ids.WorkerID) ids.JobID {
+	if p := h.procs[id]; p != nil {
+		return p.Job
+	}
+	return h.Job
 }
 
 // Owes implements embedded.Host.
@@ -55,9 +65,9 @@ func (h *host) Owes(w *embedded.Worker) bool {
 }
 
 // Prepare implements embedded.Host.
-func (h *host) Prepare(env string, done func(failure string)) bool {
+func (h *host) Prepare(kind embedded.Kind, done func(failure string)) bool {
 	c := h.core()
-	return c.cfg.Processes.Prepare(env, func(failure string) { c.Do(func() { done(failure) }) })
+	return c.cfg.Processes.Prepare(kind, func(failure string) { c.Do(func() { done(failure) }) })
 }
 
 // Spawn implements embedded.Host.
@@ -65,12 +75,12 @@ func (h *host) Spawn(w *embedded.Worker) {
 	c := h.core()
 	link := &child{}
 	w.Exec = execute.New(link)
-	p := c.addProcess(w.ID, Worker)
+	p := c.addProcess(w.ID, Worker, w.Kind.Job)
 	p.worker = w
 	w.Exec.CancelChildren = c.cancelChildren
 	w.Exec.Witness = &witness{c, w}
 	w.Exec.Later = func(trim func()) { c.After(spareThread, trim) }
-	c.cfg.Processes.Spawn(w.ID, w.Env,
+	c.cfg.Processes.Spawn(w.ID, w.Kind,
 		func(real Child) {
 			c.Do(func() {
 				link.real = real
@@ -141,4 +151,5 @@ func (c *Core) workerGone(p *Process, o Obituary) {
 	if w.Condemned() {
 		c.disown(p.ID, why)
 	}
+	c.buried(p)
 }

@@ -25,13 +25,14 @@ const (
 type Process struct {
 	ID   ids.WorkerID
 	Role Role
+	Job  ids.JobID // that it drives or works for
 	PID  int
 
 	core    *Core
 	number  uint64 // in the order they came
 	normal  *submit.Normal
 	actors  map[ids.ActorID]*submit.Actor
-	worker  *embedded.Worker // nil for the driver
+	worker  *embedded.Worker // nil for a driver
 	known   map[ids.FunctionID]struct{}
 	parked  map[*parked]struct{}
 	pending int // tasks it submitted that have no outcome
@@ -40,16 +41,17 @@ type Process struct {
 	label   string
 }
 
-func (c *Core) addProcess(id ids.WorkerID, role Role) *Process {
+func (c *Core) addProcess(id ids.WorkerID, role Role, job ids.JobID) *Process {
 	c.made++
-	p := &Process{number: c.made, ID: id, Role: role, core: c, actors: map[ids.ActorID]*submit.Actor{},
+	p := &Process{number: c.made, ID: id, Role: role, Job: job, core: c, actors: map[ids.ActorID]*submit.Actor{},
 		known: map[ids.FunctionID]struct{}{}, parked: map[*parked]struct{}{}}
 	p.normal = submit.NewNormal(c, c.leaser, id)
 	c.procs[id] = p
 	return p
 }
 
-// Attach returns the process with this id. A driver comes into being by attaching; a worker must have been started by
+// Attach returns the process with this id. A driver comes into being by attaching, the
+// first one or one that has a job by Join; a worker must have been started by
 // this core, and gets nil otherwise.
 func (c *Core) Attach(id ids.WorkerID, role Role, pid int) *Process {
 	if p := c.procs[id]; p != nil {
@@ -58,10 +60,11 @@ func (c *Core) Attach(id ids.WorkerID, role Role, pid int) *Process {
 		}
 		return nil
 	}
-	if role != Driver || id != ids.DriverWorker(c.Job) {
+	job, drives := c.drivenBy(id)
+	if role != Driver || !drives {
 		return nil
 	}
-	p := c.addProcess(id, Driver)
+	p := c.addProcess(id, Driver, job)
 	p.PID = pid
 	return p
 }
@@ -73,7 +76,10 @@ func (p *Process) AttachExecutor(port execute.Port, group string, loop bool, epo
 	return l
 }
 
-// Executor is the executor's side of a worker; nil for the driver.
+// Began says whether the process is the driver that the session began with.
+func (p *Process) Began() bool { return p.ID == ids.DriverWorker(p.core.Job) }
+
+// Executor is the executor's side of a worker; nil for a driver.
 func (p *Process) Executor() *execute.Executor {
 	if p.worker == nil {
 		return nil

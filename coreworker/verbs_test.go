@@ -25,7 +25,7 @@ var verbs = logged(map[string]verb{
 	"pgroup": verbGroup, "ungroup": verbUngroup, "ready": verbReady, "groups": verbGroups,
 	"release": verbRelease, "lookup": verbLookup, "settled": verbSettled, "idle": verbIdle, "empty": verbEmpty, "ask": verbAsk,
 	"yield": verbYield, "next": verbNext, "demand": verbDemand, "taken": verbTaken, "forget": verbForget, "lose": verbLose,
-	"setup": verbSetup, "why": verbWhy, "arrive": verbArrive, "again": verbAgain,
+	"setup": verbSetup, "why": verbWhy, "arrive": verbArrive, "again": verbAgain, "join": verbJoin, "leave": verbLeave,
 })
 
 type verb func(*world, *golden.Call) error
@@ -144,7 +144,7 @@ func verbActor(w *world, c *golden.Call) error {
 	name, parent := c.Word(), c.Opt("parent", "")
 	s := w.spec(name, task.ActorCreation, parent)
 	s.Told = c.Flag("told")
-	s.Actor = w.actorID(name)
+	s.Actor = w.actorID(name, parent)
 	s.ID = s.Actor.CreationTask()
 	w.tasks[name], w.names[s.ID] = s.ID, name
 	s.Resources, s.Node, s.Env = sched.CPUs(c.Int("cpus", 0)), away(c), c.Opt("env", "")
@@ -181,6 +181,34 @@ func verbActor(w *world, c *golden.Call) error {
 		w.hold(p, s.Actor.Handle())
 	})
 	return err
+}
+
+// join D: a further driver, whose name stands for it as a parent.
+func verbJoin(w *world, c *golden.Call) error {
+	name := c.Word()
+	var err error
+	w.core.Do(func() {
+		var job ids.JobID
+		if job, err = w.core.Join(); err == nil {
+			w.drivers[name] = w.core.Attach(ids.DriverWorker(job), Driver, 2)
+		}
+	})
+	return err
+}
+
+// leave D: it has ended.
+func verbLeave(w *world, c *golden.Call) error {
+	name := c.Word()
+	d := w.drivers[name]
+	if d == nil {
+		return fmt.Errorf("no driver %s has joined", name)
+	}
+	w.core.Do(func() { w.core.Leave(d.Job, "its driver has left", func() { w.say("%s has left", name) }) })
+	if w.core.Attach(d.ID, Driver, 2) != nil {
+		return fmt.Errorf("%s could come back", name)
+	}
+	delete(w.held, d)
+	return nil
 }
 
 // lookup N: the driver gets the actor by its name, and holds a handle of it.

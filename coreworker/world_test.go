@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mobula/mobula/coreworker/embedded"
 	"github.com/mobula/mobula/coreworker/ids"
 	"github.com/mobula/mobula/coreworker/objects"
 	"github.com/mobula/mobula/coreworker/peer"
@@ -18,6 +19,7 @@ import (
 type world struct {
 	core       *Core
 	driver     *Process
+	drivers    map[string]*Process // that have joined
 	job        ids.JobID
 	tasks      map[string]ids.TaskID
 	names      map[ids.TaskID]string
@@ -46,7 +48,7 @@ type fakeWait struct {
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{groups: map[string]ids.GroupID{}, groupNames: map[ids.GroupID]string{}, tasks: map[string]ids.TaskID{}, names: map[ids.TaskID]string{}, actors: map[string]ids.ActorID{},
+	w := &world{drivers: map[string]*Process{}, groups: map[string]ids.GroupID{}, groupNames: map[ids.GroupID]string{}, tasks: map[string]ids.TaskID{}, names: map[ids.TaskID]string{}, actors: map[string]ids.ActorID{},
 		waits: map[string]*fakeWait{}, held: map[*Process]map[ids.ObjectID]int{}, began: map[string]bool{}, outcomes: map[string]string{},
 		setups: map[string]func(string){}}
 	t.Cleanup(func() {
@@ -63,7 +65,7 @@ func (w *world) start(cpus, gpus int) {
 		w.broken = append(w.broken, err)
 	}
 	w.core = New(Config{Resources: total, Labels: map[string]string{"zone": "a"},
-		Warn: func(text string) { w.say("warning: %s", w.named(text)) }, ArenaBytes: 1 << 20, Processes: w,
+		Warn: func(_ ids.JobID, text string) { w.say("warning: %s", w.named(text)) }, ArenaBytes: 1 << 20, Processes: w,
 		Reserve: func(uint64, uint64) error { return nil },
 		Report:  func(err error) { w.reported = append(w.reported, err) }})
 	w.job = w.core.Job
@@ -79,7 +81,8 @@ func (w *world) take() string {
 }
 
 // Prepare implements Processes: an environment whose name begins with "setup" is set up when the script says so.
-func (w *world) Prepare(env string, done func(failure string)) bool {
+func (w *world) Prepare(kind embedded.Kind, done func(failure string)) bool {
+	env := kind.Env
 	if !strings.HasPrefix(env, "setup") {
 		return true
 	}
@@ -88,15 +91,19 @@ func (w *world) Prepare(env string, done func(failure string)) bool {
 	return false
 }
 
+// Forget implements Processes.
+func (w *world) Forget(job ids.JobID) { w.say("nothing is left%s", w.driverOf(job)) }
+
 // Spawn implements Processes: the worker begins to live when the script attaches it.
-func (w *world) Spawn(id ids.WorkerID, env string, _ func(Child), ended func(Obituary)) {
+func (w *world) Spawn(id ids.WorkerID, kind embedded.Kind, _ func(Child), ended func(Obituary)) {
+	env, whose := kind.Env, w.driverOf(kind.Job)
 	k := &fakeWorker{w: w, name: fmt.Sprintf("w%d", len(w.workers)+1), pid: 101 + len(w.workers), id: id, ended: ended}
 	w.workers = append(w.workers, k)
 	if env != "" {
-		w.say("spawn %s (%s)", k.name, env)
+		w.say("spawn %s%s (%s)", k.name, whose, env)
 		return
 	}
-	w.say("spawn %s", k.name)
+	w.say("spawn %s%s", k.name, whose)
 }
 
 func (w *world) worker(name string) (*fakeWorker, error) {
@@ -122,10 +129,13 @@ func (w *world) running(name string) *fakeRun {
 	return nil
 }
 
-// submitter is the process that runs the parent, or the driver.
+// submitter is the process that runs the parent, or the driver of that name, or the first one.
 func (w *world) submitter(parent string) (*Process, error) {
 	if parent == "" {
 		return w.driver, nil
+	}
+	if d := w.drivers[parent]; d != nil {
+		return d, nil
 	}
 	if r := w.running(parent); r != nil {
 		r.lane.k.arrive()
@@ -138,20 +148,42 @@ func (w *world) submitter(parent string) (*Process, error) {
 func (w *world) spec(name string, typ task.Type, parent string) *task.Spec {
 	w.n++
 	var id ids.TaskID
-	copy(id[:], ids.NilActor(w.job).CreationTask().Bytes())
+	job := w.jobOf(parent)
+	copy(id[:], ids.NilActor(job).CreationTask().Bytes())
 	for i := range 8 {
 		id[i] = byte(w.n >> (8 * i))
 	}
-	s := &task.Spec{Type: typ, ID: id, Name: name, NumReturns: 1, Resources: sched.CPUs(1), Parent: ids.DriverTask(w.job)}
-	if parent != "" {
+	s := &task.Spec{Type: typ, ID: id, Name: name, NumReturns: 1, Resources: sched.CPUs(1), Parent: ids.DriverTask(job)}
+	if _, isTask := w.tasks[parent]; isTask {
 		s.Parent = w.tasks[parent]
 	}
 	w.tasks[name], w.names[id] = id, name
 	return s
 }
 
-func (w *world) actorID(name string) ids.ActorID {
-	id := ids.NilActor(w.job)
+// jobOf is the job of a driver, or of a task.
+func (w *world) jobOf(parent string) ids.JobID {
+	if d := w.drivers[parent]; d != nil {
+		return d.Job
+	}
+	if id, ok := w.tasks[parent]; ok {
+		return id.Job()
+	}
+	return w.job
+}
+
+// driverOf names a driver that has joined, for the log.
+func (w *world) driverOf(job ids.JobID) string {
+	for name, d := range w.drivers {
+		if d.Job == job {
+			return " of " + name
+		}
+	}
+	return ""
+}
+
+func (w *world) actorID(name, parent string) ids.ActorID {
+	id := ids.NilActor(w.jobOf(parent))
 	w.n++
 	for i := range 8 {
 		id[i] = byte(w.n >> (8 * i))

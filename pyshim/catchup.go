@@ -2,8 +2,6 @@ package pyshim
 
 import (
 	"slices"
-
-	"github.com/mobula/mobula/coreworker"
 )
 
 // The driver's cancel() returns when it is written: whatever happens from then on is to find the task canceled, also what
@@ -13,7 +11,8 @@ import (
 //	worker:                                                          sees the file, returns: its result is written
 //	core:    reads the worker's line first: the number says that there is a cancel to be read before
 //
-// So the driver's lines are read before anything is made of what a worker says or of its end. A cancel is found there: it
+// So the driver's lines are read before anything is made of what a worker says or of its end, or of what another driver says: that
+// one waits for an answer to its own cancels. A cancel is found there: it
 // was in the socket before the worker could know of it. Where the driver's lane was lost with the cancel on it nothing is
 // waited for: the driver sends it again, but nobody knows when.
 
@@ -44,9 +43,9 @@ func (s *Server) driversNow() []*directLane {
 	return slices.Clone(s.drivers)
 }
 
-// drives notes a lane that the driver has attached; leaves, its end.
+// drives notes a lane that the first driver has attached; leaves, its end.
 func (s *Server) drives(d *directLane) {
-	if d.lane == nil || d.lane.process.Role != coreworker.Driver {
+	if d.lane == nil || !d.lane.first {
 		return
 	}
 	s.mu.Lock()

@@ -5,7 +5,6 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/mobula/mobula/coreworker"
 	pb "github.com/mobula/mobula/proto/boundary"
 	"github.com/mobula/mobula/pyshim/direct"
 )
@@ -41,7 +40,7 @@ func (d *directLane) Receive(message []byte) {
 		d.lane, err = d.server.open(m.GetAttach(), &lane{server: d.server, line: d.line})
 		d.server.drives(d)
 	}
-	if err == nil && d.lane.process.Role == coreworker.Worker {
+	if err == nil && !d.lane.first {
 		d.server.catchUp()
 	}
 	if err == nil {

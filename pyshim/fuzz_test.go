@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/mobula/mobula/coreworker"
+	"github.com/mobula/mobula/coreworker/embedded"
 	"github.com/mobula/mobula/coreworker/ids"
 	"github.com/mobula/mobula/coreworker/sched"
 	pb "github.com/mobula/mobula/proto/boundary"
@@ -22,9 +23,11 @@ type bench struct {
 }
 
 // Prepare implements Processes: nothing has to be set up.
-func (*bench) Prepare(string, func(string)) bool { return true }
+func (*bench) Prepare(embedded.Kind, func(string)) bool { return true }
 
-func (b *bench) Spawn(id ids.WorkerID, _ string, started func(coreworker.Child), ended func(coreworker.Obituary)) {
+func (*bench) Forget(ids.JobID) {}
+
+func (b *bench) Spawn(id ids.WorkerID, _ embedded.Kind, started func(coreworker.Child), ended func(coreworker.Obituary)) {
 	b.procs = append(b.procs, &proc{id: id, started: started, end: ended})
 }
 
@@ -33,6 +36,7 @@ func newBench(t testing.TB) *bench {
 	b.core = coreworker.New(coreworker.Config{Resources: sched.CPUs(2), ArenaBytes: 1 << 20, Processes: b,
 		Reserve: func(uint64, uint64) error { return nil }})
 	server := NewServer(b.core, nil, "1.0", "ns")
+	server.Show(b.core.Job)
 	newLane := func(id ids.WorkerID, role coreworker.Role) *lane {
 		l := &lane{server: server, requests: map[uint64]func(){}, wake: make(chan struct{}, 1), done: make(chan struct{})}
 		b.core.Do(func() { l.process = b.core.Attach(id, role, 1) })

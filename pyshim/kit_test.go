@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/mobula/mobula/coreworker"
+	"github.com/mobula/mobula/coreworker/embedded"
 	"github.com/mobula/mobula/coreworker/ids"
 	"github.com/mobula/mobula/coreworker/sched"
 	pb "github.com/mobula/mobula/proto/boundary"
@@ -93,10 +94,12 @@ func (p *proc) was(what string) (n int) {
 }
 
 // Prepare implements Processes: nothing has to be set up.
-func (*kit) Prepare(string, func(string)) bool { return true }
+func (*kit) Prepare(embedded.Kind, func(string)) bool { return true }
+
+func (*kit) Forget(ids.JobID) {}
 
 // Spawn implements coreworker.Processes.
-func (k *kit) Spawn(id ids.WorkerID, _ string, started func(coreworker.Child), ended func(coreworker.Obituary)) {
+func (k *kit) Spawn(id ids.WorkerID, _ embedded.Kind, started func(coreworker.Child), ended func(coreworker.Obituary)) {
 	k.born <- &proc{id: id, started: started, end: ended}
 }
 
@@ -116,6 +119,7 @@ func newKit(t testing.TB) *kit {
 		t.Fatal(err)
 	}
 	k.server = NewServer(k.core, k.page, "1.0", "ns")
+	k.server.Show(k.core.Job)
 	endLoop := k.listen(t)
 	server := grpc.NewServer()
 	pb.RegisterBoundaryServer(server, k.server)

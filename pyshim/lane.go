@@ -33,6 +33,7 @@ type lane struct {
 	line    *direct.Line           // which of the two carries it
 	kind    pb.LaneKind
 	process *coreworker.Process
+	first   bool // of the driver that the session began with
 	exec    *execute.Lane
 	slot    int
 	epoch   uint64
@@ -61,7 +62,7 @@ type lane struct {
 // read applies what the shim sends until its stream ends.
 func (l *lane) read(first *pb.FromShim) {
 	for m := first; ; {
-		if l.process.Role == coreworker.Worker {
+		if !l.first {
 			l.server.catchUpOutside()
 		}
 		if err := l.apply(m); err != nil {
@@ -139,7 +140,7 @@ func (l *lane) apply(m *pb.FromShim) error {
 				l.process.Unsend(l)
 			}
 		}
-		if l.server.page != nil && l.process.Role == coreworker.Driver {
+		if l.server.page != nil && l.first {
 			l.server.page.hear(l.process.Applied())
 		}
 		l.weight += weight
@@ -278,9 +279,7 @@ func (l *lane) close() {
 	s := l.server
 	s.mu.Lock()
 	delete(s.lanes, l)
-	if s.notices == l {
-		s.notices = nil
-	}
+	s.shown[l.process.Job].left(l)
 	s.mu.Unlock()
 	s.core.Do(func() {
 		l.closed = true

@@ -123,7 +123,7 @@ func TestExecutorLaneEnds(t *testing.T) {
 
 func output(k *kit, n int) {
 	for i := range n {
-		k.server.Output(ids.NewWorkerID(), 1, false, "", fmt.Appendf(nil, "line %d %s", i, bytes.Repeat([]byte("x"), 200)))
+		k.server.Output(k.core.Job, ids.NewWorkerID(), 1, false, "", fmt.Appendf(nil, "line %d %s", i, bytes.Repeat([]byte("x"), 200)))
 	}
 }
 

@@ -4,8 +4,6 @@ import (
 	"context"
 	"os"
 	"runtime"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -13,7 +11,6 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/mobula/mobula/coreworker"
-	"github.com/mobula/mobula/coreworker/backend"
 	"github.com/mobula/mobula/coreworker/ids"
 	pb "github.com/mobula/mobula/proto/boundary"
 )
@@ -32,10 +29,8 @@ type Server struct {
 
 	mu      sync.Mutex // guards what follows; below the core's lock, never held across a call
 	lanes   map[*lane]struct{}
-	drivers []*directLane // the driver's, that the loop serves
-	notices *lane         // the driver's
-	early   []*pb.LogLine
-	lost    int // messages that came before the driver's lane and were too many
+	drivers []*directLane // the first driver's, that the loop serves
+	shown   map[ids.JobID]*shown
 	closed  bool
 	running sync.WaitGroup // reading and writing of all lanes
 
@@ -46,7 +41,7 @@ type Server struct {
 // NewServer makes the service. page may be nil: then is_canceled() is answered by RPC only.
 func NewServer(core *coreworker.Core, page *Page, version, namespace string) *Server {
 	return &Server{core: core, page: page, version: version, namespace: namespace, maxQueued: maxQueued, lanes: map[*lane]struct{}{},
-		numbered: map[laneKey]*lane{}}
+		shown: map[ids.JobID]*shown{}, numbered: map[laneKey]*lane{}}
 }
 
 // Lane implements the service's one stream.
@@ -91,7 +86,7 @@ func (s *Server) open(a *pb.Attach, l *lane) (*lane, error) {
 		return nil, status.Error(codes.InvalidArgument, "only workers have executor lanes")
 	}
 	l.kind, l.requests, l.wake, l.done = a.Kind, map[uint64]func(){}, make(chan struct{}, 1), make(chan struct{})
-	attached := &pb.Attached{JobId: s.core.Job.Bytes(), NodeId: s.core.Node.Bytes(), Namespace: s.namespace}
+	attached := &pb.Attached{NodeId: s.core.Node.Bytes(), Namespace: s.namespace}
 	if l.kind == pb.LaneKind_LANE_EXECUTOR && s.page != nil {
 		slot, epoch, err := s.page.Take()
 		if err != nil {
@@ -105,7 +100,8 @@ func (s *Server) open(a *pb.Attach, l *lane) (*lane, error) {
 		if p == nil {
 			return
 		}
-		l.process = p
+		l.process, l.first = p, p.Began()
+		attached.JobId = p.Job.Bytes()
 		if l.kind != pb.LaneKind_LANE_NOTICES && a.Lane != 0 {
 			l.number = a.Lane
 			s.numbered[laneKey{p, a.Lane}] = l
@@ -129,11 +125,7 @@ func (s *Server) open(a *pb.Attach, l *lane) (*lane, error) {
 		l.finish()
 	}
 	if role == coreworker.Driver && l.kind == pb.LaneKind_LANE_NOTICES {
-		s.notices = l
-		if len(s.early) > 0 {
-			l.logEarly(s.early, s.lost)
-			s.early, s.lost = nil, 0
-		}
+		s.shown[l.process.Job].to(l)
 	}
 	s.mu.Unlock()
 	return l, nil
@@ -211,39 +203,6 @@ func (s *Server) Inspect(_ context.Context, r *pb.InspectRequest) (*pb.InspectRe
 		Goroutines: uint32(runtime.NumGoroutine()), Fds: uint32(len(fds)), Lanes: uint32(lanes),
 		TasksSubmitted: c.TasksSubmitted, TaskOutcomes: c.TaskOutcomes, Broken: broken,
 	}, nil
-}
-
-// Output brings lines that a worker printed to the driver. It never blocks; what the driver does not read in time is
-// counted and dropped. An empty name stands for what the worker runs now.
-func (s *Server) Output(id ids.WorkerID, pid int, isErr bool, name string, lines []byte) {
-	if name == "" {
-		s.core.Do(func() { name = s.core.Label(id) })
-	}
-	s.bring(&pb.LogLine{Pid: uint32(pid), IsError: isErr, Name: name, Text: slices.Clone(lines)})
-}
-
-// Printed is the same for lines that come from elsewhere.
-func (s *Server) Printed(p backend.Printed) {
-	s.bring(&pb.LogLine{Pid: uint32(p.PID), IsError: p.IsError, Name: p.Name, Node: p.Node, Text: []byte(strings.Join(p.Lines, "\n"))})
-}
-
-func (s *Server) bring(line *pb.LogLine) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.notices == nil {
-		if len(s.early) < maxLogs {
-			s.early = append(s.early, line)
-		} else {
-			s.lost++
-		}
-		return
-	}
-	s.notices.log(line)
-}
-
-// Warn brings a sentence of the core itself to the driver. It may be called under the core's lock, and never blocks.
-func (s *Server) Warn(text string) {
-	s.bring(&pb.LogLine{IsError: true, Name: "scheduler", Text: []byte("Warning: " + text)})
 }
 
 // Close ends every lane after what is queued for it, with status OK. The gRPC server's GracefulStop then waits for them.

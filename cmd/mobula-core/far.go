@@ -52,7 +52,7 @@ func far(ctx context.Context, cfg Config, ln net.Listener, stdout, stderr io.Wri
 		stop(errRayletGone)
 	}()
 	cfg.SpillFD = -1 // the cluster's store spills; what does not fit into the arena is said
-	if err := serve(ctx, cfg, ln, nil, driver, stderr); err != nil && ctx.Err() == nil {
+	if err := serve(ctx, cfg, ln, nil, nil, driver, stderr); err != nil && ctx.Err() == nil {
 		return fail(exitServe, err)
 	}
 	if errors.Is(context.Cause(ctx), errRayletGone) {

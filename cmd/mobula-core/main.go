@@ -74,7 +74,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		return fail(exitInherited, err)
 	}
-	ln, err := door.Listen(cfg.SessionDir, func(why string) { fmt.Fprintf(stderr, "mobula-core: %s\n", why) })
+	refuse := func(why string) { fmt.Fprintf(stderr, "mobula-core: %s\n", why) }
+	ln, err := door.Listen(cfg.SessionDir, refuse)
 	if err != nil {
 		return fail(exitFolder, err)
 	}
@@ -89,6 +90,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if cfg.Address != "" {
 		return far(ctx, cfg, ln, stdout, stderr, stop)
 	}
+	more, err := door.ListenPackets(cfg.SessionDir, refuse) // before the driver tells anybody of the session
+	if err != nil {
+		return fail(exitFolder, err)
+	}
+	defer more.Close()
 	pool, err := workers.Start(workers.Config{
 		Python: cfg.Python, SocketPath: ln.Addr().String(), Token: cfg.Token, SessionDir: cfg.SessionDir,
 		ArenaFD: cfg.ArenaFD, ArenaBytes: cfg.ArenaBytes, PageFD: cfg.PageFD, SpillFD: cfg.SpillFD, Options: cfg.WorkerOptions,
@@ -102,7 +108,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if err := greet(ctx, stdout, stderr, ln.Addr()); err != nil {
 		return fail(exitServe, err)
 	}
-	if err := serve(ctx, cfg, ln, pool, nil, stderr); err != nil && ctx.Err() == nil {
+	if err := serve(ctx, cfg, ln, more, pool, nil, stderr); err != nil && ctx.Err() == nil {
 		return fail(exitServe, err)
 	}
 	return 0

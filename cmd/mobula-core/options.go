@@ -11,6 +11,7 @@ type options struct {
 	LogToDriver *bool             `json:"log_to_driver"` // absent: yes
 	Labels      map[string]string `json:"labels"`
 	NodeName    string            `json:"node_name"`
+	Language    string            `json:"language"` // version of Python: other drivers have to have the same
 	// What all tasks have that say nothing else, as TaskSpec.runtime_env has it, and whether it is set up at once.
 	SessionEnv string `json:"session_env"`
 	Lazy       bool   `json:"lazy_install"`

@@ -2,6 +2,7 @@ package main
 
 import (
 	"github.com/mobula/mobula/coreworker"
+	"github.com/mobula/mobula/coreworker/embedded"
 	"github.com/mobula/mobula/coreworker/ids"
 	"github.com/mobula/mobula/coreworker/workers"
 )
@@ -14,12 +15,13 @@ type processes struct {
 }
 
 // Spawn implements coreworker.Processes.
-func (p processes) Spawn(id ids.WorkerID, env string, started func(coreworker.Child), ended func(coreworker.Obituary)) {
-	opts, err := workers.ParseRuntimeEnv(env)
+func (p processes) Spawn(id ids.WorkerID, kind embedded.Kind, started func(coreworker.Child), ended func(coreworker.Obituary)) {
+	opts, err := workers.ParseRuntimeEnv(kind.Env)
 	if err != nil {
 		go ended(coreworker.Obituary{Text: err.Error(), NeverStarted: true}) // without the lock, which the caller holds
 		return
 	}
+	opts.Job = jobOf(kind)
 	p.pool.Spawn(id, opts,
 		func(w *workers.Worker) { started(child{w}) },
 		func(_ *workers.Worker, d workers.Death) {
@@ -29,8 +31,19 @@ func (p processes) Spawn(id ids.WorkerID, env string, started func(coreworker.Ch
 }
 
 // Prepare implements coreworker.Processes.
-func (p processes) Prepare(env string, done func(failure string)) bool {
-	return p.pool.Prepare(env, done)
+func (p processes) Prepare(kind embedded.Kind, done func(failure string)) bool {
+	return p.pool.Prepare(jobOf(kind), kind.Env, done)
+}
+
+// Forget implements coreworker.Processes.
+func (p processes) Forget(job ids.JobID) { p.pool.ForgetJob(job) }
+
+// jobOf is the job as the pool knows it.
+func jobOf(kind embedded.Kind) (job ids.JobID) {
+	if kind.Job != coreworker.FirstJob {
+		job = kind.Job
+	}
+	return job
 }
 
 // child is a worker process as its executor sees it. A signal or ticket that finds no process changes nothing: the

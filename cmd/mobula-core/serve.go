@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -23,6 +24,7 @@ import (
 	"github.com/mobula/mobula/pyshim"
 	"github.com/mobula/mobula/pyshim/direct"
 	"github.com/mobula/mobula/pyshim/door"
+	"github.com/mobula/mobula/pyshim/guests"
 )
 
 const (
@@ -38,8 +40,8 @@ const (
 // serve runs a core on ln until ctx ends. At the end the workers go first, so that what they printed last still reaches
 // the driver, then the lanes.
 //
-// With a joined cluster there is no pool: nothing runs on this machine but the driver.
-func serve(ctx context.Context, cfg Config, ln net.Listener, pool *workers.Pool, joined backend.Cluster, complain io.Writer) error {
+// With a joined cluster there is no pool: nothing runs on this machine but the driver, and nobody joins it.
+func serve(ctx context.Context, cfg Config, ln net.Listener, more guests.Listener, pool *workers.Pool, joined backend.Cluster, complain io.Writer) error {
 	resources, err := sched.From(cfg.Resources)
 	if err != nil {
 		return err
@@ -76,19 +78,16 @@ func serve(ctx context.Context, cfg Config, ln net.Listener, pool *workers.Pool,
 		Reserve:    func(offset, length uint64) error { return reserve(cfg.ArenaFD, offset, length) },
 		Disk:       disk, Cluster: joined,
 		Processes: processes{pool, func(id ids.WorkerID) { shim.HearOut(id, lastWords) }}, Prestart: prestart, SessionEnv: options.SessionEnv,
-		Warn: func(text string) {
-			if show {
-				shim.Warn(text)
-			}
-		},
+		Warn:   func(job ids.JobID, text string) { shim.Warn(job, text) },
 		Report: func(err error) { fmt.Fprintf(complain, "mobula-core: broken invariant: %v\n", err) },
 	})
 	shim = pyshim.NewServer(core, page, version.Version, options.Namespace)
+	if show {
+		shim.Show(core.Job)
+	}
 	if pool != nil {
 		pool.SetOutput(func(id ids.WorkerID, printed workers.Printed) {
-			if show {
-				shim.Output(id, printed.Pid, printed.IsErr, printed.Label, printed.Lines)
-			}
+			shim.Output(cmp.Or(printed.Job, core.Job), id, printed.Pid, printed.IsErr, printed.Label, printed.Lines)
 		})
 	}
 	if joined != nil {
@@ -108,10 +107,21 @@ func serve(ctx context.Context, cfg Config, ln net.Listener, pool *workers.Pool,
 	server := grpc.NewServer(door.ServerOptions(cfg.Token)...)
 	pb.RegisterBoundaryServer(server, shim)
 
+	var visitors *guests.Server
+	if more != nil {
+		visitors = guests.Serve(more, guests.Config{
+			Version: version.Version, Language: options.Language, Token: cfg.Token, CorePID: os.Getpid(), DriverPID: cfg.DriverPID,
+			ArenaFD: cfg.ArenaFD, ArenaBytes: cfg.ArenaBytes, SpillFD: cfg.SpillFD, Host: &host{ctx, core, shim, pool},
+			Refused: func(why string) { fmt.Fprintf(complain, "mobula-core: %s\n", why) },
+		})
+	}
 	ended := make(chan struct{})
 	stopped := context.AfterFunc(ctx, func() {
 		defer close(ended)
 		core.Close()
+		if visitors != nil {
+			visitors.Close()
+		}
 		if joined != nil {
 			if err := joined.Close(); err != nil {
 				fmt.Fprintf(complain, "mobula-core: leave the cluster: %v\n", err)

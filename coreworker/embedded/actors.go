@@ -51,6 +51,7 @@ type ActorHooks struct {
 type actor struct {
 	id         ids.ActorID
 	spec       *task.Spec
+	kind       Kind // of its workers
 	owner      ids.WorkerID
 	entry      *task.Entry // until the first creation has an outcome
 	args       []objects.Value
@@ -85,7 +86,7 @@ func (d *Actors) Register(e *task.Entry) error {
 		}
 		d.names[key] = e.Spec.Actor
 	}
-	d.all[e.Spec.Actor] = &actor{id: e.Spec.Actor, spec: e.Spec, owner: e.Owner, entry: e, restarts: c.MaxRestarts}
+	d.all[e.Spec.Actor] = &actor{id: e.Spec.Actor, spec: e.Spec, kind: Kind{d.sched.host.JobOf(e.Owner), e.Spec.Env}, owner: e.Owner, entry: e, restarts: c.MaxRestarts}
 	return nil
 }
 
@@ -114,7 +115,7 @@ func (d *Actors) place(a *actor) {
 	if a.spec.Creation.HasPlacement {
 		res = a.spec.Creation.Placement
 	}
-	a.wish = &wish{res: res, place: a.spec.Place, env: a.spec.Env, owner: a.owner,
+	a.wish = &wish{res: res, place: a.spec.Place, kind: a.kind, owner: a.owner,
 		granted: func(w *Worker) { d.settle(a, w) },
 		failed: func(r peer.Reply) {
 			a.wish = nil
@@ -404,6 +405,16 @@ func (d *Actors) OwnedBy(owner ids.WorkerID) []ids.ActorID {
 	}
 	slices.SortFunc(out, func(a, b ids.ActorID) int { return bytes.Compare(a[:], b[:]) })
 	return out
+}
+
+// Living is the number of actors of a job that are not dead.
+func (d *Actors) Living(job ids.JobID) (n int) {
+	for _, a := range d.all {
+		if a.kind.Job == job && a.state != submit.Dead {
+			n++
+		}
+	}
+	return n
 }
 
 // OwnerGone ends an actor because the process that created it is gone, as Ray does.

@@ -25,8 +25,8 @@ type lost struct{ ended, slain int }
 func (s *Scheduler) lostBirth(w *Worker, end End) {
 	s.arrived(w)
 	if end.NeverStarted || end.Unset != "" {
-		delete(s.envs.ready, w.Env) // what was set up may be gone: the next one looks
-		if i := slices.IndexFunc(s.placed, func(p *wish) bool { return p.env == w.Env }); i >= 0 {
+		delete(s.envs.ready, w.Kind) // what was set up may be gone: the next one looks
+		if i := slices.IndexFunc(s.placed, func(p *wish) bool { return p.kind == w.Kind }); i >= 0 {
 			r := peer.Reply{End: task.Died, Text: "no worker process could be started: " + end.Text}
 			if end.Unset != "" {
 				r = unsetReply(end.Unset)
@@ -35,20 +35,20 @@ func (s *Scheduler) lostBirth(w *Worker, end End) {
 		}
 		return
 	}
-	row := s.stillborn[w.Env]
+	row := s.stillborn[w.Kind]
 	if end.Slain {
 		row.slain++
 	} else {
 		row.ended++
 	}
-	s.stillborn[w.Env] = row
+	s.stillborn[w.Kind] = row
 	if row.ended < stillborn && row.slain < slainYoung {
 		return // schedule starts the next one
 	}
-	waiting := slices.DeleteFunc(slices.Concat(s.placed, s.wishes), func(p *wish) bool { return p.env != w.Env })
+	waiting := slices.DeleteFunc(slices.Concat(s.placed, s.wishes), func(p *wish) bool { return p.kind != w.Kind })
 	for _, p := range waiting {
 		s.fail(p, peer.Reply{End: task.Died, Text: fmt.Sprintf("%d worker processes%s in a row ended before they were ready, so no more are started for what waits; "+
-			"the last one: %s", row.ended+row.slain, inEnvironment(w.Env), end.Text)})
+			"the last one: %s", row.ended+row.slain, inEnvironment(w.Kind.Env), end.Text)})
 	}
 }
 

@@ -11,29 +11,29 @@ import (
 // environments is which environments are set up, and who waits for one that is not. A wish gets resources only when a worker
 // could start for it: installing packages takes minutes, and nobody else is to wait for that.
 type environments struct {
-	ready    map[string]struct{}
-	underWay map[string]struct{}
-	waiting  []*wish        // in the order of the wishes
-	ahead    map[string]int // workers to start as soon as it is set up
+	ready    map[Kind]struct{}
+	underWay map[Kind]struct{}
+	waiting  []*wish      // in the order of the wishes
+	ahead    map[Kind]int // workers to start as soon as it is set up
 }
 
 func newEnvironments() *environments {
-	return &environments{ready: map[string]struct{}{}, underWay: map[string]struct{}{}, ahead: map[string]int{}}
+	return &environments{ready: map[Kind]struct{}{}, underWay: map[Kind]struct{}{}, ahead: map[Kind]int{}}
 }
 
-// isSetUp says whether workers can be started with env. If not it is being set up, and w (nil: nobody) goes on when that is
+// isSetUp says whether workers of a kind can be started. If not it is being set up, and w (nil: nobody) goes on when that is
 // over.
-func (s *Scheduler) isSetUp(env string, w *wish) bool {
+func (s *Scheduler) isSetUp(kind Kind, w *wish) bool {
 	e := s.envs
-	if _, ready := e.ready[env]; ready || env == "" {
+	if _, ready := e.ready[kind]; ready || kind.Env == "" {
 		return true
 	}
-	if _, underWay := e.underWay[env]; !underWay {
-		if s.host.Prepare(env, func(failure string) { s.setUp(env, failure) }) {
-			e.ready[env] = struct{}{}
+	if _, underWay := e.underWay[kind]; !underWay {
+		if s.host.Prepare(kind, func(failure string) { s.setUp(kind, failure) }) {
+			e.ready[kind] = struct{}{}
 			return true
 		}
-		e.underWay[env] = struct{}{}
+		e.underWay[kind] = struct{}{}
 	}
 	if w != nil {
 		e.waiting = append(e.waiting, w)
@@ -42,30 +42,30 @@ func (s *Scheduler) isSetUp(env string, w *wish) bool {
 }
 
 // setUp is called when an environment is set up, or could not be: that is told to those who wait for it, and not remembered.
-func (s *Scheduler) setUp(env, failure string) {
+func (s *Scheduler) setUp(kind Kind, failure string) {
 	if s.closed {
 		return
 	}
 	e := s.envs
-	delete(e.underWay, env)
-	ahead := e.ahead[env]
-	delete(e.ahead, env)
+	delete(e.underWay, kind)
+	ahead := e.ahead[kind]
+	delete(e.ahead, kind)
 	if failure == "" {
-		e.ready[env] = struct{}{}
-		for w := e.take(env); w != nil; w = e.take(env) {
+		e.ready[kind] = struct{}{}
+		for w := e.take(kind); w != nil; w = e.take(kind) {
 			s.add(w)
 		}
-		for range ahead - s.starting[env] {
-			s.spawn(env)
+		for range ahead - s.starting[kind] {
+			s.spawn(kind)
 		}
 		return
 	}
 	// One by one: who is told of a failure takes back what else it had asked for.
-	e.underWay[env] = struct{}{}
-	for w := e.take(env); w != nil; w = e.take(env) {
+	e.underWay[kind] = struct{}{}
+	for w := e.take(kind); w != nil; w = e.take(kind) {
 		w.failed(unsetReply(failure))
 	}
-	delete(e.underWay, env)
+	delete(e.underWay, kind)
 }
 
 // unsetReply is what those get who asked for an environment that cannot be set up.
@@ -73,9 +73,9 @@ func unsetReply(why string) peer.Reply {
 	return peer.Reply{End: task.Died, Text: why, Error: objects.RuntimeEnvSetupFailed(why)}
 }
 
-// take is the first that waits for env, if any.
-func (e *environments) take(env string) *wish {
-	i := slices.IndexFunc(e.waiting, func(w *wish) bool { return w.env == env })
+// take is the first that waits for a worker of the kind, if any.
+func (e *environments) take(kind Kind) *wish {
+	i := slices.IndexFunc(e.waiting, func(w *wish) bool { return w.kind == kind })
 	if i < 0 {
 		return nil
 	}

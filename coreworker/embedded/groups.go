@@ -28,9 +28,10 @@ type GroupSpec struct {
 	Name, Namespace string
 	Strategy        sched.Strategy
 	Bundles         []*sched.Bundle
-	// Owner is the detached actor that the group ends with; zero: it ends with the session.
+	// Owner is the detached actor that the group ends with; zero: none.
 	Owner ids.ActorID
-	// Detached is for those who look: every group ends with the session.
+	// Job is what it ends with, unless it has an owner or is detached: then with the session.
+	Job      ids.JobID
 	Detached bool
 }
 
@@ -68,6 +69,12 @@ func newGroups() groups {
 	return groups{all: map[ids.GroupID]*Group{}, names: map[string]ids.GroupID{}}
 }
 
+// warning is something that a driver was told.
+type warning struct {
+	job  ids.JobID
+	text string
+}
+
 // wait says whether a group waits for what others have of the machine.
 func (g *groups) wait() bool {
 	return slices.ContainsFunc(g.pending, func(p *Group) bool { return !p.Never })
@@ -94,7 +101,7 @@ func (s *Scheduler) CreateGroup(spec GroupSpec) error {
 	s.groups.pending = append(s.groups.pending, g)
 	if why := inner.Infeasible(s.machine); why != "" {
 		g.Never = true
-		s.warn(fmt.Sprintf("placement group %s (%s) cannot be made on this machine: %s. It waits until it is removed.",
+		s.warn(spec.Job, fmt.Sprintf("placement group %s (%s) cannot be made on this machine: %s. It waits until it is removed.",
 			spec.ID, spec.Strategy, why))
 	}
 	s.schedule()
@@ -248,23 +255,24 @@ func (s *Scheduler) refusal(w *wish) string {
 func (s *Scheduler) warnOf(w *wish) {
 	switch {
 	case w.place.Nowhere:
-		s.warn("no machine of the session has the labels that a task or actor asks for. It waits for one that does.")
+		s.warn(w.kind.Job, "no machine of the session has the labels that a task or actor asks for. It waits for one that does.")
 	case !w.place.InGroup() && !s.machine.Feasible(w.res):
-		s.warn(fmt.Sprintf("a task or actor asks for %s, and the machine has %s. It waits until it is canceled or killed.",
+		s.warn(w.kind.Job, fmt.Sprintf("a task or actor asks for %s, and the machine has %s. It waits until it is canceled or killed.",
 			w.res, s.machine.Node().Total().Of(w.res)))
 	}
 }
 
-// warn says each thing once.
-func (s *Scheduler) warn(text string) {
-	if _, said := s.warned[text]; said {
+// warn says each thing once to each driver.
+func (s *Scheduler) warn(job ids.JobID, text string) {
+	warning := warning{job, text}
+	if _, said := s.warned[warning]; said {
 		return
 	}
 	if len(s.warned) >= keptGroups {
 		clear(s.warned)
 	}
-	s.warned[text] = struct{}{}
-	s.host.Warn(text)
+	s.warned[warning] = struct{}{}
+	s.host.Warn(job, text)
 }
 
 // Group returns a group that is known.

@@ -13,19 +13,28 @@ type Host interface {
 	// Spawn starts a worker process. The core calls Scheduler.Attached when its first lane is there and
 	// Scheduler.Gone when it ended or could not start.
 	Spawn(*Worker)
-	// Prepare sets up what a worker needs to start with env. True: there is nothing to be done. False: done is called
+	// Prepare sets up what a worker of a kind needs to start. True: there is nothing to be done. False: done is called
 	// later, with the reason when it failed.
-	Prepare(env string, done func(failure string)) bool
+	Prepare(kind Kind, done func(failure string)) bool
+	// JobOf is the job that a living process works for.
+	JobOf(ids.WorkerID) ids.JobID
 	// Owes says whether the process still waits for tasks it submitted or has living actors: both would end with it.
 	Owes(*Worker) bool
 	// Kill ends the worker's process.
 	Kill(*Worker)
-	// Warn tells the driver, in a sentence, what nothing but a change of its program or its machine will end.
-	Warn(string)
+	// Warn tells the driver of a job, in a sentence, what nothing but a change of its program or its machine will end.
+	Warn(job ids.JobID, text string)
 	Now() time.Duration
 	After(d time.Duration, fn func()) (stop func())
 	// Report is told of a broken invariant: a bug, not a condition. The work goes on.
 	Report(error)
+}
+
+// Kind is what a worker process was started as. It never changes, for a process cannot be cleaned: nothing runs in a worker of
+// another kind.
+type Kind struct {
+	Job ids.JobID // whose modules it finds, and whose driver sees what it prints
+	Env string    // its environment: task.Spec.Env
 }
 
 // Worker is one worker process as the scheduler sees it.
@@ -33,8 +42,7 @@ type Worker struct {
 	ID   ids.WorkerID
 	PID  int
 	Exec *execute.Executor
-	// Env is the environment that it was started with (task.Spec.Env). It never changes: a process cannot be cleaned.
-	Env string
+	Kind Kind
 
 	born      uint64 // its number among all workers there ever were
 	attached  bool

@@ -21,17 +21,18 @@ type Scheduler struct {
 	host      Host
 	machine   *sched.Pool
 	groups    groups
-	warned    map[string]struct{} // what was said already
-	keep      int                 // idle workers that stay
+	warned    map[warning]struct{} // what was said already
+	keep      int                  // idle workers that stay
 	idle      []*Worker
 	workers   map[ids.WorkerID]*Worker
-	wishes    []*wish         // without resources yet
-	placed    []*wish         // resources acquired, no worker yet
-	starting  map[string]int  // workers on their way, by environment
-	stillborn map[string]lost // workers that ended before they were ready since one was, by environment
+	wishes    []*wish       // without resources yet
+	placed    []*wish       // resources acquired, no worker yet
+	starting  map[Kind]int  // workers on their way
+	stillborn map[Kind]lost // workers that ended before they were ready since one was
 	envs      *environments
 	leases    map[*lease]struct{}
-	spawned   uint64 // workers there ever were
+	spawned   uint64               // workers there ever were
+	over      map[ids.JobID]string // jobs that are over, and why
 	trimming  bool
 	closed    bool
 }
@@ -42,7 +43,7 @@ type wish struct {
 	place   sched.Place
 	pool    *sched.Pool // that res is of, once it is placed
 	gpus    []int       // of res, once it is placed
-	env     string
+	kind    Kind
 	owner   ids.WorkerID
 	granted func(*Worker)
 	failed  func(peer.Reply)
@@ -58,33 +59,33 @@ type lease struct {
 
 // NewScheduler makes the scheduler of a machine; keep is how many idle workers are never retired.
 func NewScheduler(host Host, machine *sched.Pool, keep int) *Scheduler {
-	return &Scheduler{host: host, machine: machine, groups: newGroups(), warned: map[string]struct{}{}, keep: max(keep, 1),
-		workers: map[ids.WorkerID]*Worker{}, leases: map[*lease]struct{}{}, starting: map[string]int{}, stillborn: map[string]lost{},
-		envs: newEnvironments()}
+	return &Scheduler{host: host, machine: machine, groups: newGroups(), warned: map[warning]struct{}{}, keep: max(keep, 1),
+		workers: map[ids.WorkerID]*Worker{}, leases: map[*lease]struct{}{}, starting: map[Kind]int{}, stillborn: map[Kind]lost{},
+		envs: newEnvironments(), over: map[ids.JobID]string{}}
 }
 
 // Prestart starts n workers that nobody has asked for yet, as soon as their environment is set up.
-func (s *Scheduler) Prestart(n int, env string) {
-	if !s.isSetUp(env, nil) {
-		s.envs.ahead[env] = n
+func (s *Scheduler) Prestart(n int, kind Kind) {
+	if !s.isSetUp(kind, nil) {
+		s.envs.ahead[kind] = n
 		return
 	}
 	for range n {
-		s.spawn(env)
+		s.spawn(kind)
 	}
 }
 
-func (s *Scheduler) spawn(env string) {
+func (s *Scheduler) spawn(kind Kind) {
 	s.spawned++
-	w := &Worker{ID: ids.NewWorkerID(), Env: env, born: s.spawned}
+	w := &Worker{ID: ids.NewWorkerID(), Kind: kind, born: s.spawned}
 	s.workers[w.ID] = w
-	s.starting[env]++
+	s.starting[kind]++
 	s.host.Spawn(w)
 }
 
 // Request implements submit.Leaser.
 func (s *Scheduler) Request(r *submit.Request) {
-	w := &wish{res: r.Resources, place: r.Place, env: r.Env, owner: r.Owner, failed: r.Failed, req: r}
+	w := &wish{res: r.Resources, place: r.Place, kind: Kind{s.host.JobOf(r.Owner), r.Env}, owner: r.Owner, failed: r.Failed, req: r}
 	w.granted = func(worker *Worker) {
 		if worker.calls == nil {
 			worker.calls = map[ids.FunctionID]int{}
@@ -103,7 +104,11 @@ func (s *Scheduler) add(w *wish) {
 		w.fail(why)
 		return
 	}
-	if !s.isSetUp(w.env, w) {
+	if why, over := s.over[w.kind.Job]; over && !s.outlives(w.owner) {
+		w.failed(died(why))
+		return
+	}
+	if !s.isSetUp(w.kind, w) {
 		return // without resources: others may use them meanwhile
 	}
 	s.warnOf(w)
@@ -143,7 +148,9 @@ func (s *Scheduler) Return(l *submit.Lease) {
 	delete(s.leases, own)
 	own.worker.lease = nil
 	s.letGo(own.worker)
-	if l.Spent {
+	if why, over := s.over[own.worker.Kind.Job]; over {
+		s.retire(own.worker, why)
+	} else if l.Spent {
 		s.retire(own.worker, "max_calls")
 	}
 	s.rest(own.worker)
@@ -182,6 +189,8 @@ func (s *Scheduler) giveBack(w *wish) { s.check(w.pool.Give(w.res, w.gpus)) }
 
 // fail ends a wish that is in no list any more.
 func (w *wish) fail(why string) { w.failed(peer.Reply{End: task.Died, Text: why, Error: w.gone(why)}) }
+
+func died(why string) peer.Reply { return peer.Reply{End: task.Died, Text: why} }
 
 // gone is the error of work whose placement group is gone.
 func (w *wish) gone(why string) objects.Value {
@@ -258,10 +267,10 @@ func (s *Scheduler) schedule() {
 			again = true
 		}
 	}
-	missing := map[string]int{}
+	missing := map[Kind]int{}
 	for _, w := range s.placed {
-		if missing[w.env]++; missing[w.env] > s.starting[w.env] {
-			s.spawn(w.env)
+		if missing[w.kind]++; missing[w.kind] > s.starting[w.kind] {
+			s.spawn(w.kind)
 		}
 	}
 	s.markWanted()
@@ -272,7 +281,7 @@ func (s *Scheduler) schedule() {
 func (s *Scheduler) match() (*wish, *Worker) {
 	for i, w := range s.placed {
 		for j := len(s.idle) - 1; j >= 0; j-- {
-			if worker := s.idle[j]; worker.Env == w.env {
+			if worker := s.idle[j]; worker.Kind == w.kind {
 				s.placed = slices.Delete(s.placed, i, i+1)
 				s.idle = slices.Delete(s.idle, j, j+1)
 				return w, worker
@@ -284,8 +293,8 @@ func (s *Scheduler) match() (*wish, *Worker) {
 
 // arrived ends the count of a worker as one on its way.
 func (s *Scheduler) arrived(w *Worker) {
-	if s.starting[w.Env]--; s.starting[w.Env] == 0 {
-		delete(s.starting, w.Env)
+	if s.starting[w.Kind]--; s.starting[w.Kind] == 0 {
+		delete(s.starting, w.Kind)
 	}
 }
 
@@ -295,7 +304,7 @@ func (s *Scheduler) markWanted() {
 		pool := l.worker.pool
 		l.Wanted = pool == s.machine && s.groups.wait() || slices.ContainsFunc(s.wishes, func(w *wish) bool {
 			// The wish of the same submitter for the same is one for more of what it has.
-			same := w.req != nil && w.owner == l.owner && w.env == l.worker.Env && w.res.Equal(l.worker.held)
+			same := w.req != nil && w.owner == l.owner && w.kind == l.worker.Kind && w.res.Equal(l.worker.held)
 			return !same && s.couldUse(w, pool) && pool.Feasible(w.res)
 		})
 	}
@@ -318,7 +327,7 @@ func (s *Scheduler) Attached(w *Worker) {
 		return
 	}
 	w.attached = true
-	delete(s.stillborn, w.Env)
+	delete(s.stillborn, w.Kind)
 	s.arrived(w)
 	s.rest(w)
 	s.schedule()

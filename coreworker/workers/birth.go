@@ -15,6 +15,7 @@ import (
 type birth struct {
 	worker  *Worker
 	opts    SpawnOptions
+	cfg     jobConfig
 	env     []string // opts.Env, with what it refers to filled in
 	onStart func(*Worker)
 	onExit  func(*Worker, Death)
@@ -110,7 +111,7 @@ func (p *Pool) fail(b *birth, err error) {
 // live is the life of a worker from its registration to its burial.
 func (p *Pool) live(b *birth, pid int, fd *pidfd.FD) {
 	w := b.worker
-	output := newOutput(p.outlet, func(c chunk) { p.deliver(w.id, Printed{pid, c.isErr, c.label, c.text}) })
+	output := newOutput(p.outlet, func(c chunk) { p.deliver(w.id, Printed{pid, b.opts.Job, c.isErr, c.label, c.text}) })
 	output.read(b.pipes.out, false)
 	output.read(b.pipes.err, true)
 	b.pipes.oursGone = true

@@ -52,6 +52,7 @@ type Config struct {
 // Printed is something that a worker printed.
 type Printed struct {
 	Pid   int
+	Job   ids.JobID // SpawnOptions.Job
 	IsErr bool
 	Label string // whose it is, as the worker itself said; "" where it did not
 	Lines []byte // one or more lines without the last newline, valid until the handler returns
@@ -59,8 +60,9 @@ type Printed struct {
 
 // SpawnOptions is what one worker has of its own.
 type SpawnOptions struct {
-	Env  []string // NAME=value; a PYTHON*, LD_* or MALLOC_* variable makes the worker be executed
-	Exec bool     // execute a fresh interpreter even where a fork would do
+	Job  ids.JobID // of a driver that has joined, see AddJob; zero: the session's own
+	Env  []string  // NAME=value; a PYTHON*, LD_* or MALLOC_* variable makes the worker be executed
+	Exec bool      // execute a fresh interpreter even where a fork would do
 	// Command is another interpreter, a command with its arguments; implies Exec.
 	Command []string
 	// RuntimeEnv is what the worker itself does about its environment, in the form of TaskSpec.runtime_env.

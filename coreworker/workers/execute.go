@@ -16,7 +16,7 @@ func (p *Pool) execute(b *birth) {
 }
 
 func (p *Pool) tryExecute(b *birth) error {
-	env, err := p.cfg.environment(b.opts.Env)
+	env, err := b.cfg.environment(b.opts.Env)
 	if err != nil {
 		return err
 	}
@@ -24,9 +24,9 @@ func (p *Pool) tryExecute(b *birth) error {
 		b.pipes = nil
 		return err
 	}
-	own := p.cfg.certificate()
+	own := b.cfg.certificate()
 	own.TicketFD, own.WorkerID, own.RuntimeEnv = childTicket, b.worker.id.String(), b.opts.RuntimeEnv
-	python := []string{p.cfg.Python}
+	python := []string{b.cfg.Python}
 	if len(b.opts.Command) > 0 {
 		python, own.OwnPath = b.opts.Command, true
 	}

@@ -36,7 +36,8 @@ type Pool struct {
 	waiting  []*birth                // not handed to the zygote yet
 	sent     map[ids.WorkerID]*birth // handed to it
 	workers  map[ids.WorkerID]*Worker
-	prepared map[string]prepared // environments that are set up
+	prepared map[environment]prepared // environments that are set up
+	jobs     map[ids.JobID]jobConfig
 
 	wish      chan struct{} // one token: births have come to wait since the last that were failed
 	stop      chan struct{} // closed by Close
@@ -78,7 +79,7 @@ func Start(cfg Config) (*Pool, error) {
 	p := &Pool{
 		cfg: cfg, launcher: newLauncher(), outlet: newOutlet(), oom: newOOMWatch(),
 		sent: map[ids.WorkerID]*birth{}, workers: map[ids.WorkerID]*Worker{},
-		prepared: map[string]prepared{}, wish: make(chan struct{}, 1), stop: make(chan struct{}),
+		prepared: map[environment]prepared{}, jobs: map[ids.JobID]jobConfig{}, wish: make(chan struct{}, 1), stop: make(chan struct{}),
 		settled: make(chan struct{}), emptied: make(chan struct{}), finished: make(chan struct{}),
 	}
 	p.settle = sync.OnceFunc(func() { close(p.settled) })
@@ -117,9 +118,12 @@ func (p *Pool) Spawn(id ids.WorkerID, opts SpawnOptions, onStart func(*Worker), 
 		tickets = &Tickets{fd: -1}
 	}
 	b.worker.tickets = tickets
+	if err == nil {
+		b.cfg, err = p.of(opts.Job)
+	}
 	if len(opts.Env) > 0 && err == nil {
 		var base []string
-		base, err = p.cfg.environment(nil)
+		base, err = b.cfg.environment(nil)
 		b.env = expand(base, opts.Env)
 		opts.Env = b.env // what it comes to decides whether it fits a request; an executed worker's is filled in later
 	}
@@ -136,7 +140,7 @@ func (p *Pool) Spawn(id ids.WorkerID, opts SpawnOptions, onStart func(*Worker), 
 		return
 	case p.taken(id):
 		err = fmt.Errorf("workers: spawn: worker %v exists", id)
-	case opts.mustExec() || p.execOnly:
+	case opts.mustExec() || b.cfg.executed || p.execOnly:
 		p.execute(b)
 		return
 	default:

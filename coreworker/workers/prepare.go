@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/mobula/mobula/coreworker/ids"
 	"github.com/mobula/mobula/coreworker/workers/pidfd"
 )
 
@@ -18,6 +19,12 @@ const ExitSetupFailed = 72
 
 // maxAnswer is how long the helper's answer may be.
 const maxAnswer = 64 << 10
+
+// environment is what is set up: a job may have a working_dir, which the text does not name.
+type environment struct {
+	job  ids.JobID
+	text string
+}
 
 // prepared is an environment that is set up.
 type prepared struct {
@@ -29,14 +36,19 @@ type prepared struct {
 // Prepare sets up what a worker with this environment (TaskSpec.runtime_env) needs before it can be started. True: there is
 // nothing to be done. False: a helper process is at it, and done is called once when it is over, with the reason when it
 // failed. What is set up stays so until the pool closes.
-func (p *Pool) Prepare(text string, done func(failure string)) bool {
+func (p *Pool) Prepare(job ids.JobID, text string, done func(failure string)) bool {
 	opts, err := ParseRuntimeEnv(text)
 	if err != nil || opts.setup == nil {
 		return true // a mistake in the text is told by Spawn
 	}
+	cfg, err := p.of(job)
+	if err != nil {
+		return true // the same
+	}
+	env := environment{job, text}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if _, ready := p.prepared[text]; ready && p.exists(text) {
+	if _, ready := p.prepared[env]; ready && p.exists(env) {
 		return true
 	}
 	if p.closed {
@@ -44,14 +56,14 @@ func (p *Pool) Prepare(text string, done func(failure string)) bool {
 		return false
 	}
 	p.running.Go(func() {
-		made, err := p.runHelper(opts)
+		made, err := p.runHelper(cfg, opts)
 		if err != nil {
 			done(err.Error())
 			return
 		}
 		p.mu.Lock()
-		before, again := p.prepared[text]
-		p.prepared[text] = made
+		before, again := p.prepared[env]
+		p.prepared[env] = made
 		p.mu.Unlock()
 		if again {
 			closeAll(before.lock)
@@ -63,14 +75,14 @@ func (p *Pool) Prepare(text string, done func(failure string)) bool {
 
 // exists says whether the interpreter of an environment is still there: somebody may have removed the cache. Called with mu
 // held.
-func (p *Pool) exists(text string) bool {
-	_, err := os.Stat(p.prepared[text].command[0])
+func (p *Pool) exists(env environment) bool {
+	_, err := os.Stat(p.prepared[env].command[0])
 	return err == nil
 }
 
 // commandOf is the interpreter of an environment that Prepare has set up. Called with mu held.
 func (p *Pool) commandOf(opts SpawnOptions) ([]string, error) {
-	made, ok := p.prepared[opts.RuntimeEnv]
+	made, ok := p.prepared[environment{opts.Job, opts.RuntimeEnv}]
 	if !ok {
 		return nil, errors.New("workers: spawn: the environment was not set up before")
 	}
@@ -87,12 +99,12 @@ func (p *Pool) unprepare() {
 }
 
 // runHelper runs mobula/_env/setup.py and reads its answer: one packet, with the descriptor of a lock.
-func (p *Pool) runHelper(opts SpawnOptions) (prepared, error) {
-	env, err := p.cfg.environment(opts.Env)
+func (p *Pool) runHelper(cfg jobConfig, opts SpawnOptions) (prepared, error) {
+	env, err := cfg.environment(opts.Env)
 	if err != nil {
 		return prepared{}, err
 	}
-	own := p.cfg.certificate()
+	own := cfg.certificate()
 	own.RuntimeEnv, own.Token = opts.RuntimeEnv, "" // it installs other people's code, and has no business with the core
 	config, err := own.file()
 	if err != nil {
@@ -109,7 +121,7 @@ func (p *Pool) runHelper(opts SpawnOptions) (prepared, error) {
 		unix.Close(pair[1])
 		return prepared{}, err
 	}
-	pid, fd, err := p.launcher.exec(command([]string{p.cfg.Python}, "setup", "run_setup", "mobula-setup"), env, []uintptr{
+	pid, fd, err := p.launcher.exec(command([]string{cfg.Python}, "setup", "run_setup", "mobula-setup"), env, []uintptr{
 		uintptr(pipes.stdin), uintptr(pipes.theirOut), uintptr(pipes.theirErr), uintptr(pair[1]), config.Fd(),
 	})
 	unix.Close(pair[1])

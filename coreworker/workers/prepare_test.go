@@ -8,13 +8,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/mobula/mobula/coreworker/ids"
 )
 
 // prepare sets an environment up and waits for the answer; ready is what Prepare itself said.
 func (s *session) prepare(text string) (ready bool, failure string) {
 	s.Helper()
 	done := make(chan string, 1)
-	if s.Prepare(text, func(failure string) { done <- failure }) {
+	if s.Prepare(ids.JobID{}, text, func(failure string) { done <- failure }) {
 		return true, ""
 	}
 	return false, wait(s.T, done, "answer of the helper")
@@ -105,13 +107,13 @@ func TestClosingEndsASetup(t *testing.T) {
 	s := newSession(t, "report")
 	begun := filepath.Join(t.TempDir(), "begun")
 	done := make(chan string, 1)
-	s.Prepare(withCommand(script(t, "touch "+begun+"; exec sleep 600"), ""), func(failure string) { done <- failure })
+	s.Prepare(ids.JobID{}, withCommand(script(t, "touch "+begun+"; exec sleep 600"), ""), func(failure string) { done <- failure })
 	s.await("the beginning", func() bool { _, err := os.Stat(begun); return err == nil })
 	s.Close(100 * time.Millisecond)
 	if failure := wait(t, done, "answer"); failure != ErrClosed.Error() {
 		t.Errorf("%q", failure)
 	}
-	if s.Prepare(withCommand("/none/such", ""), func(failure string) { done <- failure }) || wait(t, done, "answer") != ErrClosed.Error() {
+	if s.Prepare(ids.JobID{}, withCommand("/none/such", ""), func(failure string) { done <- failure }) || wait(t, done, "answer") != ErrClosed.Error() {
 		t.Error("a closed pool sets up environments")
 	}
 }

@@ -44,6 +44,8 @@ type request struct {
 	ID         string   `json:"id"`
 	Env        []string `json:"env,omitempty"`
 	RuntimeEnv string   `json:"runtime_env,omitempty"`
+	// Options are in place of those the zygote has, for a worker of another job.
+	Options json.RawMessage `json:"options,omitempty"`
 }
 
 type answer struct {
@@ -278,7 +280,11 @@ func (p *Pool) feed() {
 			p.running.Go(func() { p.fail(b, err) })
 			continue
 		}
-		raw, err := json.Marshal(request{ID: b.worker.id.String(), Env: b.env, RuntimeEnv: b.opts.RuntimeEnv})
+		asked := request{ID: b.worker.id.String(), Env: b.env, RuntimeEnv: b.opts.RuntimeEnv}
+		if b.opts.Job != (ids.JobID{}) {
+			asked.Options = b.cfg.Options
+		}
+		raw, err := json.Marshal(asked)
 		if err != nil {
 			p.cfg.Logf("workers: request: %v", err) // cannot be: strings only
 		}

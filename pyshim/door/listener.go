@@ -12,8 +12,11 @@ import (
 	"github.com/mobula/mobula/coreworker/faults"
 )
 
-// SocketName is the socket's name in the session folder.
-const SocketName = "core.sock"
+// The sockets' names in the session folder.
+const (
+	SocketName = "core.sock"
+	JoinName   = "join.sock" // where a further driver asks to be let in, see package guests
+)
 
 // MaxPath is the longest socket path that Linux takes.
 const MaxPath = len(unix.RawSockaddrUnix{}.Path) - 1
@@ -28,14 +31,23 @@ type Listener struct {
 // Listen checks the folder and opens its socket with mode 0600. The caller has set umask 077, so that the socket is
 // nobody else's from the moment it exists. refuse is told of every peer that was turned away; nil is silence.
 func Listen(dir string, refuse func(why string)) (*Listener, error) {
+	return listen(dir, SocketName, "unix", refuse)
+}
+
+// ListenPackets is Listen for the other socket, which takes packets.
+func ListenPackets(dir string, refuse func(why string)) (*Listener, error) {
+	return listen(dir, JoinName, "unixpacket", refuse)
+}
+
+func listen(dir, name, network string, refuse func(why string)) (*Listener, error) {
 	if err := CheckFolder(dir); err != nil {
 		return nil, fmt.Errorf("door: listen: %w", err)
 	}
-	path := filepath.Join(dir, SocketName)
+	path := filepath.Join(dir, name)
 	if len(path) > MaxPath {
 		return nil, fmt.Errorf("door: listen: the path of the socket has %d bytes, Linux takes %d: %s", len(path), MaxPath, path)
 	}
-	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	ln, err := net.ListenUnix(network, &net.UnixAddr{Name: path, Net: network})
 	if err != nil {
 		return nil, fmt.Errorf("door: listen: %w", err)
 	}

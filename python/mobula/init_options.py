@@ -54,14 +54,17 @@ class Settings:
     labels: dict[str, str] = field(default_factory=dict)
     node_name: str = ""
     address: str = ""  # of the cluster to join; "": none
+    session: str = ""  # folder of the session on this machine to join; "": none
 
 
 def read(given: Mapping[str, Any], private: Mapping[str, Any]) -> Settings:
     """Checks what `init` was given and fills in defaults. Raises before anything is started."""
     _check_known(given, private)
-    address = _address(given["address"], private)
+    address, session = _address(given["address"], private)
     if address:
         _refuse_for_cluster(given, private)
+    elif session:
+        _refuse_what_nodes_have(given, private, "the session that is joined has its own")
     namespace = _namespace(given["namespace"])
     labels = _labels(given["labels"])
     env = given["runtime_env"]
@@ -97,6 +100,7 @@ def read(given: Mapping[str, Any], private: Mapping[str, Any]) -> Settings:
         labels=labels,
         node_name=private.get("_node_name") or "",
         address=address,
+        session=session,
     )
 
 
@@ -138,35 +142,39 @@ def _check_known(given: Mapping[str, Any], private: Mapping[str, Any]) -> None:
         raise TypeError(f"init(_system_config=): takes a dict, not {config!r}")
 
 
-def _address(address: Any, private: Mapping[str, Any]) -> str:
-    """The cluster to join, as host:port; "" for a session on this machine."""
+def _address(address: Any, private: Mapping[str, Any]) -> tuple[str, str]:
+    """The cluster to join, as host:port, and the folder of the session on this machine to join: one of them at most."""
     source = "init(address=)"
     if address is None and os.environ.get("RAY_ADDRESS"):
         address, source = os.environ["RAY_ADDRESS"], "the environment variable RAY_ADDRESS"
     if address is not None and not isinstance(address, str):
-        raise TypeError(f"{source}: takes None, 'local', 'auto' or host:port, not {address!r}")
+        raise TypeError(f"{source}: takes None, 'local', 'auto', host:port or the address of a session, not {address!r}")
     if address in _LOCAL_ADDRESSES:
-        return ""
-    from mobula._core import joining  # here: a session on this machine needs nothing of it
+        return "", ""
+    from mobula._core import guest, joining  # here: who begins a session needs nothing of them
 
-    return joining.address_of(address, source, private.get("_temp_dir"))
+    if address == "auto":
+        address = os.environ.get("RAY_ADDRESS") or address
+    if folder := guest.folder_of(address):
+        return "", folder
+    return joining.address_of(address, source, private.get("_temp_dir")), ""
 
 
 def _refuse_for_cluster(given: Mapping[str, Any], private: Mapping[str, Any]) -> None:
     """What belongs to the start of nodes, and what is not built for clusters."""
-    for keyword in ("num_cpus", "num_gpus", "resources", "labels", "object_store_memory"):
-        if given[keyword] is not None:
-            raise ValueError(
-                f"init({keyword}=) says what a node has, and a cluster's nodes are there already: leave it out with address="
-            )
-    for keyword in ("_memory", "_node_name", "_object_spilling_directory"):
-        if private.get(keyword) is not None:
-            raise ValueError(
-                f"init({keyword}=) says what a node has, and a cluster's nodes are there already: leave it out with address="
-            )
+    _refuse_what_nodes_have(given, private, "a cluster's nodes are there already")
     env = given["runtime_env"]
     if isinstance(env, Mapping):
         refuse_environment(env)
+
+
+def _refuse_what_nodes_have(given: Mapping[str, Any], private: Mapping[str, Any], but: str) -> None:
+    for keyword in ("num_cpus", "num_gpus", "resources", "labels", "object_store_memory"):
+        if given[keyword] is not None:
+            raise ValueError(f"init({keyword}=) says what a node has, and {but}: leave it out with address=")
+    for keyword in ("_memory", "_node_name", "_object_spilling_directory"):
+        if private.get(keyword) is not None:
+            raise ValueError(f"init({keyword}=) says what a node has, and {but}: leave it out with address=")
 
 
 #: Keys of a runtime_env that a cluster's nodes set up by themselves, from what is written in them.

@@ -25,7 +25,8 @@ from mobula.resources import NODE_ADDRESS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mobula._core.launch import Core, LaunchConfig
+    from mobula._core.guest import Guest
+    from mobula._core.launch import Core
     from mobula._core.process import Process
 
 _JOIN_PATIENCE_S = 90.0
@@ -38,12 +39,14 @@ _started: Started | None = None
 
 
 class Started:
-    """A session that this process started as its driver."""
+    """A session that this process is a driver of: it has begun it, or joined it."""
 
     def __init__(self, process: Process, settings: Settings, session_dir: str, socket_path: str) -> None:
         self.process = process
         self.settings = settings
         self.session_dir = session_dir
+        #: What goes with the session: nothing where this process has joined another's.
+        self.own_dir = "" if settings.session else session_dir
         self.socket_path = socket_path
         self.pid = os.getpid()
 
@@ -166,6 +169,9 @@ def _start(settings: Settings) -> None:
     if settings.address:
         _join(settings)
         return
+    if settings.session:
+        _join_session(settings)
+        return
     environment: dict[str, Any] = {}
 
     def prepare(session_dir: str) -> dict[str, Any]:
@@ -182,25 +188,27 @@ def _start(settings: Settings) -> None:
         options={"labels": settings.labels, "node_name": settings.node_name},
         prepare=prepare if settings.runtime_env else None,
     )
-    _begin(settings, config, environment)
+    _begin(settings, lambda undo: launch.start(config, undo, meanwhile=_load), environment)
 
 
 def _begin(
     settings: Settings,
-    config: LaunchConfig,
+    start: Callable[[contextlib.ExitStack], Core | Guest],
     environment: dict[str, Any],
     own: bytes = b"",
-    enter: Callable[[Core, contextlib.ExitStack], None] = lambda core, undo: None,
+    enter: Callable[[Core | Guest, contextlib.ExitStack], None] = lambda core, undo: None,
 ) -> None:
-    """Starts the core and attaches to it; `enter` is called in between. Whole or not at all, wherever a Ctrl-C comes."""
-    from mobula._core import inherited, launch
+    """Starts or joins a core, and attaches to it; `enter` is called in between. Whole or not at all, wherever a Ctrl-C comes."""
+    from mobula._core import inherited
 
     with contextlib.ExitStack() as undo:
-        core = launch.start(config, undo, meanwhile=_load)
+        core = start(undo)
         enter(core, undo)
         module = _module or _load()
         undo.callback(_has_not_started, module)
-        attached = module.Process.attach_driver(core, namespace=settings.namespace, job_id=core.job_id)
+        attached = module.Process.attach_driver(
+            core, namespace=settings.namespace, job_id=core.job_id, outlived=bool(settings.session)
+        )
         inherited.of_session(environment, own)
         _has_started(Started(attached, settings, core.session_dir, core.socket_path))
         undo.pop_all()
@@ -226,7 +234,7 @@ def _join(settings: Settings) -> None:
     from mobula._core import joining, launch
     from mobula._values import stock
 
-    def enter(core: Core, undo: contextlib.ExitStack) -> None:
+    def enter(core: Core | Guest, undo: contextlib.ExitStack) -> None:
         undo.callback(stock.leave)
         stock.enter(core.address)
 
@@ -240,7 +248,23 @@ def _join(settings: Settings) -> None:
         timeout_s=_JOIN_PATIENCE_S,
     )
     # Every call carries all of the environment: the nodes know no session.
-    _begin(settings, config, {}, own.encode(), enter)
+    _begin(settings, lambda undo: launch.start(config, undo, meanwhile=_load), {}, own.encode(), enter)
+
+
+def _join_session(settings: Settings) -> None:
+    """Makes this process a further driver of a session on this machine."""
+    from mobula import runtime_env as environments
+    from mobula._core import guest, launch
+
+    guest.check(settings.session)  # before anything is copied there
+    environment: dict[str, Any] = {}
+    more: dict[str, Any] = {}
+    if settings.runtime_env:
+        environment.update(environments.of_session(settings.runtime_env, settings.session))
+        more.update(environments.worker_options(environment))
+    config = launch.LaunchConfig(namespace=settings.namespace, log_to_driver=settings.log_to_driver, job_id=b"", options=more)
+    options = launch.worker_options(config)
+    _begin(settings, lambda undo: guest.join(settings.session, options, shows=settings.log_to_driver, owner=undo), environment)
 
 
 def in_cluster() -> bool:

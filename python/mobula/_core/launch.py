@@ -225,6 +225,11 @@ class _Launch:
         return fields[4], bytes.fromhex(job), bytes.fromhex(address)
 
 
+def language() -> str:
+    """The version of Python, as far as pickles of functions depend on it: drivers of one session have the same."""
+    return "{}.{}".format(*sys.version_info)
+
+
 def worker_options(config: LaunchConfig) -> dict[str, Any]:
     """What workers get of this process, as `mobula._worker.config` reads it."""
     main_file = getattr(sys.modules.get("__main__"), "__file__", None)
@@ -244,6 +249,7 @@ def worker_options(config: LaunchConfig) -> dict[str, Any]:
         "namespace": config.namespace,
         "job_id": config.job_id.hex(),
         "log_to_driver": config.log_to_driver,
+        "language": language(),
         **config.options,
     }
 

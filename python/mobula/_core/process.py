@@ -7,6 +7,7 @@ functions, classes and options are.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -23,7 +24,7 @@ from mobula._core.executor import ExecutorLane
 from mobula._core.futures import RefFuture
 from mobula._core.guard import Guard
 from mobula._core.helper import Helper
-from mobula._core.lanes import Lane, LaneTable, Take
+from mobula._core.lanes import Lane, LaneTable, Take, TooLate
 from mobula._core.pb import boundary_pb2 as pb
 from mobula._core.replies import check
 from mobula._core.session import Session
@@ -41,6 +42,8 @@ T = TypeVar("T")
 MOST_CANCELED = 1024
 
 EXIT_CORE_LOST = 71
+#: How long a driver that leaves a session waits for what it has sent to be read.
+_ARRIVE_S = 5.0
 
 # The driver's numbers go on through shutdown() and init(): its task id is the same in every session, so a ref that outlived
 # one session must not have the id of an object of the next.
@@ -142,14 +145,18 @@ class Process:
         #: Of the last wait: the ids that are left, and which of them it found ready too (gets.py).
         self.waited = b"", b""
         self._stop_core = stop_core
+        self._outlived = False  # the core goes on when this driver leaves
         self._close_guard = Guard()
         self._closed = False
 
     # ------------------------------------------------------------------------------------------ attaching
 
     @classmethod
-    def attach_driver(cls, core: CoreHandle, namespace: str = "", job_id: bytes = b"\x01\x00\x00\x00") -> Process:
-        """Attaches this process as the driver of a core that was started for it, and makes that the current one.
+    def attach_driver(
+        cls, core: CoreHandle, namespace: str = "", job_id: bytes = b"\x01\x00\x00\x00", *, outlived: bool = False
+    ) -> Process:
+        """Attaches this process as the driver of a core that was started for it, or (`outlived`) goes on without it, and makes that
+        the current one.
 
         Raises RaySystemError when the core refuses or is gone.
         """
@@ -165,6 +172,7 @@ class Process:
         try:
             arena = Arena(core.arena_fd, core.arena_bytes, core.spill_fd) if core.arena_fd >= 0 else None
             process = cls(session, "driver", arena, lambda sentence: None, core.stop)
+            process._outlived = outlived
             if core.page_fd >= 0 and transport.uses_page():
                 process._words = page.map_asked(core.page_fd)
             process._start(namespace, job_id)
@@ -257,6 +265,8 @@ class Process:
                 self._helper.stop()
             else:
                 self._helper.finish()
+                if self._outlived:
+                    self._arrive()
         finally:
             self.session.closed = True
             if _current is self:
@@ -276,6 +286,11 @@ class Process:
             if self.mode == "driver":
                 refcount.clear()
         self._closed = True
+
+    def _arrive(self) -> None:
+        """Waits until the core has applied all that was sent: what is said on another connection would overtake it."""
+        with contextlib.suppress(RaySystemError, TooLate):  # the session is over, or stands still
+            self._lane().call(lambda: wire.SYNC_BODY, until=time.monotonic() + _ARRIVE_S)
 
     # ------------------------------------------------------------------------------------------ mutations
 

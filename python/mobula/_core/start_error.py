@@ -11,6 +11,10 @@ class ClusterJoinError(CoreStartError, ConnectionError):
     """The cluster that `init(address=)` names did not take this driver in. The text says why, and what to do."""
 
 
+class SessionJoinError(CoreStartError, ConnectionError):
+    """The session on this machine that `init(address=)` names did not take this driver in. The text says why."""
+
+
 def last_words(text: str, lines: int = 12) -> str:
     """The end of what a process wrote on stderr, as the tail of a sentence; "" when it wrote nothing."""
     tail = text.strip().splitlines()[-lines:]

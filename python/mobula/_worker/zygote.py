@@ -222,7 +222,11 @@ class _Zygote:
         apply_environment(request.get("env") or ())
         reset_process()
         env = request.get("runtime_env", "")
-        become_worker(WorkerConfig.from_certificate(self._certificate, request["id"], ticket, env), go)
+        certificate = self._certificate
+        if "options" in request:  # of a driver that has joined the session
+            certificate = {**certificate, "options": request["options"]}
+            apply_interpreter(certificate["options"])
+        become_worker(WorkerConfig.from_certificate(certificate, request["id"], ticket, env), go)
 
 
 def _threads() -> str:

@@ -74,7 +74,7 @@ def left(allowed: tuple[str, ...] = ()) -> list[str]:
     """What sessions that ended since the last look left, and what this process itself has started and not ended."""
     ended: list[Watched] = watch.ended
     watch.ended = []
-    findings = [f"folder {one.session_dir}" for one in ended if os.path.exists(one.session_dir)]
+    findings = [f"folder {one.session_dir}" for one in ended if one.session_dir and os.path.exists(one.session_dir)]
     if watch.live is None:  # else that one's processes and descriptors are in the way
         if ended:
             findings += waited(lambda: [what for what in ended[0].left() if not what.startswith(allowed)])

@@ -24,7 +24,7 @@ class Watched:
     """A session that this process started."""
 
     started: Any  # None once it has ended: it would keep the session's memory mapped
-    session_dir: str
+    session_dir: str  # "" where it stays, as another driver's
     before: Machine
     # Goroutines and descriptors of the core at earlier rests, by how many workers and lanes there were.
     rests: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
@@ -84,7 +84,7 @@ class Watched:
         return found
 
     def _left(self) -> list[str]:
-        folder = [f"folder {self.session_dir}"] if os.path.exists(self.session_dir) else []
+        folder = [f"folder {self.session_dir}"] if self.session_dir and os.path.exists(self.session_dir) else []
         return folder + self.before.new_since(Machine())
 
 
@@ -118,13 +118,13 @@ class Watch:
         start, shutdown = session._start, session.shutdown
         running = session.started()
         if running is not None:
-            self.live = Watched(running, running.session_dir, Machine())
+            self.live = Watched(running, running.own_dir, Machine())
 
         def watched_start(settings: Any) -> None:
             start(settings)
             started = session.started()
             assert started is not None
-            self.live = Watched(started, started.session_dir, self.before)
+            self.live = Watched(started, started.own_dir, self.before)
 
         def watched_shutdown(*args: Any, **kwargs: Any) -> None:
             try:
