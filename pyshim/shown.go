@@ -16,18 +16,23 @@ type shown struct {
 	lost    int // messages that came before the driver's lane and were too many
 }
 
-// Show lets the driver of a job see what its workers print, until Hide. What others print it never sees.
+// Show lets the driver of a job see what its workers print, until Dismiss. What others print it never sees.
 func (s *Server) Show(job ids.JobID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.shown[job] = &shown{}
 }
 
-// Hide ends Show.
-func (s *Server) Hide(job ids.JobID) {
+// Dismiss ends the lanes of a driver whose job is over, after what is queued for them: what its workers printed last reaches it.
+func (s *Server) Dismiss(job ids.JobID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.shown, job)
+	for l := range s.lanes {
+		if l.process.ID == ids.DriverWorker(job) {
+			l.finish()
+		}
+	}
 }
 
 // Output brings lines that a worker of a job printed to its driver. It never blocks; what the driver does not read in time is

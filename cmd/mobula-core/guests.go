@@ -53,5 +53,5 @@ func (h *host) Leave(job ids.JobID, pid int, said bool) {
 	case <-gone:
 	case <-h.ctx.Done():
 	}
-	h.shim.Hide(job)
+	h.shim.Dismiss(job)
 }

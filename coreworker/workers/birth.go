@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/mobula/mobula/coreworker/faults"
+	"github.com/mobula/mobula/coreworker/ids"
 	"github.com/mobula/mobula/coreworker/workers/pidfd"
 )
 
@@ -123,6 +124,9 @@ func (p *Pool) live(b *birth, pid int, fd *pidfd.FD) {
 	waitErr := fd.Wait()
 	status, asked, err := w.bury()
 	output.stop()
+	if b.opts.Job != (ids.JobID{}) {
+		output.flush() // its driver may be waiting for its end to leave, and is to see this before
+	}
 	death := Death{
 		PID: pid, ExitCode: status.ExitCode, Signal: status.Signal, CoreDump: status.CoreDump, Asked: asked,
 		MaxRSSKiB: status.MaxRSSKiB, StderrTail: output.stderrTail(), Err: errors.Join(waitErr, err),

@@ -35,6 +35,8 @@ type output struct {
 	held    int
 	dropped int
 	queued  bool // the outlet has it in its list
+	handing bool // the outlet hands a chunk of it on
+	idle    sync.Cond
 	tail    []string
 }
 
@@ -46,7 +48,9 @@ type chunk struct {
 }
 
 func newOutput(o *outlet, deliver func(chunk)) *output {
-	return &output{outlet: o, deliver: deliver}
+	out := &output{outlet: o, deliver: deliver}
+	out.idle.L = &out.mu
+	return out
 }
 
 // read starts a goroutine that reads fd, which becomes the output's own, until EOF or stop.
@@ -164,6 +168,15 @@ func (o *output) stderrTail() []string {
 	return append([]string(nil), o.tail...)
 }
 
+// flush waits until all was handed on. Nothing may be added any more, and there must be a handler.
+func (o *output) flush() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for o.queued || o.handing {
+		o.idle.Wait()
+	}
+}
+
 // next takes one chunk and says whether there are more.
 func (o *output) next() (c chunk, dropped int, more bool) {
 	o.mu.Lock()
@@ -173,7 +186,7 @@ func (o *output) next() (c chunk, dropped int, more bool) {
 		c = o.shift()
 	}
 	more = len(o.chunks) > 0
-	o.queued = more
+	o.queued, o.handing = more, true
 	return c, dropped, more
 }
 
@@ -186,5 +199,9 @@ func (o *output) handOn() (more bool) {
 	if c.text != nil {
 		o.deliver(c)
 	}
+	o.mu.Lock()
+	o.handing = false
+	o.mu.Unlock()
+	o.idle.Broadcast()
 	return more
 }

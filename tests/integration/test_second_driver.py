@@ -47,6 +47,12 @@ class Keeper:
         return self.kept.get(name)
 
 
+@mobula.remote
+def has_variable(name: str) -> str | None:
+    """A variable of a worker of the first driver."""
+    return os.environ.get(name)
+
+
 @pytest.fixture(scope="module")
 def session() -> Iterator[Any]:
     """One session for all tests here; gives its Process."""
@@ -229,6 +235,39 @@ def test_one_that_is_killed_leaves_nothing(keeper: Any, tmp_path: Path) -> None:
             mobula.get(lost, timeout=30)
     with pytest.raises(ValueError, match="seconds"):
         mobula.util.get_placement_group("seconds")
+
+
+def test_its_environment_is_its_own(keeper: Any, tmp_path: Path) -> None:
+    """Variables of its runtime_env are there before its workers' interpreters start; nobody else has them. What they print last
+    is shown, although nobody waits for them when it leaves."""
+    (tmp_path / "modules").mkdir()
+    (tmp_path / "modules" / "brought.py").write_text("WHAT = 'a module'\n")
+    second = Second(
+        tmp_path,
+        """
+        @ray.remote
+        class Talker:
+            def look(self):
+                from modules import brought
+                return brought.WHAT, os.environ["SECOND_HAS"], ray.get_runtime_context().runtime_env["env_vars"]
+            def talk(self):
+                for number in range(2000):
+                    print(f"line {number}", flush=True)
+
+        talker = Talker.remote()
+        say(look=ray.get(talker.look.remote()))
+        ray.get(talker.talk.remote())
+        """,
+        head="""
+modules = os.path.join(os.path.dirname(__file__), "modules")
+env = {"env_vars": {"SECOND_HAS": "this", "PYTHONHASHSEED": "7"}, "py_modules": [modules]}
+ray.init(address=sys.argv[1], namespace="meeting", runtime_env=env)
+""",
+    )
+    assert second.said()["look"] == ["a module", "this", {"SECOND_HAS": "this", "PYTHONHASHSEED": "7"}]
+    shown = second.ended()
+    assert [number for number in range(2000) if f"line {number}\n" not in shown.replace("\x1b[0m", "")] == []
+    assert mobula.get(has_variable.remote("SECOND_HAS")) is None
 
 
 def test_two_at_a_time_pass_large_objects_on(keeper: Any, tmp_path: Path) -> None:

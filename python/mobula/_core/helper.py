@@ -234,6 +234,12 @@ class Helper:
         self.wake()
         self._emptied.wait(timeout)
 
+    def hear_out(self, timeout: float = 2.0) -> None:
+        """After finish(): waits until the core has ended our lane, and all was read that it brought."""
+        thread = self._thread
+        if thread.ident is not None and thread is not threading.current_thread():
+            thread.join(timeout)
+
     def stop(self, timeout: float = 2.0) -> None:
         """Ends the thread after a last look at every queue. Idempotent."""
         self._stopping = True

@@ -281,6 +281,8 @@ class Process:
                 self.arena.close()
             if self._stop_core is not None:
                 self._stop_core()
+                if self._outlived:
+                    self._helper.hear_out()
                 self._helper.stop()
             self.session.close()
             if self.mode == "driver":
