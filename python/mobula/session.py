@@ -16,9 +16,6 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from mobula import init_options
-from mobula.context import RayContext
-from mobula.init_options import Settings
 from mobula.object_ref import ObjectRef
 from mobula.resources import NODE_ADDRESS
 
@@ -28,6 +25,8 @@ if TYPE_CHECKING:
     from mobula._core.guest import Guest
     from mobula._core.launch import Core
     from mobula._core.process import Process
+    from mobula.context import RayContext
+    from mobula.init_options import Settings
 
 _JOIN_PATIENCE_S = 90.0
 #: How long a driver of a cluster that ends waits for what its workers printed last, as Ray's does.
@@ -94,6 +93,8 @@ def _load() -> Any:
 
 
 def _start_for_first_use() -> None:
+    from mobula import init_options
+
     if not init_options.auto_connect():
         from mobula.exceptions import RaySystemError
 
@@ -147,6 +148,8 @@ def init(
     """
     given = dict(locals())
     private = given.pop("kwargs")
+    from mobula import init_options  # here: zygotes and workers start nothing
+
     with _lock:
         if is_initialized():
             if not ignore_reinit_error:
@@ -339,6 +342,8 @@ def _at_exit() -> None:
 
 
 def _context() -> RayContext:
+    from mobula.context import RayContext
+
     return RayContext(address_info=address_info())
 
 

@@ -1,13 +1,15 @@
 """How the cost of one call, ref or byte grows with how many there are: CPU of driver, core and workers together, as JSON.
 
-    python growth.py [--json FILE] [--most 1000000]
+    python growth.py [--json FILE] [--most 1000000] [--only PATTERN]
 
-CPU and not wall time, for who else uses the machine shows in the clock first; the best round counts. `make bench-plots` draws it.
+CPU and not wall time, for who else uses the machine shows in the clock first; the best round counts. With --only the other curves
+stay as the file has them. `make bench-plots` draws it.
 """
 
 import argparse
 import json
 import os
+import re
 import sys
 import time
 
@@ -19,6 +21,7 @@ import mobula
 ap = argparse.ArgumentParser()
 ap.add_argument("--json", default="")
 ap.add_argument("--most", type=int, default=1_000_000, help="tasks queued at once, at most")
+ap.add_argument("--only", default="", help="curves whose name this regular expression finds")
 ap.add_argument("--rounds", type=int, default=3)
 args = ap.parse_args()
 
@@ -104,7 +107,12 @@ CURVES = {
 
 def main():
     found = {}
+    if args.only and args.json:
+        with open(args.json, encoding="utf-8") as f:
+            found = json.load(f)
     for name, (measure, points, unit) in CURVES.items():
+        if not re.search(args.only, name):
+            continue
         mobula.init(num_cpus=2, object_store_memory=6 << 30, include_dashboard=False, log_to_driver=False)
         mobula.get([small_value.remote() for _ in range(2000)])
         found[name] = {"unit": unit, "points": []}
