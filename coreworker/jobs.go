@@ -1,8 +1,10 @@
 package coreworker
 
 import (
+	"cmp"
 	"errors"
 	"math"
+	"slices"
 
 	"github.com/mobula/mobula/coreworker/ids"
 )
@@ -68,6 +70,18 @@ func (c *Core) Leave(id ids.JobID, why string, emptied func()) {
 	}
 	j.over, j.emptied = true, emptied
 	c.shrunk(id)
+}
+
+// JobsNow are the jobs whose drivers have not left, in the order in which they began.
+func (c *Core) JobsNow() []ids.JobID {
+	now := []ids.JobID{c.Job}
+	for id, j := range c.jobs.all {
+		if !j.left {
+			now = append(now, id)
+		}
+	}
+	slices.SortFunc(now[1:], func(a, b ids.JobID) int { return cmp.Compare(a.Int(), b.Int()) })
+	return now
 }
 
 // drivenBy is the job that a process of this id drives, if it may.

@@ -100,8 +100,14 @@ func (s *Server) session(ctx context.Context) (*pb.SessionState, error) {
 	}
 	var info coreworker.Info
 	var age time.Duration
-	s.core.Do(func() { info, age = s.core.Info(), s.core.Now() })
-	return &pb.SessionState{Version: s.version, Namespace: s.namespace, AgeMs: uint64(age.Milliseconds()), Total: amounts(info.Total),
+	var jobs [][]byte
+	s.core.Do(func() {
+		info, age = s.core.Info(), s.core.Now()
+		for _, job := range s.core.JobsNow() {
+			jobs = append(jobs, job.Bytes())
+		}
+	})
+	return &pb.SessionState{JobIds: jobs, Version: s.version, Namespace: s.namespace, AgeMs: uint64(age.Milliseconds()), Total: amounts(info.Total),
 		Available: amounts(info.Available), StoreBytes: info.StoreBytes, StoreUsed: info.StoreUsed, Counts: counts,
 		NodeId: s.core.Node.Bytes(), NodeName: info.NodeName, Labels: info.Labels}, nil
 }

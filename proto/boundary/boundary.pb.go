@@ -6419,6 +6419,7 @@ type SessionState struct {
 	NodeId        []byte                 `protobuf:"bytes,9,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`        // of the machine
 	NodeName      string                 `protobuf:"bytes,10,opt,name=node_name,json=nodeName,proto3" json:"node_name,omitempty"` // what the user calls it; may be empty
 	Labels        map[string]string      `protobuf:"bytes,11,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	JobIds        [][]byte               `protobuf:"bytes,12,rep,name=job_ids,json=jobIds,proto3" json:"job_ids,omitempty"` // of its drivers that are there, the one that began it first
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -6526,6 +6527,13 @@ func (x *SessionState) GetNodeName() string {
 func (x *SessionState) GetLabels() map[string]string {
 	if x != nil {
 		return x.Labels
+	}
+	return nil
+}
+
+func (x *SessionState) GetJobIds() [][]byte {
+	if x != nil {
+		return x.JobIds
 	}
 	return nil
 }
@@ -7661,7 +7669,7 @@ const file_boundary_proto_rawDesc = "" +
 	"\aworkers\x18\x04 \x03(\v2\x1f.mobula.boundary.v1.WorkerStateR\aworkers\x12\x14\n" +
 	"\x05total\x18\x05 \x01(\x04R\x05total\x12:\n" +
 	"\asession\x18\x06 \x01(\v2 .mobula.boundary.v1.SessionStateR\asession\x125\n" +
-	"\x06groups\x18\a \x03(\v2\x1d.mobula.boundary.v1.GroupInfoR\x06groups\"\x98\x05\n" +
+	"\x06groups\x18\a \x03(\v2\x1d.mobula.boundary.v1.GroupInfoR\x06groups\"\xb1\x05\n" +
 	"\fSessionState\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x1c\n" +
 	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x15\n" +
@@ -7676,7 +7684,8 @@ const file_boundary_proto_rawDesc = "" +
 	"\anode_id\x18\t \x01(\fR\x06nodeId\x12\x1b\n" +
 	"\tnode_name\x18\n" +
 	" \x01(\tR\bnodeName\x12D\n" +
-	"\x06labels\x18\v \x03(\v2,.mobula.boundary.v1.SessionState.LabelsEntryR\x06labels\x1a8\n" +
+	"\x06labels\x18\v \x03(\v2,.mobula.boundary.v1.SessionState.LabelsEntryR\x06labels\x12\x17\n" +
+	"\ajob_ids\x18\f \x03(\fR\x06jobIds\x1a8\n" +
 	"\n" +
 	"TotalEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -167,6 +168,7 @@ def test_it_shares_the_session_and_has_a_job_of_its_own(keeper: Any, tmp_path: P
     assert where == "beside the second script"
     assert job == said["job"] != said["theirs"] == mobula.get_runtime_context().get_job_id()
     assert namespace == NAMESPACE
+    assert [one.job_id for one in mobula.util.state.list_jobs()] == [said["theirs"], job]
     mine = mobula.get_actor("mine")
     assert mobula.get(mine.pid.remote()) == said["mine"]
     second.go_on()
@@ -174,6 +176,7 @@ def test_it_shares_the_session_and_has_a_job_of_its_own(keeper: Any, tmp_path: P
     assert "printed by the second's task" not in "".join(capfd.readouterr())
     assert mobula.get(keeper.kept_as.remote("cpus")) == 4.0
     assert mobula.get(keeper.kept_as.remote("last")) == "word"
+    assert [one.job_id for one in mobula.util.state.list_jobs()] == [said["theirs"]]
     left = workers()
     assert pid not in left
     assert said["mine"] not in left
@@ -429,6 +432,24 @@ except ConnectionError as error:
         os.chmod(os.path.join(folder, "join.sock"), 0o600)
         os.chmod(folder, 0o700)
     assert done.stdout.startswith(("READ b''", "READ [Errno")), done
+
+
+@pytest.mark.skipif(
+    shutil.which("unshare") is None
+    or subprocess.run(["unshare", "--pid", "--fork", "true"], check=False, capture_output=True).returncode != 0,
+    reason="no pid namespace can be made here",
+)
+def test_a_container_is_turned_away(session: Any) -> None:
+    """A process of another pid namespace that shares uid and folder could not debug the session, and so is not given its token."""
+    folder = os.path.dirname(session.session.socket_path)
+    code = f"""
+import socket
+asking = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+asking.connect({os.path.join(folder, "join.sock")!r})
+print("READ", asking.recv(1000))
+"""
+    done = subprocess.run(["unshare", "--pid", "--fork", sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert "it is a process of another pid namespace (a container)" in done.stdout, done
 
 
 def test_who_says_nothing_is_not_waited_for(session: Any) -> None:

@@ -1154,7 +1154,7 @@ class StateReply(_message.Message):
     def __init__(self, tasks: _Optional[_Iterable[_Union[TaskState, _Mapping]]] = ..., actors: _Optional[_Iterable[_Union[ActorState, _Mapping]]] = ..., objects: _Optional[_Iterable[_Union[ObjectState, _Mapping]]] = ..., workers: _Optional[_Iterable[_Union[WorkerState, _Mapping]]] = ..., total: _Optional[int] = ..., session: _Optional[_Union[SessionState, _Mapping]] = ..., groups: _Optional[_Iterable[_Union[GroupInfo, _Mapping]]] = ...) -> None: ...
 
 class SessionState(_message.Message):
-    __slots__ = ("version", "namespace", "age_ms", "total", "available", "store_bytes", "store_used", "counts", "node_id", "node_name", "labels")
+    __slots__ = ("version", "namespace", "age_ms", "total", "available", "store_bytes", "store_used", "counts", "node_id", "node_name", "labels", "job_ids")
     class TotalEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -1187,6 +1187,7 @@ class SessionState(_message.Message):
     NODE_ID_FIELD_NUMBER: _ClassVar[int]
     NODE_NAME_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
+    JOB_IDS_FIELD_NUMBER: _ClassVar[int]
     version: str
     namespace: str
     age_ms: int
@@ -1198,7 +1199,8 @@ class SessionState(_message.Message):
     node_id: bytes
     node_name: str
     labels: _containers.ScalarMap[str, str]
-    def __init__(self, version: _Optional[str] = ..., namespace: _Optional[str] = ..., age_ms: _Optional[int] = ..., total: _Optional[_Mapping[str, float]] = ..., available: _Optional[_Mapping[str, float]] = ..., store_bytes: _Optional[int] = ..., store_used: _Optional[int] = ..., counts: _Optional[_Union[InspectReply, _Mapping]] = ..., node_id: _Optional[bytes] = ..., node_name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    job_ids: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, version: _Optional[str] = ..., namespace: _Optional[str] = ..., age_ms: _Optional[int] = ..., total: _Optional[_Mapping[str, float]] = ..., available: _Optional[_Mapping[str, float]] = ..., store_bytes: _Optional[int] = ..., store_used: _Optional[int] = ..., counts: _Optional[_Union[InspectReply, _Mapping]] = ..., node_id: _Optional[bytes] = ..., node_name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., job_ids: _Optional[_Iterable[bytes]] = ...) -> None: ...
 
 class TaskState(_message.Message):
     __slots__ = ("task_id", "parent_id", "owner_id", "actor_id", "worker_id", "pid", "name", "type", "stage", "attempt", "running_ms", "resources", "canceled")

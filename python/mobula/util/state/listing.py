@@ -145,7 +145,7 @@ def get_actor(id: str, address: str | None = None, **rest: Any) -> ActorState | 
 
 
 def list_jobs(address: str | None = None, filters: Filters | None = None, limit: int = LIMIT, **rest: Any) -> list[JobState]:
-    """The one job of a session, its driver. Arguments and errors as of `list_tasks`.
+    """The jobs of a session: its drivers that have not left. Arguments and errors as of `list_tasks`.
 
     >>> import mobula
     >>> from mobula.util.state import list_jobs
@@ -154,11 +154,10 @@ def list_jobs(address: str | None = None, filters: Filters | None = None, limit:
     [('01000000', 'RUNNING')]
     """
     _accept(rest)
-    from mobula._core import ids
     from mobula._core.pb import boundary_pb2 as pb
 
-    watch(address).state(pb.STATE_WORKERS, 1)  # whether it answers
-    return chosen([rows.JobState(ids.job_id(1).hex())], filters, limit)
+    session = watch(address).state(pb.STATE_SESSION, 1).session
+    return chosen([rows.JobState(job.hex()) for job in session.job_ids], filters, limit)
 
 
 def get_job(id: str, address: str | None = None, **rest: Any) -> JobState | None:

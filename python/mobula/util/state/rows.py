@@ -137,7 +137,7 @@ class NodeState(Row):
 
 @dataclasses.dataclass(frozen=True)
 class JobState(Row):
-    """The driver of a session. It runs: the session ends with it."""
+    """A driver of a session: the one that began it, or one that has joined. It runs: what has ended is not remembered."""
 
     job_id: str
     type: str = "DRIVER"
