@@ -57,6 +57,14 @@ func (n *near) Yielded(id ids.TaskID, index int, v objects.Value) {
 	}
 }
 
+// Consumed implements backend.Core.
+func (n *near) Consumed(id ids.TaskID, made int) int {
+	if s := n.core().streams[id]; s != nil && !s.over && s.limit > 0 {
+		return s.taken
+	}
+	return made
+}
+
 // Lost implements backend.Core.
 func (n *near) Lost(id ids.ObjectID, why string) {
 	c := n.core()

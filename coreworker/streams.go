@@ -2,6 +2,7 @@ package coreworker
 
 import (
 	"bytes"
+	"math"
 	"slices"
 	"time"
 
@@ -50,6 +51,9 @@ func (c *Core) openStream(spec *task.Spec, owner *Process) {
 // closeStream forgets a stream: nobody will read what it has, and its producer is not held back any more.
 func (c *Core) closeStream(s *stream) {
 	delete(c.streams, s.task)
+	if c.cluster != nil && s.limit > 0 && !s.over {
+		c.cluster.Taken(s.task, math.MaxInt32) // whatever it makes
+	}
 	s.over = true
 	if g := s.gate; g.limit > 0 {
 		g.streams = slices.DeleteFunc(g.streams, func(one *stream) bool { return one == s })
@@ -133,6 +137,9 @@ func (p *Process) Taken(id ids.ObjectID, n int) {
 		return
 	}
 	s.taken = min(n, s.written)
+	if c := p.core; c.cluster != nil && s.limit > 0 {
+		c.cluster.Taken(s.task, s.taken)
+	}
 	s.gate.look()
 }
 

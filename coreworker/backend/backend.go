@@ -30,6 +30,8 @@ type Core interface {
 	Resolved(ids.ObjectID, objects.Value)
 	// Yielded gives an item of a generator; they come in order.
 	Yielded(id ids.TaskID, index int, v objects.Value)
+	// Consumed says how many items of a generator were taken, of so many that were made; all, where it has no limit of its own.
+	Consumed(id ids.TaskID, made int) int
 	// Came gives an item of a task with num_returns="dynamic". The driver holds it until LetGo: what refers to it comes later.
 	Came(ids.ObjectID, objects.Value)
 	LetGo(ids.ObjectID)
@@ -132,6 +134,8 @@ type Cluster interface {
 	Meet(ids.ObjectID)
 	// CancelElsewhere asks the owner of such an object to cancel the task that makes it.
 	CancelElsewhere(id ids.ObjectID, force, recursive bool)
+	// Taken says how many items of a generator with a limit were taken by now: its worker waits for that.
+	Taken(id ids.TaskID, n int)
 	// Forget says that nobody refers to an object any more.
 	Forget(ids.ObjectID)
 	// Bring copies a stored object into the arena. room gives a block of so many bytes, or an error, later and under the lock; so is

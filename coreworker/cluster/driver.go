@@ -58,6 +58,8 @@ type Driver struct {
 
 	watch sync.Once // of nodes
 
+	enrolled chan struct{} // closed when the driver is in the GCS's table of workers, or cannot be
+
 	bound   chan struct{} // closed by Bind
 	core    backend.Core
 	carrier *remote.Carrier
@@ -97,12 +99,13 @@ func (d *Driver) Address() ([]byte, error) { return proto.Marshal(d.address) }
 func (d *Driver) Bind(core backend.Core) {
 	d.core = core
 	d.carrier = remote.New(remote.Config{
-		Do: core.Do, After: core.After, Dial: d.dial, Task: d.task, Ready: d.exported, Pushed: d.pushed, Replied: d.replied, Stored: d.stored, Report: d.report,
+		Do: core.Do, After: core.After, Dial: d.dial, Task: d.task, Ready: d.ready, Pushed: d.pushed, Replied: d.replied, Stored: d.stored, Report: d.report,
 		Driver: &wire.Driver{Job: d.job, Address: d.address, Config: d.job1}, Worker: d.worker, Local: d.local,
 	})
 	d.actors = remote.NewActors(d.carrier, d.gcs.Conn(), remote.ActorHooks{Changed: core.ActorChanged, Settle: core.Settle})
 	d.history = history.NewBuffer(d.job, keptAttempts)
 	d.beginHistory()
+	d.work.Go(d.enroll)
 	close(d.bound)
 }
 
@@ -192,6 +195,25 @@ func (d *Driver) Export(namespace string, key, value []byte, fn backend.Function
 		e.err = d.gcs.Put(d.ctx, namespace, key, value)
 		d.report(e.err)
 	})
+}
+
+// ready is how to wait until a task can be sent; nil where it can.
+func (d *Driver) ready(s *task.Spec) func(context.Context) error {
+	export := d.exported(s)
+	if s.Backpressure <= 0 {
+		return export
+	}
+	return func(ctx context.Context) error {
+		select {
+		case <-d.enrolled:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if export == nil {
+			return nil
+		}
+		return export(ctx)
+	}
 }
 
 // exported is how to wait until the function that a task needs is in the table, nil where it is: who is called before cannot find it.

@@ -42,7 +42,7 @@ type Config struct {
 func Join(ctx context.Context, cfg Config) (*Driver, error) {
 	d := &Driver{cfg: cfg, dialer: gcs.NewDialer(cfg.Token), functions: map[ids.FunctionID]*export{}, classes: map[ids.ActorID]wire.Function{},
 		foreign: map[ids.ObjectID]*ray.Address{}, streams: map[ids.TaskID]*stream{},
-		bound: make(chan struct{}), gone: map[ids.ObjectID]struct{}{}, dead: map[ids.NodeID]string{}}
+		bound: make(chan struct{}), gone: map[ids.ObjectID]struct{}{}, dead: map[ids.NodeID]string{}, enrolled: make(chan struct{})}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	if err := d.join(ctx); err != nil {
 		return nil, errors.Join(err, d.drop())

@@ -128,7 +128,7 @@ func (x PlacementGroupTableData_PlacementGroupState) Number() protoreflect.EnumN
 
 // Deprecated: Use PlacementGroupTableData_PlacementGroupState.Descriptor instead.
 func (PlacementGroupTableData_PlacementGroupState) EnumDescriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{58, 0}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{60, 0}
 }
 
 type PlacementGroupStats_SchedulingState int32
@@ -189,7 +189,95 @@ func (x PlacementGroupStats_SchedulingState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use PlacementGroupStats_SchedulingState.Descriptor instead.
 func (PlacementGroupStats_SchedulingState) EnumDescriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{59, 0}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{61, 0}
+}
+
+type AddWorkerInfoRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	WorkerData    *WorkerTableData       `protobuf:"bytes,1,opt,name=worker_data,json=workerData,proto3" json:"worker_data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddWorkerInfoRequest) Reset() {
+	*x = AddWorkerInfoRequest{}
+	mi := &file_ray_gcs_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddWorkerInfoRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddWorkerInfoRequest) ProtoMessage() {}
+
+func (x *AddWorkerInfoRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ray_gcs_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddWorkerInfoRequest.ProtoReflect.Descriptor instead.
+func (*AddWorkerInfoRequest) Descriptor() ([]byte, []int) {
+	return file_ray_gcs_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *AddWorkerInfoRequest) GetWorkerData() *WorkerTableData {
+	if x != nil {
+		return x.WorkerData
+	}
+	return nil
+}
+
+type AddWorkerInfoReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Status        *GcsStatus             `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddWorkerInfoReply) Reset() {
+	*x = AddWorkerInfoReply{}
+	mi := &file_ray_gcs_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddWorkerInfoReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddWorkerInfoReply) ProtoMessage() {}
+
+func (x *AddWorkerInfoReply) ProtoReflect() protoreflect.Message {
+	mi := &file_ray_gcs_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddWorkerInfoReply.ProtoReflect.Descriptor instead.
+func (*AddWorkerInfoReply) Descriptor() ([]byte, []int) {
+	return file_ray_gcs_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *AddWorkerInfoReply) GetStatus() *GcsStatus {
+	if x != nil {
+		return x.Status
+	}
+	return nil
 }
 
 type GetClusterIdRequest struct {
@@ -200,7 +288,7 @@ type GetClusterIdRequest struct {
 
 func (x *GetClusterIdRequest) Reset() {
 	*x = GetClusterIdRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[0]
+	mi := &file_ray_gcs_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -212,7 +300,7 @@ func (x *GetClusterIdRequest) String() string {
 func (*GetClusterIdRequest) ProtoMessage() {}
 
 func (x *GetClusterIdRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[0]
+	mi := &file_ray_gcs_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -225,7 +313,7 @@ func (x *GetClusterIdRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetClusterIdRequest.ProtoReflect.Descriptor instead.
 func (*GetClusterIdRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{0}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{2}
 }
 
 type GetClusterIdReply struct {
@@ -238,7 +326,7 @@ type GetClusterIdReply struct {
 
 func (x *GetClusterIdReply) Reset() {
 	*x = GetClusterIdReply{}
-	mi := &file_ray_gcs_proto_msgTypes[1]
+	mi := &file_ray_gcs_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -250,7 +338,7 @@ func (x *GetClusterIdReply) String() string {
 func (*GetClusterIdReply) ProtoMessage() {}
 
 func (x *GetClusterIdReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[1]
+	mi := &file_ray_gcs_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -263,7 +351,7 @@ func (x *GetClusterIdReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetClusterIdReply.ProtoReflect.Descriptor instead.
 func (*GetClusterIdReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{1}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *GetClusterIdReply) GetStatus() *GcsStatus {
@@ -289,7 +377,7 @@ type CheckAliveRequest struct {
 
 func (x *CheckAliveRequest) Reset() {
 	*x = CheckAliveRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[2]
+	mi := &file_ray_gcs_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -301,7 +389,7 @@ func (x *CheckAliveRequest) String() string {
 func (*CheckAliveRequest) ProtoMessage() {}
 
 func (x *CheckAliveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[2]
+	mi := &file_ray_gcs_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -314,7 +402,7 @@ func (x *CheckAliveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckAliveRequest.ProtoReflect.Descriptor instead.
 func (*CheckAliveRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{2}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *CheckAliveRequest) GetNodeIds() [][]byte {
@@ -336,7 +424,7 @@ type CheckAliveReply struct {
 
 func (x *CheckAliveReply) Reset() {
 	*x = CheckAliveReply{}
-	mi := &file_ray_gcs_proto_msgTypes[3]
+	mi := &file_ray_gcs_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -348,7 +436,7 @@ func (x *CheckAliveReply) String() string {
 func (*CheckAliveReply) ProtoMessage() {}
 
 func (x *CheckAliveReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[3]
+	mi := &file_ray_gcs_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -361,7 +449,7 @@ func (x *CheckAliveReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckAliveReply.ProtoReflect.Descriptor instead.
 func (*CheckAliveReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{3}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *CheckAliveReply) GetStatus() *GcsStatus {
@@ -403,7 +491,7 @@ type GetAllNodeInfoRequest struct {
 
 func (x *GetAllNodeInfoRequest) Reset() {
 	*x = GetAllNodeInfoRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[4]
+	mi := &file_ray_gcs_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -415,7 +503,7 @@ func (x *GetAllNodeInfoRequest) String() string {
 func (*GetAllNodeInfoRequest) ProtoMessage() {}
 
 func (x *GetAllNodeInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[4]
+	mi := &file_ray_gcs_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -428,7 +516,7 @@ func (x *GetAllNodeInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAllNodeInfoRequest.ProtoReflect.Descriptor instead.
 func (*GetAllNodeInfoRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{4}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GetAllNodeInfoRequest) GetLimit() int64 {
@@ -464,7 +552,7 @@ type GetAllNodeInfoReply struct {
 
 func (x *GetAllNodeInfoReply) Reset() {
 	*x = GetAllNodeInfoReply{}
-	mi := &file_ray_gcs_proto_msgTypes[5]
+	mi := &file_ray_gcs_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -476,7 +564,7 @@ func (x *GetAllNodeInfoReply) String() string {
 func (*GetAllNodeInfoReply) ProtoMessage() {}
 
 func (x *GetAllNodeInfoReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[5]
+	mi := &file_ray_gcs_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -489,7 +577,7 @@ func (x *GetAllNodeInfoReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAllNodeInfoReply.ProtoReflect.Descriptor instead.
 func (*GetAllNodeInfoReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{5}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetAllNodeInfoReply) GetStatus() *GcsStatus {
@@ -528,7 +616,7 @@ type GetAllAvailableResourcesRequest struct {
 
 func (x *GetAllAvailableResourcesRequest) Reset() {
 	*x = GetAllAvailableResourcesRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[6]
+	mi := &file_ray_gcs_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -540,7 +628,7 @@ func (x *GetAllAvailableResourcesRequest) String() string {
 func (*GetAllAvailableResourcesRequest) ProtoMessage() {}
 
 func (x *GetAllAvailableResourcesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[6]
+	mi := &file_ray_gcs_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -553,7 +641,7 @@ func (x *GetAllAvailableResourcesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAllAvailableResourcesRequest.ProtoReflect.Descriptor instead.
 func (*GetAllAvailableResourcesRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{6}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{8}
 }
 
 type GetAllAvailableResourcesReply struct {
@@ -566,7 +654,7 @@ type GetAllAvailableResourcesReply struct {
 
 func (x *GetAllAvailableResourcesReply) Reset() {
 	*x = GetAllAvailableResourcesReply{}
-	mi := &file_ray_gcs_proto_msgTypes[7]
+	mi := &file_ray_gcs_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -578,7 +666,7 @@ func (x *GetAllAvailableResourcesReply) String() string {
 func (*GetAllAvailableResourcesReply) ProtoMessage() {}
 
 func (x *GetAllAvailableResourcesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[7]
+	mi := &file_ray_gcs_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -591,7 +679,7 @@ func (x *GetAllAvailableResourcesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAllAvailableResourcesReply.ProtoReflect.Descriptor instead.
 func (*GetAllAvailableResourcesReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{7}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetAllAvailableResourcesReply) GetStatus() *GcsStatus {
@@ -618,7 +706,7 @@ type AvailableResources struct {
 
 func (x *AvailableResources) Reset() {
 	*x = AvailableResources{}
-	mi := &file_ray_gcs_proto_msgTypes[8]
+	mi := &file_ray_gcs_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -630,7 +718,7 @@ func (x *AvailableResources) String() string {
 func (*AvailableResources) ProtoMessage() {}
 
 func (x *AvailableResources) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[8]
+	mi := &file_ray_gcs_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -643,7 +731,7 @@ func (x *AvailableResources) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AvailableResources.ProtoReflect.Descriptor instead.
 func (*AvailableResources) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{8}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *AvailableResources) GetNodeId() []byte {
@@ -668,7 +756,7 @@ type GetNextJobIDRequest struct {
 
 func (x *GetNextJobIDRequest) Reset() {
 	*x = GetNextJobIDRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[9]
+	mi := &file_ray_gcs_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -680,7 +768,7 @@ func (x *GetNextJobIDRequest) String() string {
 func (*GetNextJobIDRequest) ProtoMessage() {}
 
 func (x *GetNextJobIDRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[9]
+	mi := &file_ray_gcs_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -693,7 +781,7 @@ func (x *GetNextJobIDRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetNextJobIDRequest.ProtoReflect.Descriptor instead.
 func (*GetNextJobIDRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{9}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{11}
 }
 
 type GetNextJobIDReply struct {
@@ -706,7 +794,7 @@ type GetNextJobIDReply struct {
 
 func (x *GetNextJobIDReply) Reset() {
 	*x = GetNextJobIDReply{}
-	mi := &file_ray_gcs_proto_msgTypes[10]
+	mi := &file_ray_gcs_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -718,7 +806,7 @@ func (x *GetNextJobIDReply) String() string {
 func (*GetNextJobIDReply) ProtoMessage() {}
 
 func (x *GetNextJobIDReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[10]
+	mi := &file_ray_gcs_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -731,7 +819,7 @@ func (x *GetNextJobIDReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetNextJobIDReply.ProtoReflect.Descriptor instead.
 func (*GetNextJobIDReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{10}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *GetNextJobIDReply) GetStatus() *GcsStatus {
@@ -760,7 +848,7 @@ type GetAllJobInfoRequest struct {
 
 func (x *GetAllJobInfoRequest) Reset() {
 	*x = GetAllJobInfoRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[11]
+	mi := &file_ray_gcs_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -772,7 +860,7 @@ func (x *GetAllJobInfoRequest) String() string {
 func (*GetAllJobInfoRequest) ProtoMessage() {}
 
 func (x *GetAllJobInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[11]
+	mi := &file_ray_gcs_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -785,7 +873,7 @@ func (x *GetAllJobInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAllJobInfoRequest.ProtoReflect.Descriptor instead.
 func (*GetAllJobInfoRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{11}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GetAllJobInfoRequest) GetLimit() int32 {
@@ -826,7 +914,7 @@ type GetAllJobInfoReply struct {
 
 func (x *GetAllJobInfoReply) Reset() {
 	*x = GetAllJobInfoReply{}
-	mi := &file_ray_gcs_proto_msgTypes[12]
+	mi := &file_ray_gcs_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -838,7 +926,7 @@ func (x *GetAllJobInfoReply) String() string {
 func (*GetAllJobInfoReply) ProtoMessage() {}
 
 func (x *GetAllJobInfoReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[12]
+	mi := &file_ray_gcs_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -851,7 +939,7 @@ func (x *GetAllJobInfoReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAllJobInfoReply.ProtoReflect.Descriptor instead.
 func (*GetAllJobInfoReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{12}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetAllJobInfoReply) GetStatus() *GcsStatus {
@@ -878,7 +966,7 @@ type InternalKVGetRequest struct {
 
 func (x *InternalKVGetRequest) Reset() {
 	*x = InternalKVGetRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[13]
+	mi := &file_ray_gcs_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -890,7 +978,7 @@ func (x *InternalKVGetRequest) String() string {
 func (*InternalKVGetRequest) ProtoMessage() {}
 
 func (x *InternalKVGetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[13]
+	mi := &file_ray_gcs_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -903,7 +991,7 @@ func (x *InternalKVGetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InternalKVGetRequest.ProtoReflect.Descriptor instead.
 func (*InternalKVGetRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{13}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *InternalKVGetRequest) GetKey() []byte {
@@ -930,7 +1018,7 @@ type InternalKVGetReply struct {
 
 func (x *InternalKVGetReply) Reset() {
 	*x = InternalKVGetReply{}
-	mi := &file_ray_gcs_proto_msgTypes[14]
+	mi := &file_ray_gcs_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -942,7 +1030,7 @@ func (x *InternalKVGetReply) String() string {
 func (*InternalKVGetReply) ProtoMessage() {}
 
 func (x *InternalKVGetReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[14]
+	mi := &file_ray_gcs_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -955,7 +1043,7 @@ func (x *InternalKVGetReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InternalKVGetReply.ProtoReflect.Descriptor instead.
 func (*InternalKVGetReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{14}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *InternalKVGetReply) GetStatus() *GcsStatus {
@@ -984,7 +1072,7 @@ type InternalKVPutRequest struct {
 
 func (x *InternalKVPutRequest) Reset() {
 	*x = InternalKVPutRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[15]
+	mi := &file_ray_gcs_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -996,7 +1084,7 @@ func (x *InternalKVPutRequest) String() string {
 func (*InternalKVPutRequest) ProtoMessage() {}
 
 func (x *InternalKVPutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[15]
+	mi := &file_ray_gcs_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1009,7 +1097,7 @@ func (x *InternalKVPutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InternalKVPutRequest.ProtoReflect.Descriptor instead.
 func (*InternalKVPutRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{15}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *InternalKVPutRequest) GetKey() []byte {
@@ -1050,7 +1138,7 @@ type InternalKVPutReply struct {
 
 func (x *InternalKVPutReply) Reset() {
 	*x = InternalKVPutReply{}
-	mi := &file_ray_gcs_proto_msgTypes[16]
+	mi := &file_ray_gcs_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1062,7 +1150,7 @@ func (x *InternalKVPutReply) String() string {
 func (*InternalKVPutReply) ProtoMessage() {}
 
 func (x *InternalKVPutReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[16]
+	mi := &file_ray_gcs_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1075,7 +1163,7 @@ func (x *InternalKVPutReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InternalKVPutReply.ProtoReflect.Descriptor instead.
 func (*InternalKVPutReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{16}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *InternalKVPutReply) GetStatus() *GcsStatus {
@@ -1103,7 +1191,7 @@ type InternalKVDelRequest struct {
 
 func (x *InternalKVDelRequest) Reset() {
 	*x = InternalKVDelRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[17]
+	mi := &file_ray_gcs_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1115,7 +1203,7 @@ func (x *InternalKVDelRequest) String() string {
 func (*InternalKVDelRequest) ProtoMessage() {}
 
 func (x *InternalKVDelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[17]
+	mi := &file_ray_gcs_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1128,7 +1216,7 @@ func (x *InternalKVDelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InternalKVDelRequest.ProtoReflect.Descriptor instead.
 func (*InternalKVDelRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{17}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *InternalKVDelRequest) GetKey() []byte {
@@ -1162,7 +1250,7 @@ type InternalKVDelReply struct {
 
 func (x *InternalKVDelReply) Reset() {
 	*x = InternalKVDelReply{}
-	mi := &file_ray_gcs_proto_msgTypes[18]
+	mi := &file_ray_gcs_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1174,7 +1262,7 @@ func (x *InternalKVDelReply) String() string {
 func (*InternalKVDelReply) ProtoMessage() {}
 
 func (x *InternalKVDelReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[18]
+	mi := &file_ray_gcs_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1187,7 +1275,7 @@ func (x *InternalKVDelReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InternalKVDelReply.ProtoReflect.Descriptor instead.
 func (*InternalKVDelReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{18}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *InternalKVDelReply) GetStatus() *GcsStatus {
@@ -1214,7 +1302,7 @@ type InternalKVExistsRequest struct {
 
 func (x *InternalKVExistsRequest) Reset() {
 	*x = InternalKVExistsRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[19]
+	mi := &file_ray_gcs_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1226,7 +1314,7 @@ func (x *InternalKVExistsRequest) String() string {
 func (*InternalKVExistsRequest) ProtoMessage() {}
 
 func (x *InternalKVExistsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[19]
+	mi := &file_ray_gcs_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1239,7 +1327,7 @@ func (x *InternalKVExistsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InternalKVExistsRequest.ProtoReflect.Descriptor instead.
 func (*InternalKVExistsRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{19}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *InternalKVExistsRequest) GetKey() []byte {
@@ -1266,7 +1354,7 @@ type InternalKVExistsReply struct {
 
 func (x *InternalKVExistsReply) Reset() {
 	*x = InternalKVExistsReply{}
-	mi := &file_ray_gcs_proto_msgTypes[20]
+	mi := &file_ray_gcs_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1278,7 +1366,7 @@ func (x *InternalKVExistsReply) String() string {
 func (*InternalKVExistsReply) ProtoMessage() {}
 
 func (x *InternalKVExistsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[20]
+	mi := &file_ray_gcs_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1291,7 +1379,7 @@ func (x *InternalKVExistsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InternalKVExistsReply.ProtoReflect.Descriptor instead.
 func (*InternalKVExistsReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{20}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *InternalKVExistsReply) GetStatus() *GcsStatus {
@@ -1318,7 +1406,7 @@ type InternalKVKeysRequest struct {
 
 func (x *InternalKVKeysRequest) Reset() {
 	*x = InternalKVKeysRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[21]
+	mi := &file_ray_gcs_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1330,7 +1418,7 @@ func (x *InternalKVKeysRequest) String() string {
 func (*InternalKVKeysRequest) ProtoMessage() {}
 
 func (x *InternalKVKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[21]
+	mi := &file_ray_gcs_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1343,7 +1431,7 @@ func (x *InternalKVKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InternalKVKeysRequest.ProtoReflect.Descriptor instead.
 func (*InternalKVKeysRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{21}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *InternalKVKeysRequest) GetPrefix() []byte {
@@ -1370,7 +1458,7 @@ type InternalKVKeysReply struct {
 
 func (x *InternalKVKeysReply) Reset() {
 	*x = InternalKVKeysReply{}
-	mi := &file_ray_gcs_proto_msgTypes[22]
+	mi := &file_ray_gcs_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1382,7 +1470,7 @@ func (x *InternalKVKeysReply) String() string {
 func (*InternalKVKeysReply) ProtoMessage() {}
 
 func (x *InternalKVKeysReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[22]
+	mi := &file_ray_gcs_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1395,7 +1483,7 @@ func (x *InternalKVKeysReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InternalKVKeysReply.ProtoReflect.Descriptor instead.
 func (*InternalKVKeysReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{22}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *InternalKVKeysReply) GetStatus() *GcsStatus {
@@ -1420,7 +1508,7 @@ type GetInternalConfigRequest struct {
 
 func (x *GetInternalConfigRequest) Reset() {
 	*x = GetInternalConfigRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[23]
+	mi := &file_ray_gcs_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1432,7 +1520,7 @@ func (x *GetInternalConfigRequest) String() string {
 func (*GetInternalConfigRequest) ProtoMessage() {}
 
 func (x *GetInternalConfigRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[23]
+	mi := &file_ray_gcs_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1445,7 +1533,7 @@ func (x *GetInternalConfigRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetInternalConfigRequest.ProtoReflect.Descriptor instead.
 func (*GetInternalConfigRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{23}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{25}
 }
 
 type GetInternalConfigReply struct {
@@ -1458,7 +1546,7 @@ type GetInternalConfigReply struct {
 
 func (x *GetInternalConfigReply) Reset() {
 	*x = GetInternalConfigReply{}
-	mi := &file_ray_gcs_proto_msgTypes[24]
+	mi := &file_ray_gcs_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1470,7 +1558,7 @@ func (x *GetInternalConfigReply) String() string {
 func (*GetInternalConfigReply) ProtoMessage() {}
 
 func (x *GetInternalConfigReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[24]
+	mi := &file_ray_gcs_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1483,7 +1571,7 @@ func (x *GetInternalConfigReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetInternalConfigReply.ProtoReflect.Descriptor instead.
 func (*GetInternalConfigReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{24}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *GetInternalConfigReply) GetStatus() *GcsStatus {
@@ -1509,7 +1597,7 @@ type RegisterActorRequest struct {
 
 func (x *RegisterActorRequest) Reset() {
 	*x = RegisterActorRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[25]
+	mi := &file_ray_gcs_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1521,7 +1609,7 @@ func (x *RegisterActorRequest) String() string {
 func (*RegisterActorRequest) ProtoMessage() {}
 
 func (x *RegisterActorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[25]
+	mi := &file_ray_gcs_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1534,7 +1622,7 @@ func (x *RegisterActorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterActorRequest.ProtoReflect.Descriptor instead.
 func (*RegisterActorRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{25}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *RegisterActorRequest) GetTaskSpec() *TaskSpec {
@@ -1553,7 +1641,7 @@ type RegisterActorReply struct {
 
 func (x *RegisterActorReply) Reset() {
 	*x = RegisterActorReply{}
-	mi := &file_ray_gcs_proto_msgTypes[26]
+	mi := &file_ray_gcs_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1565,7 +1653,7 @@ func (x *RegisterActorReply) String() string {
 func (*RegisterActorReply) ProtoMessage() {}
 
 func (x *RegisterActorReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[26]
+	mi := &file_ray_gcs_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1578,7 +1666,7 @@ func (x *RegisterActorReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterActorReply.ProtoReflect.Descriptor instead.
 func (*RegisterActorReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{26}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *RegisterActorReply) GetStatus() *GcsStatus {
@@ -1597,7 +1685,7 @@ type CreateActorRequest struct {
 
 func (x *CreateActorRequest) Reset() {
 	*x = CreateActorRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[27]
+	mi := &file_ray_gcs_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1609,7 +1697,7 @@ func (x *CreateActorRequest) String() string {
 func (*CreateActorRequest) ProtoMessage() {}
 
 func (x *CreateActorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[27]
+	mi := &file_ray_gcs_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1622,7 +1710,7 @@ func (x *CreateActorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateActorRequest.ProtoReflect.Descriptor instead.
 func (*CreateActorRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{27}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *CreateActorRequest) GetTaskSpec() *TaskSpec {
@@ -1644,7 +1732,7 @@ type CreateActorReply struct {
 
 func (x *CreateActorReply) Reset() {
 	*x = CreateActorReply{}
-	mi := &file_ray_gcs_proto_msgTypes[28]
+	mi := &file_ray_gcs_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1656,7 +1744,7 @@ func (x *CreateActorReply) String() string {
 func (*CreateActorReply) ProtoMessage() {}
 
 func (x *CreateActorReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[28]
+	mi := &file_ray_gcs_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1669,7 +1757,7 @@ func (x *CreateActorReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateActorReply.ProtoReflect.Descriptor instead.
 func (*CreateActorReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{28}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *CreateActorReply) GetStatus() *GcsStatus {
@@ -1710,7 +1798,7 @@ type GetActorInfoRequest struct {
 
 func (x *GetActorInfoRequest) Reset() {
 	*x = GetActorInfoRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[29]
+	mi := &file_ray_gcs_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1722,7 +1810,7 @@ func (x *GetActorInfoRequest) String() string {
 func (*GetActorInfoRequest) ProtoMessage() {}
 
 func (x *GetActorInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[29]
+	mi := &file_ray_gcs_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1735,7 +1823,7 @@ func (x *GetActorInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetActorInfoRequest.ProtoReflect.Descriptor instead.
 func (*GetActorInfoRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{29}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *GetActorInfoRequest) GetActorId() []byte {
@@ -1762,7 +1850,7 @@ type GetActorInfoReply struct {
 
 func (x *GetActorInfoReply) Reset() {
 	*x = GetActorInfoReply{}
-	mi := &file_ray_gcs_proto_msgTypes[30]
+	mi := &file_ray_gcs_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1774,7 +1862,7 @@ func (x *GetActorInfoReply) String() string {
 func (*GetActorInfoReply) ProtoMessage() {}
 
 func (x *GetActorInfoReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[30]
+	mi := &file_ray_gcs_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1787,7 +1875,7 @@ func (x *GetActorInfoReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetActorInfoReply.ProtoReflect.Descriptor instead.
 func (*GetActorInfoReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{30}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *GetActorInfoReply) GetStatus() *GcsStatus {
@@ -1814,7 +1902,7 @@ type GetNamedActorInfoRequest struct {
 
 func (x *GetNamedActorInfoRequest) Reset() {
 	*x = GetNamedActorInfoRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[31]
+	mi := &file_ray_gcs_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1826,7 +1914,7 @@ func (x *GetNamedActorInfoRequest) String() string {
 func (*GetNamedActorInfoRequest) ProtoMessage() {}
 
 func (x *GetNamedActorInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[31]
+	mi := &file_ray_gcs_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1839,7 +1927,7 @@ func (x *GetNamedActorInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetNamedActorInfoRequest.ProtoReflect.Descriptor instead.
 func (*GetNamedActorInfoRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{31}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *GetNamedActorInfoRequest) GetName() string {
@@ -1867,7 +1955,7 @@ type GetNamedActorInfoReply struct {
 
 func (x *GetNamedActorInfoReply) Reset() {
 	*x = GetNamedActorInfoReply{}
-	mi := &file_ray_gcs_proto_msgTypes[32]
+	mi := &file_ray_gcs_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1879,7 +1967,7 @@ func (x *GetNamedActorInfoReply) String() string {
 func (*GetNamedActorInfoReply) ProtoMessage() {}
 
 func (x *GetNamedActorInfoReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[32]
+	mi := &file_ray_gcs_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1892,7 +1980,7 @@ func (x *GetNamedActorInfoReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetNamedActorInfoReply.ProtoReflect.Descriptor instead.
 func (*GetNamedActorInfoReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{32}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *GetNamedActorInfoReply) GetStatus() *GcsStatus {
@@ -1926,7 +2014,7 @@ type ListNamedActorsRequest struct {
 
 func (x *ListNamedActorsRequest) Reset() {
 	*x = ListNamedActorsRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[33]
+	mi := &file_ray_gcs_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1938,7 +2026,7 @@ func (x *ListNamedActorsRequest) String() string {
 func (*ListNamedActorsRequest) ProtoMessage() {}
 
 func (x *ListNamedActorsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[33]
+	mi := &file_ray_gcs_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1951,7 +2039,7 @@ func (x *ListNamedActorsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNamedActorsRequest.ProtoReflect.Descriptor instead.
 func (*ListNamedActorsRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{33}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ListNamedActorsRequest) GetAllNamespaces() bool {
@@ -1978,7 +2066,7 @@ type ListNamedActorsReply struct {
 
 func (x *ListNamedActorsReply) Reset() {
 	*x = ListNamedActorsReply{}
-	mi := &file_ray_gcs_proto_msgTypes[34]
+	mi := &file_ray_gcs_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1990,7 +2078,7 @@ func (x *ListNamedActorsReply) String() string {
 func (*ListNamedActorsReply) ProtoMessage() {}
 
 func (x *ListNamedActorsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[34]
+	mi := &file_ray_gcs_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2003,7 +2091,7 @@ func (x *ListNamedActorsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNamedActorsReply.ProtoReflect.Descriptor instead.
 func (*ListNamedActorsReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{34}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ListNamedActorsReply) GetStatus() *GcsStatus {
@@ -2031,7 +2119,7 @@ type KillActorViaGcsRequest struct {
 
 func (x *KillActorViaGcsRequest) Reset() {
 	*x = KillActorViaGcsRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[35]
+	mi := &file_ray_gcs_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2043,7 +2131,7 @@ func (x *KillActorViaGcsRequest) String() string {
 func (*KillActorViaGcsRequest) ProtoMessage() {}
 
 func (x *KillActorViaGcsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[35]
+	mi := &file_ray_gcs_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2056,7 +2144,7 @@ func (x *KillActorViaGcsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillActorViaGcsRequest.ProtoReflect.Descriptor instead.
 func (*KillActorViaGcsRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{35}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *KillActorViaGcsRequest) GetActorId() []byte {
@@ -2089,7 +2177,7 @@ type KillActorViaGcsReply struct {
 
 func (x *KillActorViaGcsReply) Reset() {
 	*x = KillActorViaGcsReply{}
-	mi := &file_ray_gcs_proto_msgTypes[36]
+	mi := &file_ray_gcs_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2101,7 +2189,7 @@ func (x *KillActorViaGcsReply) String() string {
 func (*KillActorViaGcsReply) ProtoMessage() {}
 
 func (x *KillActorViaGcsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[36]
+	mi := &file_ray_gcs_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2114,7 +2202,7 @@ func (x *KillActorViaGcsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillActorViaGcsReply.ProtoReflect.Descriptor instead.
 func (*KillActorViaGcsReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{36}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *KillActorViaGcsReply) GetStatus() *GcsStatus {
@@ -2134,7 +2222,7 @@ type ReportActorOutOfScopeRequest struct {
 
 func (x *ReportActorOutOfScopeRequest) Reset() {
 	*x = ReportActorOutOfScopeRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[37]
+	mi := &file_ray_gcs_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2146,7 +2234,7 @@ func (x *ReportActorOutOfScopeRequest) String() string {
 func (*ReportActorOutOfScopeRequest) ProtoMessage() {}
 
 func (x *ReportActorOutOfScopeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[37]
+	mi := &file_ray_gcs_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2159,7 +2247,7 @@ func (x *ReportActorOutOfScopeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportActorOutOfScopeRequest.ProtoReflect.Descriptor instead.
 func (*ReportActorOutOfScopeRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{37}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ReportActorOutOfScopeRequest) GetActorId() []byte {
@@ -2185,7 +2273,7 @@ type ReportActorOutOfScopeReply struct {
 
 func (x *ReportActorOutOfScopeReply) Reset() {
 	*x = ReportActorOutOfScopeReply{}
-	mi := &file_ray_gcs_proto_msgTypes[38]
+	mi := &file_ray_gcs_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2197,7 +2285,7 @@ func (x *ReportActorOutOfScopeReply) String() string {
 func (*ReportActorOutOfScopeReply) ProtoMessage() {}
 
 func (x *ReportActorOutOfScopeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[38]
+	mi := &file_ray_gcs_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2210,7 +2298,7 @@ func (x *ReportActorOutOfScopeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportActorOutOfScopeReply.ProtoReflect.Descriptor instead.
 func (*ReportActorOutOfScopeReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{38}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ReportActorOutOfScopeReply) GetStatus() *GcsStatus {
@@ -2230,7 +2318,7 @@ type NamedActorInfo struct {
 
 func (x *NamedActorInfo) Reset() {
 	*x = NamedActorInfo{}
-	mi := &file_ray_gcs_proto_msgTypes[39]
+	mi := &file_ray_gcs_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2242,7 +2330,7 @@ func (x *NamedActorInfo) String() string {
 func (*NamedActorInfo) ProtoMessage() {}
 
 func (x *NamedActorInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[39]
+	mi := &file_ray_gcs_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2255,7 +2343,7 @@ func (x *NamedActorInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamedActorInfo.ProtoReflect.Descriptor instead.
 func (*NamedActorInfo) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{39}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *NamedActorInfo) GetRayNamespace() string {
@@ -2283,7 +2371,7 @@ type GcsSubscriberPollRequest struct {
 
 func (x *GcsSubscriberPollRequest) Reset() {
 	*x = GcsSubscriberPollRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[40]
+	mi := &file_ray_gcs_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2295,7 +2383,7 @@ func (x *GcsSubscriberPollRequest) String() string {
 func (*GcsSubscriberPollRequest) ProtoMessage() {}
 
 func (x *GcsSubscriberPollRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[40]
+	mi := &file_ray_gcs_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2308,7 +2396,7 @@ func (x *GcsSubscriberPollRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GcsSubscriberPollRequest.ProtoReflect.Descriptor instead.
 func (*GcsSubscriberPollRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{40}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *GcsSubscriberPollRequest) GetSubscriberId() []byte {
@@ -2343,7 +2431,7 @@ type GcsSubscriberPollReply struct {
 
 func (x *GcsSubscriberPollReply) Reset() {
 	*x = GcsSubscriberPollReply{}
-	mi := &file_ray_gcs_proto_msgTypes[41]
+	mi := &file_ray_gcs_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2355,7 +2443,7 @@ func (x *GcsSubscriberPollReply) String() string {
 func (*GcsSubscriberPollReply) ProtoMessage() {}
 
 func (x *GcsSubscriberPollReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[41]
+	mi := &file_ray_gcs_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2368,7 +2456,7 @@ func (x *GcsSubscriberPollReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GcsSubscriberPollReply.ProtoReflect.Descriptor instead.
 func (*GcsSubscriberPollReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{41}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *GcsSubscriberPollReply) GetPubMessages() []*PubMessage {
@@ -2403,7 +2491,7 @@ type GcsSubscriberCommandBatchRequest struct {
 
 func (x *GcsSubscriberCommandBatchRequest) Reset() {
 	*x = GcsSubscriberCommandBatchRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[42]
+	mi := &file_ray_gcs_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2415,7 +2503,7 @@ func (x *GcsSubscriberCommandBatchRequest) String() string {
 func (*GcsSubscriberCommandBatchRequest) ProtoMessage() {}
 
 func (x *GcsSubscriberCommandBatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[42]
+	mi := &file_ray_gcs_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2428,7 +2516,7 @@ func (x *GcsSubscriberCommandBatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GcsSubscriberCommandBatchRequest.ProtoReflect.Descriptor instead.
 func (*GcsSubscriberCommandBatchRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{42}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *GcsSubscriberCommandBatchRequest) GetSubscriberId() []byte {
@@ -2461,7 +2549,7 @@ type GcsSubscriberCommandBatchReply struct {
 
 func (x *GcsSubscriberCommandBatchReply) Reset() {
 	*x = GcsSubscriberCommandBatchReply{}
-	mi := &file_ray_gcs_proto_msgTypes[43]
+	mi := &file_ray_gcs_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2473,7 +2561,7 @@ func (x *GcsSubscriberCommandBatchReply) String() string {
 func (*GcsSubscriberCommandBatchReply) ProtoMessage() {}
 
 func (x *GcsSubscriberCommandBatchReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[43]
+	mi := &file_ray_gcs_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2486,7 +2574,7 @@ func (x *GcsSubscriberCommandBatchReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GcsSubscriberCommandBatchReply.ProtoReflect.Descriptor instead.
 func (*GcsSubscriberCommandBatchReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{43}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *GcsSubscriberCommandBatchReply) GetStatus() *GcsStatus {
@@ -2508,7 +2596,7 @@ type Bundle struct {
 
 func (x *Bundle) Reset() {
 	*x = Bundle{}
-	mi := &file_ray_gcs_proto_msgTypes[44]
+	mi := &file_ray_gcs_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2520,7 +2608,7 @@ func (x *Bundle) String() string {
 func (*Bundle) ProtoMessage() {}
 
 func (x *Bundle) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[44]
+	mi := &file_ray_gcs_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2533,7 +2621,7 @@ func (x *Bundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bundle.ProtoReflect.Descriptor instead.
 func (*Bundle) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{44}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Bundle) GetBundleId() *Bundle_BundleIdentifier {
@@ -2583,7 +2671,7 @@ type PlacementGroupSpec struct {
 
 func (x *PlacementGroupSpec) Reset() {
 	*x = PlacementGroupSpec{}
-	mi := &file_ray_gcs_proto_msgTypes[45]
+	mi := &file_ray_gcs_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2595,7 +2683,7 @@ func (x *PlacementGroupSpec) String() string {
 func (*PlacementGroupSpec) ProtoMessage() {}
 
 func (x *PlacementGroupSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[45]
+	mi := &file_ray_gcs_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2608,7 +2696,7 @@ func (x *PlacementGroupSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlacementGroupSpec.ProtoReflect.Descriptor instead.
 func (*PlacementGroupSpec) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{45}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *PlacementGroupSpec) GetPlacementGroupId() []byte {
@@ -2697,7 +2785,7 @@ type CreatePlacementGroupRequest struct {
 
 func (x *CreatePlacementGroupRequest) Reset() {
 	*x = CreatePlacementGroupRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[46]
+	mi := &file_ray_gcs_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2709,7 +2797,7 @@ func (x *CreatePlacementGroupRequest) String() string {
 func (*CreatePlacementGroupRequest) ProtoMessage() {}
 
 func (x *CreatePlacementGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[46]
+	mi := &file_ray_gcs_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2722,7 +2810,7 @@ func (x *CreatePlacementGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreatePlacementGroupRequest.ProtoReflect.Descriptor instead.
 func (*CreatePlacementGroupRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{46}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *CreatePlacementGroupRequest) GetPlacementGroupSpec() *PlacementGroupSpec {
@@ -2741,7 +2829,7 @@ type CreatePlacementGroupReply struct {
 
 func (x *CreatePlacementGroupReply) Reset() {
 	*x = CreatePlacementGroupReply{}
-	mi := &file_ray_gcs_proto_msgTypes[47]
+	mi := &file_ray_gcs_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2753,7 +2841,7 @@ func (x *CreatePlacementGroupReply) String() string {
 func (*CreatePlacementGroupReply) ProtoMessage() {}
 
 func (x *CreatePlacementGroupReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[47]
+	mi := &file_ray_gcs_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2766,7 +2854,7 @@ func (x *CreatePlacementGroupReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreatePlacementGroupReply.ProtoReflect.Descriptor instead.
 func (*CreatePlacementGroupReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{47}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *CreatePlacementGroupReply) GetStatus() *GcsStatus {
@@ -2785,7 +2873,7 @@ type RemovePlacementGroupRequest struct {
 
 func (x *RemovePlacementGroupRequest) Reset() {
 	*x = RemovePlacementGroupRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[48]
+	mi := &file_ray_gcs_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2797,7 +2885,7 @@ func (x *RemovePlacementGroupRequest) String() string {
 func (*RemovePlacementGroupRequest) ProtoMessage() {}
 
 func (x *RemovePlacementGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[48]
+	mi := &file_ray_gcs_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2810,7 +2898,7 @@ func (x *RemovePlacementGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemovePlacementGroupRequest.ProtoReflect.Descriptor instead.
 func (*RemovePlacementGroupRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{48}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *RemovePlacementGroupRequest) GetPlacementGroupId() []byte {
@@ -2829,7 +2917,7 @@ type RemovePlacementGroupReply struct {
 
 func (x *RemovePlacementGroupReply) Reset() {
 	*x = RemovePlacementGroupReply{}
-	mi := &file_ray_gcs_proto_msgTypes[49]
+	mi := &file_ray_gcs_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2841,7 +2929,7 @@ func (x *RemovePlacementGroupReply) String() string {
 func (*RemovePlacementGroupReply) ProtoMessage() {}
 
 func (x *RemovePlacementGroupReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[49]
+	mi := &file_ray_gcs_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2854,7 +2942,7 @@ func (x *RemovePlacementGroupReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemovePlacementGroupReply.ProtoReflect.Descriptor instead.
 func (*RemovePlacementGroupReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{49}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *RemovePlacementGroupReply) GetStatus() *GcsStatus {
@@ -2873,7 +2961,7 @@ type GetPlacementGroupRequest struct {
 
 func (x *GetPlacementGroupRequest) Reset() {
 	*x = GetPlacementGroupRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[50]
+	mi := &file_ray_gcs_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2885,7 +2973,7 @@ func (x *GetPlacementGroupRequest) String() string {
 func (*GetPlacementGroupRequest) ProtoMessage() {}
 
 func (x *GetPlacementGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[50]
+	mi := &file_ray_gcs_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2898,7 +2986,7 @@ func (x *GetPlacementGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPlacementGroupRequest.ProtoReflect.Descriptor instead.
 func (*GetPlacementGroupRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{50}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *GetPlacementGroupRequest) GetPlacementGroupId() []byte {
@@ -2918,7 +3006,7 @@ type GetPlacementGroupReply struct {
 
 func (x *GetPlacementGroupReply) Reset() {
 	*x = GetPlacementGroupReply{}
-	mi := &file_ray_gcs_proto_msgTypes[51]
+	mi := &file_ray_gcs_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2930,7 +3018,7 @@ func (x *GetPlacementGroupReply) String() string {
 func (*GetPlacementGroupReply) ProtoMessage() {}
 
 func (x *GetPlacementGroupReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[51]
+	mi := &file_ray_gcs_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2943,7 +3031,7 @@ func (x *GetPlacementGroupReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPlacementGroupReply.ProtoReflect.Descriptor instead.
 func (*GetPlacementGroupReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{51}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *GetPlacementGroupReply) GetStatus() *GcsStatus {
@@ -2970,7 +3058,7 @@ type GetNamedPlacementGroupRequest struct {
 
 func (x *GetNamedPlacementGroupRequest) Reset() {
 	*x = GetNamedPlacementGroupRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[52]
+	mi := &file_ray_gcs_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2982,7 +3070,7 @@ func (x *GetNamedPlacementGroupRequest) String() string {
 func (*GetNamedPlacementGroupRequest) ProtoMessage() {}
 
 func (x *GetNamedPlacementGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[52]
+	mi := &file_ray_gcs_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2995,7 +3083,7 @@ func (x *GetNamedPlacementGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetNamedPlacementGroupRequest.ProtoReflect.Descriptor instead.
 func (*GetNamedPlacementGroupRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{52}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *GetNamedPlacementGroupRequest) GetName() string {
@@ -3022,7 +3110,7 @@ type GetNamedPlacementGroupReply struct {
 
 func (x *GetNamedPlacementGroupReply) Reset() {
 	*x = GetNamedPlacementGroupReply{}
-	mi := &file_ray_gcs_proto_msgTypes[53]
+	mi := &file_ray_gcs_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3034,7 +3122,7 @@ func (x *GetNamedPlacementGroupReply) String() string {
 func (*GetNamedPlacementGroupReply) ProtoMessage() {}
 
 func (x *GetNamedPlacementGroupReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[53]
+	mi := &file_ray_gcs_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3047,7 +3135,7 @@ func (x *GetNamedPlacementGroupReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetNamedPlacementGroupReply.ProtoReflect.Descriptor instead.
 func (*GetNamedPlacementGroupReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{53}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *GetNamedPlacementGroupReply) GetStatus() *GcsStatus {
@@ -3073,7 +3161,7 @@ type GetAllPlacementGroupRequest struct {
 
 func (x *GetAllPlacementGroupRequest) Reset() {
 	*x = GetAllPlacementGroupRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[54]
+	mi := &file_ray_gcs_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3085,7 +3173,7 @@ func (x *GetAllPlacementGroupRequest) String() string {
 func (*GetAllPlacementGroupRequest) ProtoMessage() {}
 
 func (x *GetAllPlacementGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[54]
+	mi := &file_ray_gcs_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3098,7 +3186,7 @@ func (x *GetAllPlacementGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAllPlacementGroupRequest.ProtoReflect.Descriptor instead.
 func (*GetAllPlacementGroupRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{54}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *GetAllPlacementGroupRequest) GetLimit() int64 {
@@ -3119,7 +3207,7 @@ type GetAllPlacementGroupReply struct {
 
 func (x *GetAllPlacementGroupReply) Reset() {
 	*x = GetAllPlacementGroupReply{}
-	mi := &file_ray_gcs_proto_msgTypes[55]
+	mi := &file_ray_gcs_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3131,7 +3219,7 @@ func (x *GetAllPlacementGroupReply) String() string {
 func (*GetAllPlacementGroupReply) ProtoMessage() {}
 
 func (x *GetAllPlacementGroupReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[55]
+	mi := &file_ray_gcs_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3144,7 +3232,7 @@ func (x *GetAllPlacementGroupReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAllPlacementGroupReply.ProtoReflect.Descriptor instead.
 func (*GetAllPlacementGroupReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{55}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *GetAllPlacementGroupReply) GetStatus() *GcsStatus {
@@ -3177,7 +3265,7 @@ type WaitPlacementGroupUntilReadyRequest struct {
 
 func (x *WaitPlacementGroupUntilReadyRequest) Reset() {
 	*x = WaitPlacementGroupUntilReadyRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[56]
+	mi := &file_ray_gcs_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3189,7 +3277,7 @@ func (x *WaitPlacementGroupUntilReadyRequest) String() string {
 func (*WaitPlacementGroupUntilReadyRequest) ProtoMessage() {}
 
 func (x *WaitPlacementGroupUntilReadyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[56]
+	mi := &file_ray_gcs_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3202,7 +3290,7 @@ func (x *WaitPlacementGroupUntilReadyRequest) ProtoReflect() protoreflect.Messag
 
 // Deprecated: Use WaitPlacementGroupUntilReadyRequest.ProtoReflect.Descriptor instead.
 func (*WaitPlacementGroupUntilReadyRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{56}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *WaitPlacementGroupUntilReadyRequest) GetPlacementGroupId() []byte {
@@ -3221,7 +3309,7 @@ type WaitPlacementGroupUntilReadyReply struct {
 
 func (x *WaitPlacementGroupUntilReadyReply) Reset() {
 	*x = WaitPlacementGroupUntilReadyReply{}
-	mi := &file_ray_gcs_proto_msgTypes[57]
+	mi := &file_ray_gcs_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3233,7 +3321,7 @@ func (x *WaitPlacementGroupUntilReadyReply) String() string {
 func (*WaitPlacementGroupUntilReadyReply) ProtoMessage() {}
 
 func (x *WaitPlacementGroupUntilReadyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[57]
+	mi := &file_ray_gcs_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3246,7 +3334,7 @@ func (x *WaitPlacementGroupUntilReadyReply) ProtoReflect() protoreflect.Message 
 
 // Deprecated: Use WaitPlacementGroupUntilReadyReply.ProtoReflect.Descriptor instead.
 func (*WaitPlacementGroupUntilReadyReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{57}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *WaitPlacementGroupUntilReadyReply) GetStatus() *GcsStatus {
@@ -3272,7 +3360,7 @@ type PlacementGroupTableData struct {
 
 func (x *PlacementGroupTableData) Reset() {
 	*x = PlacementGroupTableData{}
-	mi := &file_ray_gcs_proto_msgTypes[58]
+	mi := &file_ray_gcs_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3284,7 +3372,7 @@ func (x *PlacementGroupTableData) String() string {
 func (*PlacementGroupTableData) ProtoMessage() {}
 
 func (x *PlacementGroupTableData) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[58]
+	mi := &file_ray_gcs_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3297,7 +3385,7 @@ func (x *PlacementGroupTableData) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlacementGroupTableData.ProtoReflect.Descriptor instead.
 func (*PlacementGroupTableData) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{58}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *PlacementGroupTableData) GetPlacementGroupId() []byte {
@@ -3369,7 +3457,7 @@ type PlacementGroupStats struct {
 
 func (x *PlacementGroupStats) Reset() {
 	*x = PlacementGroupStats{}
-	mi := &file_ray_gcs_proto_msgTypes[59]
+	mi := &file_ray_gcs_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3381,7 +3469,7 @@ func (x *PlacementGroupStats) String() string {
 func (*PlacementGroupStats) ProtoMessage() {}
 
 func (x *PlacementGroupStats) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[59]
+	mi := &file_ray_gcs_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3394,7 +3482,7 @@ func (x *PlacementGroupStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlacementGroupStats.ProtoReflect.Descriptor instead.
 func (*PlacementGroupStats) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{59}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *PlacementGroupStats) GetSchedulingLatencyUs() int64 {
@@ -3447,7 +3535,7 @@ type GetAllNodeInfoRequest_NodeSelector struct {
 
 func (x *GetAllNodeInfoRequest_NodeSelector) Reset() {
 	*x = GetAllNodeInfoRequest_NodeSelector{}
-	mi := &file_ray_gcs_proto_msgTypes[60]
+	mi := &file_ray_gcs_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3459,7 +3547,7 @@ func (x *GetAllNodeInfoRequest_NodeSelector) String() string {
 func (*GetAllNodeInfoRequest_NodeSelector) ProtoMessage() {}
 
 func (x *GetAllNodeInfoRequest_NodeSelector) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[60]
+	mi := &file_ray_gcs_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3472,7 +3560,7 @@ func (x *GetAllNodeInfoRequest_NodeSelector) ProtoReflect() protoreflect.Message
 
 // Deprecated: Use GetAllNodeInfoRequest_NodeSelector.ProtoReflect.Descriptor instead.
 func (*GetAllNodeInfoRequest_NodeSelector) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{4, 0}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{6, 0}
 }
 
 func (x *GetAllNodeInfoRequest_NodeSelector) GetNodeSelector() isGetAllNodeInfoRequest_NodeSelector_NodeSelector {
@@ -3560,7 +3648,7 @@ type Bundle_BundleIdentifier struct {
 
 func (x *Bundle_BundleIdentifier) Reset() {
 	*x = Bundle_BundleIdentifier{}
-	mi := &file_ray_gcs_proto_msgTypes[62]
+	mi := &file_ray_gcs_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3572,7 +3660,7 @@ func (x *Bundle_BundleIdentifier) String() string {
 func (*Bundle_BundleIdentifier) ProtoMessage() {}
 
 func (x *Bundle_BundleIdentifier) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[62]
+	mi := &file_ray_gcs_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3585,7 +3673,7 @@ func (x *Bundle_BundleIdentifier) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bundle_BundleIdentifier.ProtoReflect.Descriptor instead.
 func (*Bundle_BundleIdentifier) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{44, 0}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{46, 0}
 }
 
 func (x *Bundle_BundleIdentifier) GetPlacementGroupId() []byte {
@@ -3606,7 +3694,12 @@ var File_ray_gcs_proto protoreflect.FileDescriptor
 
 const file_ray_gcs_proto_rawDesc = "" +
 	"\n" +
-	"\rray/gcs.proto\x12\aray.rpc\x1a\x10ray/common.proto\x1a\x0eray/task.proto\x1a\x10ray/tables.proto\x1a\x10ray/pubsub.proto\"\x15\n" +
+	"\rray/gcs.proto\x12\aray.rpc\x1a\x10ray/common.proto\x1a\x0eray/task.proto\x1a\x10ray/tables.proto\x1a\x10ray/pubsub.proto\"Q\n" +
+	"\x14AddWorkerInfoRequest\x129\n" +
+	"\vworker_data\x18\x01 \x01(\v2\x18.ray.rpc.WorkerTableDataR\n" +
+	"workerData\"@\n" +
+	"\x12AddWorkerInfoReply\x12*\n" +
+	"\x06status\x18\x01 \x01(\v2\x12.ray.rpc.GcsStatusR\x06status\"\x15\n" +
 	"\x13GetClusterIdRequest\"^\n" +
 	"\x11GetClusterIdReply\x12*\n" +
 	"\x06status\x18\x01 \x01(\v2\x12.ray.rpc.GcsStatusR\x06status\x12\x1d\n" +
@@ -3869,7 +3962,9 @@ const file_ray_gcs_proto_rawDesc = "" +
 	"\fGetClusterId\x12\x1c.ray.rpc.GetClusterIdRequest\x1a\x1a.ray.rpc.GetClusterIdReply\x12B\n" +
 	"\n" +
 	"CheckAlive\x12\x1a.ray.rpc.CheckAliveRequest\x1a\x18.ray.rpc.CheckAliveReply\x12N\n" +
-	"\x0eGetAllNodeInfo\x12\x1e.ray.rpc.GetAllNodeInfoRequest\x1a\x1c.ray.rpc.GetAllNodeInfoReply2\x8a\x01\n" +
+	"\x0eGetAllNodeInfo\x12\x1e.ray.rpc.GetAllNodeInfoRequest\x1a\x1c.ray.rpc.GetAllNodeInfoReply2c\n" +
+	"\x14WorkerInfoGcsService\x12K\n" +
+	"\rAddWorkerInfo\x12\x1d.ray.rpc.AddWorkerInfoRequest\x1a\x1b.ray.rpc.AddWorkerInfoReply2\x8a\x01\n" +
 	"\x1aNodeResourceInfoGcsService\x12l\n" +
 	"\x18GetAllAvailableResources\x12(.ray.rpc.GetAllAvailableResourcesRequest\x1a&.ray.rpc.GetAllAvailableResourcesReply2\xaa\x01\n" +
 	"\x11JobInfoGcsService\x12H\n" +
@@ -3917,213 +4012,220 @@ func file_ray_gcs_proto_rawDescGZIP() []byte {
 }
 
 var file_ray_gcs_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_ray_gcs_proto_msgTypes = make([]protoimpl.MessageInfo, 66)
+var file_ray_gcs_proto_msgTypes = make([]protoimpl.MessageInfo, 68)
 var file_ray_gcs_proto_goTypes = []any{
 	(PlacementStrategy)(0),                           // 0: ray.rpc.PlacementStrategy
 	(PlacementGroupTableData_PlacementGroupState)(0), // 1: ray.rpc.PlacementGroupTableData.PlacementGroupState
 	(PlacementGroupStats_SchedulingState)(0),         // 2: ray.rpc.PlacementGroupStats.SchedulingState
-	(*GetClusterIdRequest)(nil),                      // 3: ray.rpc.GetClusterIdRequest
-	(*GetClusterIdReply)(nil),                        // 4: ray.rpc.GetClusterIdReply
-	(*CheckAliveRequest)(nil),                        // 5: ray.rpc.CheckAliveRequest
-	(*CheckAliveReply)(nil),                          // 6: ray.rpc.CheckAliveReply
-	(*GetAllNodeInfoRequest)(nil),                    // 7: ray.rpc.GetAllNodeInfoRequest
-	(*GetAllNodeInfoReply)(nil),                      // 8: ray.rpc.GetAllNodeInfoReply
-	(*GetAllAvailableResourcesRequest)(nil),          // 9: ray.rpc.GetAllAvailableResourcesRequest
-	(*GetAllAvailableResourcesReply)(nil),            // 10: ray.rpc.GetAllAvailableResourcesReply
-	(*AvailableResources)(nil),                       // 11: ray.rpc.AvailableResources
-	(*GetNextJobIDRequest)(nil),                      // 12: ray.rpc.GetNextJobIDRequest
-	(*GetNextJobIDReply)(nil),                        // 13: ray.rpc.GetNextJobIDReply
-	(*GetAllJobInfoRequest)(nil),                     // 14: ray.rpc.GetAllJobInfoRequest
-	(*GetAllJobInfoReply)(nil),                       // 15: ray.rpc.GetAllJobInfoReply
-	(*InternalKVGetRequest)(nil),                     // 16: ray.rpc.InternalKVGetRequest
-	(*InternalKVGetReply)(nil),                       // 17: ray.rpc.InternalKVGetReply
-	(*InternalKVPutRequest)(nil),                     // 18: ray.rpc.InternalKVPutRequest
-	(*InternalKVPutReply)(nil),                       // 19: ray.rpc.InternalKVPutReply
-	(*InternalKVDelRequest)(nil),                     // 20: ray.rpc.InternalKVDelRequest
-	(*InternalKVDelReply)(nil),                       // 21: ray.rpc.InternalKVDelReply
-	(*InternalKVExistsRequest)(nil),                  // 22: ray.rpc.InternalKVExistsRequest
-	(*InternalKVExistsReply)(nil),                    // 23: ray.rpc.InternalKVExistsReply
-	(*InternalKVKeysRequest)(nil),                    // 24: ray.rpc.InternalKVKeysRequest
-	(*InternalKVKeysReply)(nil),                      // 25: ray.rpc.InternalKVKeysReply
-	(*GetInternalConfigRequest)(nil),                 // 26: ray.rpc.GetInternalConfigRequest
-	(*GetInternalConfigReply)(nil),                   // 27: ray.rpc.GetInternalConfigReply
-	(*RegisterActorRequest)(nil),                     // 28: ray.rpc.RegisterActorRequest
-	(*RegisterActorReply)(nil),                       // 29: ray.rpc.RegisterActorReply
-	(*CreateActorRequest)(nil),                       // 30: ray.rpc.CreateActorRequest
-	(*CreateActorReply)(nil),                         // 31: ray.rpc.CreateActorReply
-	(*GetActorInfoRequest)(nil),                      // 32: ray.rpc.GetActorInfoRequest
-	(*GetActorInfoReply)(nil),                        // 33: ray.rpc.GetActorInfoReply
-	(*GetNamedActorInfoRequest)(nil),                 // 34: ray.rpc.GetNamedActorInfoRequest
-	(*GetNamedActorInfoReply)(nil),                   // 35: ray.rpc.GetNamedActorInfoReply
-	(*ListNamedActorsRequest)(nil),                   // 36: ray.rpc.ListNamedActorsRequest
-	(*ListNamedActorsReply)(nil),                     // 37: ray.rpc.ListNamedActorsReply
-	(*KillActorViaGcsRequest)(nil),                   // 38: ray.rpc.KillActorViaGcsRequest
-	(*KillActorViaGcsReply)(nil),                     // 39: ray.rpc.KillActorViaGcsReply
-	(*ReportActorOutOfScopeRequest)(nil),             // 40: ray.rpc.ReportActorOutOfScopeRequest
-	(*ReportActorOutOfScopeReply)(nil),               // 41: ray.rpc.ReportActorOutOfScopeReply
-	(*NamedActorInfo)(nil),                           // 42: ray.rpc.NamedActorInfo
-	(*GcsSubscriberPollRequest)(nil),                 // 43: ray.rpc.GcsSubscriberPollRequest
-	(*GcsSubscriberPollReply)(nil),                   // 44: ray.rpc.GcsSubscriberPollReply
-	(*GcsSubscriberCommandBatchRequest)(nil),         // 45: ray.rpc.GcsSubscriberCommandBatchRequest
-	(*GcsSubscriberCommandBatchReply)(nil),           // 46: ray.rpc.GcsSubscriberCommandBatchReply
-	(*Bundle)(nil),                                   // 47: ray.rpc.Bundle
-	(*PlacementGroupSpec)(nil),                       // 48: ray.rpc.PlacementGroupSpec
-	(*CreatePlacementGroupRequest)(nil),              // 49: ray.rpc.CreatePlacementGroupRequest
-	(*CreatePlacementGroupReply)(nil),                // 50: ray.rpc.CreatePlacementGroupReply
-	(*RemovePlacementGroupRequest)(nil),              // 51: ray.rpc.RemovePlacementGroupRequest
-	(*RemovePlacementGroupReply)(nil),                // 52: ray.rpc.RemovePlacementGroupReply
-	(*GetPlacementGroupRequest)(nil),                 // 53: ray.rpc.GetPlacementGroupRequest
-	(*GetPlacementGroupReply)(nil),                   // 54: ray.rpc.GetPlacementGroupReply
-	(*GetNamedPlacementGroupRequest)(nil),            // 55: ray.rpc.GetNamedPlacementGroupRequest
-	(*GetNamedPlacementGroupReply)(nil),              // 56: ray.rpc.GetNamedPlacementGroupReply
-	(*GetAllPlacementGroupRequest)(nil),              // 57: ray.rpc.GetAllPlacementGroupRequest
-	(*GetAllPlacementGroupReply)(nil),                // 58: ray.rpc.GetAllPlacementGroupReply
-	(*WaitPlacementGroupUntilReadyRequest)(nil),      // 59: ray.rpc.WaitPlacementGroupUntilReadyRequest
-	(*WaitPlacementGroupUntilReadyReply)(nil),        // 60: ray.rpc.WaitPlacementGroupUntilReadyReply
-	(*PlacementGroupTableData)(nil),                  // 61: ray.rpc.PlacementGroupTableData
-	(*PlacementGroupStats)(nil),                      // 62: ray.rpc.PlacementGroupStats
-	(*GetAllNodeInfoRequest_NodeSelector)(nil),       // 63: ray.rpc.GetAllNodeInfoRequest.NodeSelector
-	nil,                             // 64: ray.rpc.AvailableResources.ResourcesAvailableEntry
-	(*Bundle_BundleIdentifier)(nil), // 65: ray.rpc.Bundle.BundleIdentifier
-	nil,                             // 66: ray.rpc.Bundle.UnitResourcesEntry
-	nil,                             // 67: ray.rpc.Bundle.LabelSelectorEntry
-	nil,                             // 68: ray.rpc.PlacementGroupSpec.TopologyStrategyEntry
-	(*GcsStatus)(nil),               // 69: ray.rpc.GcsStatus
-	(GcsNodeInfo_GcsNodeState)(0),   // 70: ray.rpc.GcsNodeInfo.GcsNodeState
-	(*GcsNodeInfo)(nil),             // 71: ray.rpc.GcsNodeInfo
-	(*JobTableData)(nil),            // 72: ray.rpc.JobTableData
-	(*TaskSpec)(nil),                // 73: ray.rpc.TaskSpec
-	(*Address)(nil),                 // 74: ray.rpc.Address
-	(*ObjectReferenceCount)(nil),    // 75: ray.rpc.ObjectReferenceCount
-	(*ActorDeathCause)(nil),         // 76: ray.rpc.ActorDeathCause
-	(*ActorTableData)(nil),          // 77: ray.rpc.ActorTableData
-	(*PubMessage)(nil),              // 78: ray.rpc.PubMessage
-	(*Command)(nil),                 // 79: ray.rpc.Command
+	(*AddWorkerInfoRequest)(nil),                     // 3: ray.rpc.AddWorkerInfoRequest
+	(*AddWorkerInfoReply)(nil),                       // 4: ray.rpc.AddWorkerInfoReply
+	(*GetClusterIdRequest)(nil),                      // 5: ray.rpc.GetClusterIdRequest
+	(*GetClusterIdReply)(nil),                        // 6: ray.rpc.GetClusterIdReply
+	(*CheckAliveRequest)(nil),                        // 7: ray.rpc.CheckAliveRequest
+	(*CheckAliveReply)(nil),                          // 8: ray.rpc.CheckAliveReply
+	(*GetAllNodeInfoRequest)(nil),                    // 9: ray.rpc.GetAllNodeInfoRequest
+	(*GetAllNodeInfoReply)(nil),                      // 10: ray.rpc.GetAllNodeInfoReply
+	(*GetAllAvailableResourcesRequest)(nil),          // 11: ray.rpc.GetAllAvailableResourcesRequest
+	(*GetAllAvailableResourcesReply)(nil),            // 12: ray.rpc.GetAllAvailableResourcesReply
+	(*AvailableResources)(nil),                       // 13: ray.rpc.AvailableResources
+	(*GetNextJobIDRequest)(nil),                      // 14: ray.rpc.GetNextJobIDRequest
+	(*GetNextJobIDReply)(nil),                        // 15: ray.rpc.GetNextJobIDReply
+	(*GetAllJobInfoRequest)(nil),                     // 16: ray.rpc.GetAllJobInfoRequest
+	(*GetAllJobInfoReply)(nil),                       // 17: ray.rpc.GetAllJobInfoReply
+	(*InternalKVGetRequest)(nil),                     // 18: ray.rpc.InternalKVGetRequest
+	(*InternalKVGetReply)(nil),                       // 19: ray.rpc.InternalKVGetReply
+	(*InternalKVPutRequest)(nil),                     // 20: ray.rpc.InternalKVPutRequest
+	(*InternalKVPutReply)(nil),                       // 21: ray.rpc.InternalKVPutReply
+	(*InternalKVDelRequest)(nil),                     // 22: ray.rpc.InternalKVDelRequest
+	(*InternalKVDelReply)(nil),                       // 23: ray.rpc.InternalKVDelReply
+	(*InternalKVExistsRequest)(nil),                  // 24: ray.rpc.InternalKVExistsRequest
+	(*InternalKVExistsReply)(nil),                    // 25: ray.rpc.InternalKVExistsReply
+	(*InternalKVKeysRequest)(nil),                    // 26: ray.rpc.InternalKVKeysRequest
+	(*InternalKVKeysReply)(nil),                      // 27: ray.rpc.InternalKVKeysReply
+	(*GetInternalConfigRequest)(nil),                 // 28: ray.rpc.GetInternalConfigRequest
+	(*GetInternalConfigReply)(nil),                   // 29: ray.rpc.GetInternalConfigReply
+	(*RegisterActorRequest)(nil),                     // 30: ray.rpc.RegisterActorRequest
+	(*RegisterActorReply)(nil),                       // 31: ray.rpc.RegisterActorReply
+	(*CreateActorRequest)(nil),                       // 32: ray.rpc.CreateActorRequest
+	(*CreateActorReply)(nil),                         // 33: ray.rpc.CreateActorReply
+	(*GetActorInfoRequest)(nil),                      // 34: ray.rpc.GetActorInfoRequest
+	(*GetActorInfoReply)(nil),                        // 35: ray.rpc.GetActorInfoReply
+	(*GetNamedActorInfoRequest)(nil),                 // 36: ray.rpc.GetNamedActorInfoRequest
+	(*GetNamedActorInfoReply)(nil),                   // 37: ray.rpc.GetNamedActorInfoReply
+	(*ListNamedActorsRequest)(nil),                   // 38: ray.rpc.ListNamedActorsRequest
+	(*ListNamedActorsReply)(nil),                     // 39: ray.rpc.ListNamedActorsReply
+	(*KillActorViaGcsRequest)(nil),                   // 40: ray.rpc.KillActorViaGcsRequest
+	(*KillActorViaGcsReply)(nil),                     // 41: ray.rpc.KillActorViaGcsReply
+	(*ReportActorOutOfScopeRequest)(nil),             // 42: ray.rpc.ReportActorOutOfScopeRequest
+	(*ReportActorOutOfScopeReply)(nil),               // 43: ray.rpc.ReportActorOutOfScopeReply
+	(*NamedActorInfo)(nil),                           // 44: ray.rpc.NamedActorInfo
+	(*GcsSubscriberPollRequest)(nil),                 // 45: ray.rpc.GcsSubscriberPollRequest
+	(*GcsSubscriberPollReply)(nil),                   // 46: ray.rpc.GcsSubscriberPollReply
+	(*GcsSubscriberCommandBatchRequest)(nil),         // 47: ray.rpc.GcsSubscriberCommandBatchRequest
+	(*GcsSubscriberCommandBatchReply)(nil),           // 48: ray.rpc.GcsSubscriberCommandBatchReply
+	(*Bundle)(nil),                                   // 49: ray.rpc.Bundle
+	(*PlacementGroupSpec)(nil),                       // 50: ray.rpc.PlacementGroupSpec
+	(*CreatePlacementGroupRequest)(nil),              // 51: ray.rpc.CreatePlacementGroupRequest
+	(*CreatePlacementGroupReply)(nil),                // 52: ray.rpc.CreatePlacementGroupReply
+	(*RemovePlacementGroupRequest)(nil),              // 53: ray.rpc.RemovePlacementGroupRequest
+	(*RemovePlacementGroupReply)(nil),                // 54: ray.rpc.RemovePlacementGroupReply
+	(*GetPlacementGroupRequest)(nil),                 // 55: ray.rpc.GetPlacementGroupRequest
+	(*GetPlacementGroupReply)(nil),                   // 56: ray.rpc.GetPlacementGroupReply
+	(*GetNamedPlacementGroupRequest)(nil),            // 57: ray.rpc.GetNamedPlacementGroupRequest
+	(*GetNamedPlacementGroupReply)(nil),              // 58: ray.rpc.GetNamedPlacementGroupReply
+	(*GetAllPlacementGroupRequest)(nil),              // 59: ray.rpc.GetAllPlacementGroupRequest
+	(*GetAllPlacementGroupReply)(nil),                // 60: ray.rpc.GetAllPlacementGroupReply
+	(*WaitPlacementGroupUntilReadyRequest)(nil),      // 61: ray.rpc.WaitPlacementGroupUntilReadyRequest
+	(*WaitPlacementGroupUntilReadyReply)(nil),        // 62: ray.rpc.WaitPlacementGroupUntilReadyReply
+	(*PlacementGroupTableData)(nil),                  // 63: ray.rpc.PlacementGroupTableData
+	(*PlacementGroupStats)(nil),                      // 64: ray.rpc.PlacementGroupStats
+	(*GetAllNodeInfoRequest_NodeSelector)(nil),       // 65: ray.rpc.GetAllNodeInfoRequest.NodeSelector
+	nil,                             // 66: ray.rpc.AvailableResources.ResourcesAvailableEntry
+	(*Bundle_BundleIdentifier)(nil), // 67: ray.rpc.Bundle.BundleIdentifier
+	nil,                             // 68: ray.rpc.Bundle.UnitResourcesEntry
+	nil,                             // 69: ray.rpc.Bundle.LabelSelectorEntry
+	nil,                             // 70: ray.rpc.PlacementGroupSpec.TopologyStrategyEntry
+	(*WorkerTableData)(nil),         // 71: ray.rpc.WorkerTableData
+	(*GcsStatus)(nil),               // 72: ray.rpc.GcsStatus
+	(GcsNodeInfo_GcsNodeState)(0),   // 73: ray.rpc.GcsNodeInfo.GcsNodeState
+	(*GcsNodeInfo)(nil),             // 74: ray.rpc.GcsNodeInfo
+	(*JobTableData)(nil),            // 75: ray.rpc.JobTableData
+	(*TaskSpec)(nil),                // 76: ray.rpc.TaskSpec
+	(*Address)(nil),                 // 77: ray.rpc.Address
+	(*ObjectReferenceCount)(nil),    // 78: ray.rpc.ObjectReferenceCount
+	(*ActorDeathCause)(nil),         // 79: ray.rpc.ActorDeathCause
+	(*ActorTableData)(nil),          // 80: ray.rpc.ActorTableData
+	(*PubMessage)(nil),              // 81: ray.rpc.PubMessage
+	(*Command)(nil),                 // 82: ray.rpc.Command
 }
 var file_ray_gcs_proto_depIdxs = []int32{
-	69, // 0: ray.rpc.GetClusterIdReply.status:type_name -> ray.rpc.GcsStatus
-	69, // 1: ray.rpc.CheckAliveReply.status:type_name -> ray.rpc.GcsStatus
-	63, // 2: ray.rpc.GetAllNodeInfoRequest.node_selectors:type_name -> ray.rpc.GetAllNodeInfoRequest.NodeSelector
-	70, // 3: ray.rpc.GetAllNodeInfoRequest.state_filter:type_name -> ray.rpc.GcsNodeInfo.GcsNodeState
-	69, // 4: ray.rpc.GetAllNodeInfoReply.status:type_name -> ray.rpc.GcsStatus
-	71, // 5: ray.rpc.GetAllNodeInfoReply.node_info_list:type_name -> ray.rpc.GcsNodeInfo
-	69, // 6: ray.rpc.GetAllAvailableResourcesReply.status:type_name -> ray.rpc.GcsStatus
-	11, // 7: ray.rpc.GetAllAvailableResourcesReply.resources_list:type_name -> ray.rpc.AvailableResources
-	64, // 8: ray.rpc.AvailableResources.resources_available:type_name -> ray.rpc.AvailableResources.ResourcesAvailableEntry
-	69, // 9: ray.rpc.GetNextJobIDReply.status:type_name -> ray.rpc.GcsStatus
-	69, // 10: ray.rpc.GetAllJobInfoReply.status:type_name -> ray.rpc.GcsStatus
-	72, // 11: ray.rpc.GetAllJobInfoReply.job_info_list:type_name -> ray.rpc.JobTableData
-	69, // 12: ray.rpc.InternalKVGetReply.status:type_name -> ray.rpc.GcsStatus
-	69, // 13: ray.rpc.InternalKVPutReply.status:type_name -> ray.rpc.GcsStatus
-	69, // 14: ray.rpc.InternalKVDelReply.status:type_name -> ray.rpc.GcsStatus
-	69, // 15: ray.rpc.InternalKVExistsReply.status:type_name -> ray.rpc.GcsStatus
-	69, // 16: ray.rpc.InternalKVKeysReply.status:type_name -> ray.rpc.GcsStatus
-	69, // 17: ray.rpc.GetInternalConfigReply.status:type_name -> ray.rpc.GcsStatus
-	73, // 18: ray.rpc.RegisterActorRequest.task_spec:type_name -> ray.rpc.TaskSpec
-	69, // 19: ray.rpc.RegisterActorReply.status:type_name -> ray.rpc.GcsStatus
-	73, // 20: ray.rpc.CreateActorRequest.task_spec:type_name -> ray.rpc.TaskSpec
-	69, // 21: ray.rpc.CreateActorReply.status:type_name -> ray.rpc.GcsStatus
-	74, // 22: ray.rpc.CreateActorReply.actor_address:type_name -> ray.rpc.Address
-	75, // 23: ray.rpc.CreateActorReply.borrowed_refs:type_name -> ray.rpc.ObjectReferenceCount
-	76, // 24: ray.rpc.CreateActorReply.death_cause:type_name -> ray.rpc.ActorDeathCause
-	69, // 25: ray.rpc.GetActorInfoReply.status:type_name -> ray.rpc.GcsStatus
-	77, // 26: ray.rpc.GetActorInfoReply.actor_table_data:type_name -> ray.rpc.ActorTableData
-	69, // 27: ray.rpc.GetNamedActorInfoReply.status:type_name -> ray.rpc.GcsStatus
-	77, // 28: ray.rpc.GetNamedActorInfoReply.actor_table_data:type_name -> ray.rpc.ActorTableData
-	73, // 29: ray.rpc.GetNamedActorInfoReply.task_spec:type_name -> ray.rpc.TaskSpec
-	69, // 30: ray.rpc.ListNamedActorsReply.status:type_name -> ray.rpc.GcsStatus
-	42, // 31: ray.rpc.ListNamedActorsReply.named_actors_list:type_name -> ray.rpc.NamedActorInfo
-	69, // 32: ray.rpc.KillActorViaGcsReply.status:type_name -> ray.rpc.GcsStatus
-	69, // 33: ray.rpc.ReportActorOutOfScopeReply.status:type_name -> ray.rpc.GcsStatus
-	78, // 34: ray.rpc.GcsSubscriberPollReply.pub_messages:type_name -> ray.rpc.PubMessage
-	69, // 35: ray.rpc.GcsSubscriberPollReply.status:type_name -> ray.rpc.GcsStatus
-	79, // 36: ray.rpc.GcsSubscriberCommandBatchRequest.commands:type_name -> ray.rpc.Command
-	69, // 37: ray.rpc.GcsSubscriberCommandBatchReply.status:type_name -> ray.rpc.GcsStatus
-	65, // 38: ray.rpc.Bundle.bundle_id:type_name -> ray.rpc.Bundle.BundleIdentifier
-	66, // 39: ray.rpc.Bundle.unit_resources:type_name -> ray.rpc.Bundle.UnitResourcesEntry
-	67, // 40: ray.rpc.Bundle.label_selector:type_name -> ray.rpc.Bundle.LabelSelectorEntry
-	47, // 41: ray.rpc.PlacementGroupSpec.bundles:type_name -> ray.rpc.Bundle
-	0,  // 42: ray.rpc.PlacementGroupSpec.strategy:type_name -> ray.rpc.PlacementStrategy
-	68, // 43: ray.rpc.PlacementGroupSpec.topology_strategy:type_name -> ray.rpc.PlacementGroupSpec.TopologyStrategyEntry
-	48, // 44: ray.rpc.CreatePlacementGroupRequest.placement_group_spec:type_name -> ray.rpc.PlacementGroupSpec
-	69, // 45: ray.rpc.CreatePlacementGroupReply.status:type_name -> ray.rpc.GcsStatus
-	69, // 46: ray.rpc.RemovePlacementGroupReply.status:type_name -> ray.rpc.GcsStatus
-	69, // 47: ray.rpc.GetPlacementGroupReply.status:type_name -> ray.rpc.GcsStatus
-	61, // 48: ray.rpc.GetPlacementGroupReply.placement_group_table_data:type_name -> ray.rpc.PlacementGroupTableData
-	69, // 49: ray.rpc.GetNamedPlacementGroupReply.status:type_name -> ray.rpc.GcsStatus
-	61, // 50: ray.rpc.GetNamedPlacementGroupReply.placement_group_table_data:type_name -> ray.rpc.PlacementGroupTableData
-	69, // 51: ray.rpc.GetAllPlacementGroupReply.status:type_name -> ray.rpc.GcsStatus
-	61, // 52: ray.rpc.GetAllPlacementGroupReply.placement_group_table_data:type_name -> ray.rpc.PlacementGroupTableData
-	69, // 53: ray.rpc.WaitPlacementGroupUntilReadyReply.status:type_name -> ray.rpc.GcsStatus
-	47, // 54: ray.rpc.PlacementGroupTableData.bundles:type_name -> ray.rpc.Bundle
-	0,  // 55: ray.rpc.PlacementGroupTableData.strategy:type_name -> ray.rpc.PlacementStrategy
-	1,  // 56: ray.rpc.PlacementGroupTableData.state:type_name -> ray.rpc.PlacementGroupTableData.PlacementGroupState
-	62, // 57: ray.rpc.PlacementGroupTableData.stats:type_name -> ray.rpc.PlacementGroupStats
-	2,  // 58: ray.rpc.PlacementGroupStats.scheduling_state:type_name -> ray.rpc.PlacementGroupStats.SchedulingState
-	0,  // 59: ray.rpc.PlacementGroupSpec.TopologyStrategyEntry.value:type_name -> ray.rpc.PlacementStrategy
-	3,  // 60: ray.rpc.NodeInfoGcsService.GetClusterId:input_type -> ray.rpc.GetClusterIdRequest
-	5,  // 61: ray.rpc.NodeInfoGcsService.CheckAlive:input_type -> ray.rpc.CheckAliveRequest
-	7,  // 62: ray.rpc.NodeInfoGcsService.GetAllNodeInfo:input_type -> ray.rpc.GetAllNodeInfoRequest
-	9,  // 63: ray.rpc.NodeResourceInfoGcsService.GetAllAvailableResources:input_type -> ray.rpc.GetAllAvailableResourcesRequest
-	12, // 64: ray.rpc.JobInfoGcsService.GetNextJobID:input_type -> ray.rpc.GetNextJobIDRequest
-	14, // 65: ray.rpc.JobInfoGcsService.GetAllJobInfo:input_type -> ray.rpc.GetAllJobInfoRequest
-	16, // 66: ray.rpc.InternalKVGcsService.InternalKVGet:input_type -> ray.rpc.InternalKVGetRequest
-	18, // 67: ray.rpc.InternalKVGcsService.InternalKVPut:input_type -> ray.rpc.InternalKVPutRequest
-	20, // 68: ray.rpc.InternalKVGcsService.InternalKVDel:input_type -> ray.rpc.InternalKVDelRequest
-	22, // 69: ray.rpc.InternalKVGcsService.InternalKVExists:input_type -> ray.rpc.InternalKVExistsRequest
-	24, // 70: ray.rpc.InternalKVGcsService.InternalKVKeys:input_type -> ray.rpc.InternalKVKeysRequest
-	26, // 71: ray.rpc.InternalKVGcsService.GetInternalConfig:input_type -> ray.rpc.GetInternalConfigRequest
-	28, // 72: ray.rpc.ActorInfoGcsService.RegisterActor:input_type -> ray.rpc.RegisterActorRequest
-	30, // 73: ray.rpc.ActorInfoGcsService.CreateActor:input_type -> ray.rpc.CreateActorRequest
-	32, // 74: ray.rpc.ActorInfoGcsService.GetActorInfo:input_type -> ray.rpc.GetActorInfoRequest
-	34, // 75: ray.rpc.ActorInfoGcsService.GetNamedActorInfo:input_type -> ray.rpc.GetNamedActorInfoRequest
-	36, // 76: ray.rpc.ActorInfoGcsService.ListNamedActors:input_type -> ray.rpc.ListNamedActorsRequest
-	38, // 77: ray.rpc.ActorInfoGcsService.KillActorViaGcs:input_type -> ray.rpc.KillActorViaGcsRequest
-	40, // 78: ray.rpc.ActorInfoGcsService.ReportActorOutOfScope:input_type -> ray.rpc.ReportActorOutOfScopeRequest
-	43, // 79: ray.rpc.ControlPlanePubSubGcsService.GcsSubscriberPoll:input_type -> ray.rpc.GcsSubscriberPollRequest
-	45, // 80: ray.rpc.ControlPlanePubSubGcsService.GcsSubscriberCommandBatch:input_type -> ray.rpc.GcsSubscriberCommandBatchRequest
-	43, // 81: ray.rpc.ObservabilityPubSubService.GcsSubscriberPoll:input_type -> ray.rpc.GcsSubscriberPollRequest
-	45, // 82: ray.rpc.ObservabilityPubSubService.GcsSubscriberCommandBatch:input_type -> ray.rpc.GcsSubscriberCommandBatchRequest
-	49, // 83: ray.rpc.PlacementGroupInfoGcsService.CreatePlacementGroup:input_type -> ray.rpc.CreatePlacementGroupRequest
-	51, // 84: ray.rpc.PlacementGroupInfoGcsService.RemovePlacementGroup:input_type -> ray.rpc.RemovePlacementGroupRequest
-	53, // 85: ray.rpc.PlacementGroupInfoGcsService.GetPlacementGroup:input_type -> ray.rpc.GetPlacementGroupRequest
-	55, // 86: ray.rpc.PlacementGroupInfoGcsService.GetNamedPlacementGroup:input_type -> ray.rpc.GetNamedPlacementGroupRequest
-	57, // 87: ray.rpc.PlacementGroupInfoGcsService.GetAllPlacementGroup:input_type -> ray.rpc.GetAllPlacementGroupRequest
-	59, // 88: ray.rpc.PlacementGroupInfoGcsService.WaitPlacementGroupUntilReady:input_type -> ray.rpc.WaitPlacementGroupUntilReadyRequest
-	4,  // 89: ray.rpc.NodeInfoGcsService.GetClusterId:output_type -> ray.rpc.GetClusterIdReply
-	6,  // 90: ray.rpc.NodeInfoGcsService.CheckAlive:output_type -> ray.rpc.CheckAliveReply
-	8,  // 91: ray.rpc.NodeInfoGcsService.GetAllNodeInfo:output_type -> ray.rpc.GetAllNodeInfoReply
-	10, // 92: ray.rpc.NodeResourceInfoGcsService.GetAllAvailableResources:output_type -> ray.rpc.GetAllAvailableResourcesReply
-	13, // 93: ray.rpc.JobInfoGcsService.GetNextJobID:output_type -> ray.rpc.GetNextJobIDReply
-	15, // 94: ray.rpc.JobInfoGcsService.GetAllJobInfo:output_type -> ray.rpc.GetAllJobInfoReply
-	17, // 95: ray.rpc.InternalKVGcsService.InternalKVGet:output_type -> ray.rpc.InternalKVGetReply
-	19, // 96: ray.rpc.InternalKVGcsService.InternalKVPut:output_type -> ray.rpc.InternalKVPutReply
-	21, // 97: ray.rpc.InternalKVGcsService.InternalKVDel:output_type -> ray.rpc.InternalKVDelReply
-	23, // 98: ray.rpc.InternalKVGcsService.InternalKVExists:output_type -> ray.rpc.InternalKVExistsReply
-	25, // 99: ray.rpc.InternalKVGcsService.InternalKVKeys:output_type -> ray.rpc.InternalKVKeysReply
-	27, // 100: ray.rpc.InternalKVGcsService.GetInternalConfig:output_type -> ray.rpc.GetInternalConfigReply
-	29, // 101: ray.rpc.ActorInfoGcsService.RegisterActor:output_type -> ray.rpc.RegisterActorReply
-	31, // 102: ray.rpc.ActorInfoGcsService.CreateActor:output_type -> ray.rpc.CreateActorReply
-	33, // 103: ray.rpc.ActorInfoGcsService.GetActorInfo:output_type -> ray.rpc.GetActorInfoReply
-	35, // 104: ray.rpc.ActorInfoGcsService.GetNamedActorInfo:output_type -> ray.rpc.GetNamedActorInfoReply
-	37, // 105: ray.rpc.ActorInfoGcsService.ListNamedActors:output_type -> ray.rpc.ListNamedActorsReply
-	39, // 106: ray.rpc.ActorInfoGcsService.KillActorViaGcs:output_type -> ray.rpc.KillActorViaGcsReply
-	41, // 107: ray.rpc.ActorInfoGcsService.ReportActorOutOfScope:output_type -> ray.rpc.ReportActorOutOfScopeReply
-	44, // 108: ray.rpc.ControlPlanePubSubGcsService.GcsSubscriberPoll:output_type -> ray.rpc.GcsSubscriberPollReply
-	46, // 109: ray.rpc.ControlPlanePubSubGcsService.GcsSubscriberCommandBatch:output_type -> ray.rpc.GcsSubscriberCommandBatchReply
-	44, // 110: ray.rpc.ObservabilityPubSubService.GcsSubscriberPoll:output_type -> ray.rpc.GcsSubscriberPollReply
-	46, // 111: ray.rpc.ObservabilityPubSubService.GcsSubscriberCommandBatch:output_type -> ray.rpc.GcsSubscriberCommandBatchReply
-	50, // 112: ray.rpc.PlacementGroupInfoGcsService.CreatePlacementGroup:output_type -> ray.rpc.CreatePlacementGroupReply
-	52, // 113: ray.rpc.PlacementGroupInfoGcsService.RemovePlacementGroup:output_type -> ray.rpc.RemovePlacementGroupReply
-	54, // 114: ray.rpc.PlacementGroupInfoGcsService.GetPlacementGroup:output_type -> ray.rpc.GetPlacementGroupReply
-	56, // 115: ray.rpc.PlacementGroupInfoGcsService.GetNamedPlacementGroup:output_type -> ray.rpc.GetNamedPlacementGroupReply
-	58, // 116: ray.rpc.PlacementGroupInfoGcsService.GetAllPlacementGroup:output_type -> ray.rpc.GetAllPlacementGroupReply
-	60, // 117: ray.rpc.PlacementGroupInfoGcsService.WaitPlacementGroupUntilReady:output_type -> ray.rpc.WaitPlacementGroupUntilReadyReply
-	89, // [89:118] is the sub-list for method output_type
-	60, // [60:89] is the sub-list for method input_type
-	60, // [60:60] is the sub-list for extension type_name
-	60, // [60:60] is the sub-list for extension extendee
-	0,  // [0:60] is the sub-list for field type_name
+	71, // 0: ray.rpc.AddWorkerInfoRequest.worker_data:type_name -> ray.rpc.WorkerTableData
+	72, // 1: ray.rpc.AddWorkerInfoReply.status:type_name -> ray.rpc.GcsStatus
+	72, // 2: ray.rpc.GetClusterIdReply.status:type_name -> ray.rpc.GcsStatus
+	72, // 3: ray.rpc.CheckAliveReply.status:type_name -> ray.rpc.GcsStatus
+	65, // 4: ray.rpc.GetAllNodeInfoRequest.node_selectors:type_name -> ray.rpc.GetAllNodeInfoRequest.NodeSelector
+	73, // 5: ray.rpc.GetAllNodeInfoRequest.state_filter:type_name -> ray.rpc.GcsNodeInfo.GcsNodeState
+	72, // 6: ray.rpc.GetAllNodeInfoReply.status:type_name -> ray.rpc.GcsStatus
+	74, // 7: ray.rpc.GetAllNodeInfoReply.node_info_list:type_name -> ray.rpc.GcsNodeInfo
+	72, // 8: ray.rpc.GetAllAvailableResourcesReply.status:type_name -> ray.rpc.GcsStatus
+	13, // 9: ray.rpc.GetAllAvailableResourcesReply.resources_list:type_name -> ray.rpc.AvailableResources
+	66, // 10: ray.rpc.AvailableResources.resources_available:type_name -> ray.rpc.AvailableResources.ResourcesAvailableEntry
+	72, // 11: ray.rpc.GetNextJobIDReply.status:type_name -> ray.rpc.GcsStatus
+	72, // 12: ray.rpc.GetAllJobInfoReply.status:type_name -> ray.rpc.GcsStatus
+	75, // 13: ray.rpc.GetAllJobInfoReply.job_info_list:type_name -> ray.rpc.JobTableData
+	72, // 14: ray.rpc.InternalKVGetReply.status:type_name -> ray.rpc.GcsStatus
+	72, // 15: ray.rpc.InternalKVPutReply.status:type_name -> ray.rpc.GcsStatus
+	72, // 16: ray.rpc.InternalKVDelReply.status:type_name -> ray.rpc.GcsStatus
+	72, // 17: ray.rpc.InternalKVExistsReply.status:type_name -> ray.rpc.GcsStatus
+	72, // 18: ray.rpc.InternalKVKeysReply.status:type_name -> ray.rpc.GcsStatus
+	72, // 19: ray.rpc.GetInternalConfigReply.status:type_name -> ray.rpc.GcsStatus
+	76, // 20: ray.rpc.RegisterActorRequest.task_spec:type_name -> ray.rpc.TaskSpec
+	72, // 21: ray.rpc.RegisterActorReply.status:type_name -> ray.rpc.GcsStatus
+	76, // 22: ray.rpc.CreateActorRequest.task_spec:type_name -> ray.rpc.TaskSpec
+	72, // 23: ray.rpc.CreateActorReply.status:type_name -> ray.rpc.GcsStatus
+	77, // 24: ray.rpc.CreateActorReply.actor_address:type_name -> ray.rpc.Address
+	78, // 25: ray.rpc.CreateActorReply.borrowed_refs:type_name -> ray.rpc.ObjectReferenceCount
+	79, // 26: ray.rpc.CreateActorReply.death_cause:type_name -> ray.rpc.ActorDeathCause
+	72, // 27: ray.rpc.GetActorInfoReply.status:type_name -> ray.rpc.GcsStatus
+	80, // 28: ray.rpc.GetActorInfoReply.actor_table_data:type_name -> ray.rpc.ActorTableData
+	72, // 29: ray.rpc.GetNamedActorInfoReply.status:type_name -> ray.rpc.GcsStatus
+	80, // 30: ray.rpc.GetNamedActorInfoReply.actor_table_data:type_name -> ray.rpc.ActorTableData
+	76, // 31: ray.rpc.GetNamedActorInfoReply.task_spec:type_name -> ray.rpc.TaskSpec
+	72, // 32: ray.rpc.ListNamedActorsReply.status:type_name -> ray.rpc.GcsStatus
+	44, // 33: ray.rpc.ListNamedActorsReply.named_actors_list:type_name -> ray.rpc.NamedActorInfo
+	72, // 34: ray.rpc.KillActorViaGcsReply.status:type_name -> ray.rpc.GcsStatus
+	72, // 35: ray.rpc.ReportActorOutOfScopeReply.status:type_name -> ray.rpc.GcsStatus
+	81, // 36: ray.rpc.GcsSubscriberPollReply.pub_messages:type_name -> ray.rpc.PubMessage
+	72, // 37: ray.rpc.GcsSubscriberPollReply.status:type_name -> ray.rpc.GcsStatus
+	82, // 38: ray.rpc.GcsSubscriberCommandBatchRequest.commands:type_name -> ray.rpc.Command
+	72, // 39: ray.rpc.GcsSubscriberCommandBatchReply.status:type_name -> ray.rpc.GcsStatus
+	67, // 40: ray.rpc.Bundle.bundle_id:type_name -> ray.rpc.Bundle.BundleIdentifier
+	68, // 41: ray.rpc.Bundle.unit_resources:type_name -> ray.rpc.Bundle.UnitResourcesEntry
+	69, // 42: ray.rpc.Bundle.label_selector:type_name -> ray.rpc.Bundle.LabelSelectorEntry
+	49, // 43: ray.rpc.PlacementGroupSpec.bundles:type_name -> ray.rpc.Bundle
+	0,  // 44: ray.rpc.PlacementGroupSpec.strategy:type_name -> ray.rpc.PlacementStrategy
+	70, // 45: ray.rpc.PlacementGroupSpec.topology_strategy:type_name -> ray.rpc.PlacementGroupSpec.TopologyStrategyEntry
+	50, // 46: ray.rpc.CreatePlacementGroupRequest.placement_group_spec:type_name -> ray.rpc.PlacementGroupSpec
+	72, // 47: ray.rpc.CreatePlacementGroupReply.status:type_name -> ray.rpc.GcsStatus
+	72, // 48: ray.rpc.RemovePlacementGroupReply.status:type_name -> ray.rpc.GcsStatus
+	72, // 49: ray.rpc.GetPlacementGroupReply.status:type_name -> ray.rpc.GcsStatus
+	63, // 50: ray.rpc.GetPlacementGroupReply.placement_group_table_data:type_name -> ray.rpc.PlacementGroupTableData
+	72, // 51: ray.rpc.GetNamedPlacementGroupReply.status:type_name -> ray.rpc.GcsStatus
+	63, // 52: ray.rpc.GetNamedPlacementGroupReply.placement_group_table_data:type_name -> ray.rpc.PlacementGroupTableData
+	72, // 53: ray.rpc.GetAllPlacementGroupReply.status:type_name -> ray.rpc.GcsStatus
+	63, // 54: ray.rpc.GetAllPlacementGroupReply.placement_group_table_data:type_name -> ray.rpc.PlacementGroupTableData
+	72, // 55: ray.rpc.WaitPlacementGroupUntilReadyReply.status:type_name -> ray.rpc.GcsStatus
+	49, // 56: ray.rpc.PlacementGroupTableData.bundles:type_name -> ray.rpc.Bundle
+	0,  // 57: ray.rpc.PlacementGroupTableData.strategy:type_name -> ray.rpc.PlacementStrategy
+	1,  // 58: ray.rpc.PlacementGroupTableData.state:type_name -> ray.rpc.PlacementGroupTableData.PlacementGroupState
+	64, // 59: ray.rpc.PlacementGroupTableData.stats:type_name -> ray.rpc.PlacementGroupStats
+	2,  // 60: ray.rpc.PlacementGroupStats.scheduling_state:type_name -> ray.rpc.PlacementGroupStats.SchedulingState
+	0,  // 61: ray.rpc.PlacementGroupSpec.TopologyStrategyEntry.value:type_name -> ray.rpc.PlacementStrategy
+	5,  // 62: ray.rpc.NodeInfoGcsService.GetClusterId:input_type -> ray.rpc.GetClusterIdRequest
+	7,  // 63: ray.rpc.NodeInfoGcsService.CheckAlive:input_type -> ray.rpc.CheckAliveRequest
+	9,  // 64: ray.rpc.NodeInfoGcsService.GetAllNodeInfo:input_type -> ray.rpc.GetAllNodeInfoRequest
+	3,  // 65: ray.rpc.WorkerInfoGcsService.AddWorkerInfo:input_type -> ray.rpc.AddWorkerInfoRequest
+	11, // 66: ray.rpc.NodeResourceInfoGcsService.GetAllAvailableResources:input_type -> ray.rpc.GetAllAvailableResourcesRequest
+	14, // 67: ray.rpc.JobInfoGcsService.GetNextJobID:input_type -> ray.rpc.GetNextJobIDRequest
+	16, // 68: ray.rpc.JobInfoGcsService.GetAllJobInfo:input_type -> ray.rpc.GetAllJobInfoRequest
+	18, // 69: ray.rpc.InternalKVGcsService.InternalKVGet:input_type -> ray.rpc.InternalKVGetRequest
+	20, // 70: ray.rpc.InternalKVGcsService.InternalKVPut:input_type -> ray.rpc.InternalKVPutRequest
+	22, // 71: ray.rpc.InternalKVGcsService.InternalKVDel:input_type -> ray.rpc.InternalKVDelRequest
+	24, // 72: ray.rpc.InternalKVGcsService.InternalKVExists:input_type -> ray.rpc.InternalKVExistsRequest
+	26, // 73: ray.rpc.InternalKVGcsService.InternalKVKeys:input_type -> ray.rpc.InternalKVKeysRequest
+	28, // 74: ray.rpc.InternalKVGcsService.GetInternalConfig:input_type -> ray.rpc.GetInternalConfigRequest
+	30, // 75: ray.rpc.ActorInfoGcsService.RegisterActor:input_type -> ray.rpc.RegisterActorRequest
+	32, // 76: ray.rpc.ActorInfoGcsService.CreateActor:input_type -> ray.rpc.CreateActorRequest
+	34, // 77: ray.rpc.ActorInfoGcsService.GetActorInfo:input_type -> ray.rpc.GetActorInfoRequest
+	36, // 78: ray.rpc.ActorInfoGcsService.GetNamedActorInfo:input_type -> ray.rpc.GetNamedActorInfoRequest
+	38, // 79: ray.rpc.ActorInfoGcsService.ListNamedActors:input_type -> ray.rpc.ListNamedActorsRequest
+	40, // 80: ray.rpc.ActorInfoGcsService.KillActorViaGcs:input_type -> ray.rpc.KillActorViaGcsRequest
+	42, // 81: ray.rpc.ActorInfoGcsService.ReportActorOutOfScope:input_type -> ray.rpc.ReportActorOutOfScopeRequest
+	45, // 82: ray.rpc.ControlPlanePubSubGcsService.GcsSubscriberPoll:input_type -> ray.rpc.GcsSubscriberPollRequest
+	47, // 83: ray.rpc.ControlPlanePubSubGcsService.GcsSubscriberCommandBatch:input_type -> ray.rpc.GcsSubscriberCommandBatchRequest
+	45, // 84: ray.rpc.ObservabilityPubSubService.GcsSubscriberPoll:input_type -> ray.rpc.GcsSubscriberPollRequest
+	47, // 85: ray.rpc.ObservabilityPubSubService.GcsSubscriberCommandBatch:input_type -> ray.rpc.GcsSubscriberCommandBatchRequest
+	51, // 86: ray.rpc.PlacementGroupInfoGcsService.CreatePlacementGroup:input_type -> ray.rpc.CreatePlacementGroupRequest
+	53, // 87: ray.rpc.PlacementGroupInfoGcsService.RemovePlacementGroup:input_type -> ray.rpc.RemovePlacementGroupRequest
+	55, // 88: ray.rpc.PlacementGroupInfoGcsService.GetPlacementGroup:input_type -> ray.rpc.GetPlacementGroupRequest
+	57, // 89: ray.rpc.PlacementGroupInfoGcsService.GetNamedPlacementGroup:input_type -> ray.rpc.GetNamedPlacementGroupRequest
+	59, // 90: ray.rpc.PlacementGroupInfoGcsService.GetAllPlacementGroup:input_type -> ray.rpc.GetAllPlacementGroupRequest
+	61, // 91: ray.rpc.PlacementGroupInfoGcsService.WaitPlacementGroupUntilReady:input_type -> ray.rpc.WaitPlacementGroupUntilReadyRequest
+	6,  // 92: ray.rpc.NodeInfoGcsService.GetClusterId:output_type -> ray.rpc.GetClusterIdReply
+	8,  // 93: ray.rpc.NodeInfoGcsService.CheckAlive:output_type -> ray.rpc.CheckAliveReply
+	10, // 94: ray.rpc.NodeInfoGcsService.GetAllNodeInfo:output_type -> ray.rpc.GetAllNodeInfoReply
+	4,  // 95: ray.rpc.WorkerInfoGcsService.AddWorkerInfo:output_type -> ray.rpc.AddWorkerInfoReply
+	12, // 96: ray.rpc.NodeResourceInfoGcsService.GetAllAvailableResources:output_type -> ray.rpc.GetAllAvailableResourcesReply
+	15, // 97: ray.rpc.JobInfoGcsService.GetNextJobID:output_type -> ray.rpc.GetNextJobIDReply
+	17, // 98: ray.rpc.JobInfoGcsService.GetAllJobInfo:output_type -> ray.rpc.GetAllJobInfoReply
+	19, // 99: ray.rpc.InternalKVGcsService.InternalKVGet:output_type -> ray.rpc.InternalKVGetReply
+	21, // 100: ray.rpc.InternalKVGcsService.InternalKVPut:output_type -> ray.rpc.InternalKVPutReply
+	23, // 101: ray.rpc.InternalKVGcsService.InternalKVDel:output_type -> ray.rpc.InternalKVDelReply
+	25, // 102: ray.rpc.InternalKVGcsService.InternalKVExists:output_type -> ray.rpc.InternalKVExistsReply
+	27, // 103: ray.rpc.InternalKVGcsService.InternalKVKeys:output_type -> ray.rpc.InternalKVKeysReply
+	29, // 104: ray.rpc.InternalKVGcsService.GetInternalConfig:output_type -> ray.rpc.GetInternalConfigReply
+	31, // 105: ray.rpc.ActorInfoGcsService.RegisterActor:output_type -> ray.rpc.RegisterActorReply
+	33, // 106: ray.rpc.ActorInfoGcsService.CreateActor:output_type -> ray.rpc.CreateActorReply
+	35, // 107: ray.rpc.ActorInfoGcsService.GetActorInfo:output_type -> ray.rpc.GetActorInfoReply
+	37, // 108: ray.rpc.ActorInfoGcsService.GetNamedActorInfo:output_type -> ray.rpc.GetNamedActorInfoReply
+	39, // 109: ray.rpc.ActorInfoGcsService.ListNamedActors:output_type -> ray.rpc.ListNamedActorsReply
+	41, // 110: ray.rpc.ActorInfoGcsService.KillActorViaGcs:output_type -> ray.rpc.KillActorViaGcsReply
+	43, // 111: ray.rpc.ActorInfoGcsService.ReportActorOutOfScope:output_type -> ray.rpc.ReportActorOutOfScopeReply
+	46, // 112: ray.rpc.ControlPlanePubSubGcsService.GcsSubscriberPoll:output_type -> ray.rpc.GcsSubscriberPollReply
+	48, // 113: ray.rpc.ControlPlanePubSubGcsService.GcsSubscriberCommandBatch:output_type -> ray.rpc.GcsSubscriberCommandBatchReply
+	46, // 114: ray.rpc.ObservabilityPubSubService.GcsSubscriberPoll:output_type -> ray.rpc.GcsSubscriberPollReply
+	48, // 115: ray.rpc.ObservabilityPubSubService.GcsSubscriberCommandBatch:output_type -> ray.rpc.GcsSubscriberCommandBatchReply
+	52, // 116: ray.rpc.PlacementGroupInfoGcsService.CreatePlacementGroup:output_type -> ray.rpc.CreatePlacementGroupReply
+	54, // 117: ray.rpc.PlacementGroupInfoGcsService.RemovePlacementGroup:output_type -> ray.rpc.RemovePlacementGroupReply
+	56, // 118: ray.rpc.PlacementGroupInfoGcsService.GetPlacementGroup:output_type -> ray.rpc.GetPlacementGroupReply
+	58, // 119: ray.rpc.PlacementGroupInfoGcsService.GetNamedPlacementGroup:output_type -> ray.rpc.GetNamedPlacementGroupReply
+	60, // 120: ray.rpc.PlacementGroupInfoGcsService.GetAllPlacementGroup:output_type -> ray.rpc.GetAllPlacementGroupReply
+	62, // 121: ray.rpc.PlacementGroupInfoGcsService.WaitPlacementGroupUntilReady:output_type -> ray.rpc.WaitPlacementGroupUntilReadyReply
+	92, // [92:122] is the sub-list for method output_type
+	62, // [62:92] is the sub-list for method input_type
+	62, // [62:62] is the sub-list for extension type_name
+	62, // [62:62] is the sub-list for extension extendee
+	0,  // [0:62] is the sub-list for field type_name
 }
 
 func init() { file_ray_gcs_proto_init() }
@@ -4135,12 +4237,12 @@ func file_ray_gcs_proto_init() {
 	file_ray_task_proto_init()
 	file_ray_tables_proto_init()
 	file_ray_pubsub_proto_init()
-	file_ray_gcs_proto_msgTypes[3].OneofWrappers = []any{}
-	file_ray_gcs_proto_msgTypes[4].OneofWrappers = []any{}
-	file_ray_gcs_proto_msgTypes[11].OneofWrappers = []any{}
-	file_ray_gcs_proto_msgTypes[28].OneofWrappers = []any{}
-	file_ray_gcs_proto_msgTypes[54].OneofWrappers = []any{}
-	file_ray_gcs_proto_msgTypes[60].OneofWrappers = []any{
+	file_ray_gcs_proto_msgTypes[5].OneofWrappers = []any{}
+	file_ray_gcs_proto_msgTypes[6].OneofWrappers = []any{}
+	file_ray_gcs_proto_msgTypes[13].OneofWrappers = []any{}
+	file_ray_gcs_proto_msgTypes[30].OneofWrappers = []any{}
+	file_ray_gcs_proto_msgTypes[56].OneofWrappers = []any{}
+	file_ray_gcs_proto_msgTypes[62].OneofWrappers = []any{
 		(*GetAllNodeInfoRequest_NodeSelector_NodeId)(nil),
 		(*GetAllNodeInfoRequest_NodeSelector_NodeName)(nil),
 		(*GetAllNodeInfoRequest_NodeSelector_NodeIpAddress)(nil),
@@ -4152,9 +4254,9 @@ func file_ray_gcs_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ray_gcs_proto_rawDesc), len(file_ray_gcs_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   66,
+			NumMessages:   68,
 			NumExtensions: 0,
-			NumServices:   8,
+			NumServices:   9,
 		},
 		GoTypes:           file_ray_gcs_proto_goTypes,
 		DependencyIndexes: file_ray_gcs_proto_depIdxs,

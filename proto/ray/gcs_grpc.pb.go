@@ -204,6 +204,112 @@ var NodeInfoGcsService_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
+	WorkerInfoGcsService_AddWorkerInfo_FullMethodName = "/ray.rpc.WorkerInfoGcsService/AddWorkerInfo"
+)
+
+// WorkerInfoGcsServiceClient is the client API for WorkerInfoGcsService service.
+//
+// For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// Who is not in its table counts as dead: a worker gives a generator with a limit up whose owner is not there.
+type WorkerInfoGcsServiceClient interface {
+	AddWorkerInfo(ctx context.Context, in *AddWorkerInfoRequest, opts ...grpc.CallOption) (*AddWorkerInfoReply, error)
+}
+
+type workerInfoGcsServiceClient struct {
+	cc grpc.ClientConnInterface
+}
+
+func NewWorkerInfoGcsServiceClient(cc grpc.ClientConnInterface) WorkerInfoGcsServiceClient {
+	return &workerInfoGcsServiceClient{cc}
+}
+
+func (c *workerInfoGcsServiceClient) AddWorkerInfo(ctx context.Context, in *AddWorkerInfoRequest, opts ...grpc.CallOption) (*AddWorkerInfoReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AddWorkerInfoReply)
+	err := c.cc.Invoke(ctx, WorkerInfoGcsService_AddWorkerInfo_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// WorkerInfoGcsServiceServer is the server API for WorkerInfoGcsService service.
+// All implementations must embed UnimplementedWorkerInfoGcsServiceServer
+// for forward compatibility.
+//
+// Who is not in its table counts as dead: a worker gives a generator with a limit up whose owner is not there.
+type WorkerInfoGcsServiceServer interface {
+	AddWorkerInfo(context.Context, *AddWorkerInfoRequest) (*AddWorkerInfoReply, error)
+	mustEmbedUnimplementedWorkerInfoGcsServiceServer()
+}
+
+// UnimplementedWorkerInfoGcsServiceServer must be embedded to have
+// forward compatible implementations.
+//
+// NOTE: this should be embedded by value instead of pointer to avoid a nil
+// pointer dereference when methods are called.
+type UnimplementedWorkerInfoGcsServiceServer struct{}
+
+func (UnimplementedWorkerInfoGcsServiceServer) AddWorkerInfo(context.Context, *AddWorkerInfoRequest) (*AddWorkerInfoReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method AddWorkerInfo not implemented")
+}
+func (UnimplementedWorkerInfoGcsServiceServer) mustEmbedUnimplementedWorkerInfoGcsServiceServer() {}
+func (UnimplementedWorkerInfoGcsServiceServer) testEmbeddedByValue()                              {}
+
+// UnsafeWorkerInfoGcsServiceServer may be embedded to opt out of forward compatibility for this service.
+// Use of this interface is not recommended, as added methods to WorkerInfoGcsServiceServer will
+// result in compilation errors.
+type UnsafeWorkerInfoGcsServiceServer interface {
+	mustEmbedUnimplementedWorkerInfoGcsServiceServer()
+}
+
+func RegisterWorkerInfoGcsServiceServer(s grpc.ServiceRegistrar, srv WorkerInfoGcsServiceServer) {
+	// If the following call panics, it indicates UnimplementedWorkerInfoGcsServiceServer was
+	// embedded by pointer and is nil.  This will cause panics if an
+	// unimplemented method is ever invoked, so we test this at initialization
+	// time to prevent it from happening at runtime later due to I/O.
+	if t, ok := srv.(interface{ testEmbeddedByValue() }); ok {
+		t.testEmbeddedByValue()
+	}
+	s.RegisterService(&WorkerInfoGcsService_ServiceDesc, srv)
+}
+
+func _WorkerInfoGcsService_AddWorkerInfo_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AddWorkerInfoRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WorkerInfoGcsServiceServer).AddWorkerInfo(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: WorkerInfoGcsService_AddWorkerInfo_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WorkerInfoGcsServiceServer).AddWorkerInfo(ctx, req.(*AddWorkerInfoRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+// WorkerInfoGcsService_ServiceDesc is the grpc.ServiceDesc for WorkerInfoGcsService service.
+// It's only intended for direct use with grpc.RegisterService,
+// and not to be introspected or modified (even as a copy)
+var WorkerInfoGcsService_ServiceDesc = grpc.ServiceDesc{
+	ServiceName: "ray.rpc.WorkerInfoGcsService",
+	HandlerType: (*WorkerInfoGcsServiceServer)(nil),
+	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "AddWorkerInfo",
+			Handler:    _WorkerInfoGcsService_AddWorkerInfo_Handler,
+		},
+	},
+	Streams:  []grpc.StreamDesc{},
+	Metadata: "ray/gcs.proto",
+}
+
+const (
 	NodeResourceInfoGcsService_GetAllAvailableResources_FullMethodName = "/ray.rpc.NodeResourceInfoGcsService/GetAllAvailableResources"
 )
 

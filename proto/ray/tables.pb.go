@@ -122,7 +122,7 @@ func (x ActorTableData_ActorState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ActorTableData_ActorState.Descriptor instead.
 func (ActorTableData_ActorState) EnumDescriptor() ([]byte, []int) {
-	return file_ray_tables_proto_rawDescGZIP(), []int{4, 0}
+	return file_ray_tables_proto_rawDescGZIP(), []int{5, 0}
 }
 
 // Absent, or code 0: it went well. The codes are those of Ray's Status.
@@ -434,6 +434,90 @@ func (x *GcsNodeAddressAndLiveness) GetDeathInfo() *NodeDeathInfo {
 	return nil
 }
 
+type WorkerTableData struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	IsAlive       bool                   `protobuf:"varint,1,opt,name=is_alive,json=isAlive,proto3" json:"is_alive,omitempty"`
+	WorkerAddress *Address               `protobuf:"bytes,2,opt,name=worker_address,json=workerAddress,proto3" json:"worker_address,omitempty"`
+	Timestamp     int64                  `protobuf:"varint,3,opt,name=timestamp,proto3" json:"timestamp,omitempty"`
+	WorkerType    WorkerType             `protobuf:"varint,5,opt,name=worker_type,json=workerType,proto3,enum=ray.rpc.WorkerType" json:"worker_type,omitempty"`
+	Pid           uint32                 `protobuf:"varint,21,opt,name=pid,proto3" json:"pid,omitempty"`
+	JobId         []byte                 `protobuf:"bytes,30,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WorkerTableData) Reset() {
+	*x = WorkerTableData{}
+	mi := &file_ray_tables_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WorkerTableData) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WorkerTableData) ProtoMessage() {}
+
+func (x *WorkerTableData) ProtoReflect() protoreflect.Message {
+	mi := &file_ray_tables_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WorkerTableData.ProtoReflect.Descriptor instead.
+func (*WorkerTableData) Descriptor() ([]byte, []int) {
+	return file_ray_tables_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *WorkerTableData) GetIsAlive() bool {
+	if x != nil {
+		return x.IsAlive
+	}
+	return false
+}
+
+func (x *WorkerTableData) GetWorkerAddress() *Address {
+	if x != nil {
+		return x.WorkerAddress
+	}
+	return nil
+}
+
+func (x *WorkerTableData) GetTimestamp() int64 {
+	if x != nil {
+		return x.Timestamp
+	}
+	return 0
+}
+
+func (x *WorkerTableData) GetWorkerType() WorkerType {
+	if x != nil {
+		return x.WorkerType
+	}
+	return WorkerType_WORKER
+}
+
+func (x *WorkerTableData) GetPid() uint32 {
+	if x != nil {
+		return x.Pid
+	}
+	return 0
+}
+
+func (x *WorkerTableData) GetJobId() []byte {
+	if x != nil {
+		return x.JobId
+	}
+	return nil
+}
+
 type JobTableData struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
 	JobId           []byte                 `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
@@ -453,7 +537,7 @@ type JobTableData struct {
 
 func (x *JobTableData) Reset() {
 	*x = JobTableData{}
-	mi := &file_ray_tables_proto_msgTypes[3]
+	mi := &file_ray_tables_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -465,7 +549,7 @@ func (x *JobTableData) String() string {
 func (*JobTableData) ProtoMessage() {}
 
 func (x *JobTableData) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_tables_proto_msgTypes[3]
+	mi := &file_ray_tables_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -478,7 +562,7 @@ func (x *JobTableData) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobTableData.ProtoReflect.Descriptor instead.
 func (*JobTableData) Descriptor() ([]byte, []int) {
-	return file_ray_tables_proto_rawDescGZIP(), []int{3}
+	return file_ray_tables_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *JobTableData) GetJobId() []byte {
@@ -593,7 +677,7 @@ type ActorTableData struct {
 
 func (x *ActorTableData) Reset() {
 	*x = ActorTableData{}
-	mi := &file_ray_tables_proto_msgTypes[4]
+	mi := &file_ray_tables_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -605,7 +689,7 @@ func (x *ActorTableData) String() string {
 func (*ActorTableData) ProtoMessage() {}
 
 func (x *ActorTableData) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_tables_proto_msgTypes[4]
+	mi := &file_ray_tables_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -618,7 +702,7 @@ func (x *ActorTableData) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorTableData.ProtoReflect.Descriptor instead.
 func (*ActorTableData) Descriptor() ([]byte, []int) {
-	return file_ray_tables_proto_rawDescGZIP(), []int{4}
+	return file_ray_tables_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ActorTableData) GetActorId() []byte {
@@ -821,7 +905,7 @@ type WorkerDeltaData struct {
 
 func (x *WorkerDeltaData) Reset() {
 	*x = WorkerDeltaData{}
-	mi := &file_ray_tables_proto_msgTypes[5]
+	mi := &file_ray_tables_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -833,7 +917,7 @@ func (x *WorkerDeltaData) String() string {
 func (*WorkerDeltaData) ProtoMessage() {}
 
 func (x *WorkerDeltaData) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_tables_proto_msgTypes[5]
+	mi := &file_ray_tables_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -846,7 +930,7 @@ func (x *WorkerDeltaData) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerDeltaData.ProtoReflect.Descriptor instead.
 func (*WorkerDeltaData) Descriptor() ([]byte, []int) {
-	return file_ray_tables_proto_rawDescGZIP(), []int{5}
+	return file_ray_tables_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *WorkerDeltaData) GetNodeId() []byte {
@@ -875,7 +959,7 @@ type ErrorTableData struct {
 
 func (x *ErrorTableData) Reset() {
 	*x = ErrorTableData{}
-	mi := &file_ray_tables_proto_msgTypes[6]
+	mi := &file_ray_tables_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -887,7 +971,7 @@ func (x *ErrorTableData) String() string {
 func (*ErrorTableData) ProtoMessage() {}
 
 func (x *ErrorTableData) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_tables_proto_msgTypes[6]
+	mi := &file_ray_tables_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -900,7 +984,7 @@ func (x *ErrorTableData) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ErrorTableData.ProtoReflect.Descriptor instead.
 func (*ErrorTableData) Descriptor() ([]byte, []int) {
-	return file_ray_tables_proto_rawDescGZIP(), []int{6}
+	return file_ray_tables_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ErrorTableData) GetJobId() []byte {
@@ -947,7 +1031,7 @@ type LogBatch struct {
 
 func (x *LogBatch) Reset() {
 	*x = LogBatch{}
-	mi := &file_ray_tables_proto_msgTypes[7]
+	mi := &file_ray_tables_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -959,7 +1043,7 @@ func (x *LogBatch) String() string {
 func (*LogBatch) ProtoMessage() {}
 
 func (x *LogBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_tables_proto_msgTypes[7]
+	mi := &file_ray_tables_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -972,7 +1056,7 @@ func (x *LogBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogBatch.ProtoReflect.Descriptor instead.
 func (*LogBatch) Descriptor() ([]byte, []int) {
-	return file_ray_tables_proto_rawDescGZIP(), []int{7}
+	return file_ray_tables_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *LogBatch) GetIp() string {
@@ -1069,7 +1153,15 @@ const file_ray_tables_proto_rawDesc = "" +
 	"\x13object_manager_port\x18\x04 \x01(\x05R\x11objectManagerPort\x127\n" +
 	"\x05state\x18\x05 \x01(\x0e2!.ray.rpc.GcsNodeInfo.GcsNodeStateR\x05state\x125\n" +
 	"\n" +
-	"death_info\x18\x06 \x01(\v2\x16.ray.rpc.NodeDeathInfoR\tdeathInfo\"\xaa\x03\n" +
+	"death_info\x18\x06 \x01(\v2\x16.ray.rpc.NodeDeathInfoR\tdeathInfo\"\xe2\x01\n" +
+	"\x0fWorkerTableData\x12\x19\n" +
+	"\bis_alive\x18\x01 \x01(\bR\aisAlive\x127\n" +
+	"\x0eworker_address\x18\x02 \x01(\v2\x10.ray.rpc.AddressR\rworkerAddress\x12\x1c\n" +
+	"\ttimestamp\x18\x03 \x01(\x03R\ttimestamp\x124\n" +
+	"\vworker_type\x18\x05 \x01(\x0e2\x13.ray.rpc.WorkerTypeR\n" +
+	"workerType\x12\x10\n" +
+	"\x03pid\x18\x15 \x01(\rR\x03pid\x12\x15\n" +
+	"\x06job_id\x18\x1e \x01(\fR\x05jobId\"\xaa\x03\n" +
 	"\fJobTableData\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\fR\x05jobId\x12\x17\n" +
 	"\ais_dead\x18\x02 \x01(\bR\x06isDead\x12\x1c\n" +
@@ -1168,47 +1260,51 @@ func file_ray_tables_proto_rawDescGZIP() []byte {
 }
 
 var file_ray_tables_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_ray_tables_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_ray_tables_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_ray_tables_proto_goTypes = []any{
 	(GcsNodeInfo_GcsNodeState)(0),     // 0: ray.rpc.GcsNodeInfo.GcsNodeState
 	(ActorTableData_ActorState)(0),    // 1: ray.rpc.ActorTableData.ActorState
 	(*GcsStatus)(nil),                 // 2: ray.rpc.GcsStatus
 	(*GcsNodeInfo)(nil),               // 3: ray.rpc.GcsNodeInfo
 	(*GcsNodeAddressAndLiveness)(nil), // 4: ray.rpc.GcsNodeAddressAndLiveness
-	(*JobTableData)(nil),              // 5: ray.rpc.JobTableData
-	(*ActorTableData)(nil),            // 6: ray.rpc.ActorTableData
-	(*WorkerDeltaData)(nil),           // 7: ray.rpc.WorkerDeltaData
-	(*ErrorTableData)(nil),            // 8: ray.rpc.ErrorTableData
-	(*LogBatch)(nil),                  // 9: ray.rpc.LogBatch
-	nil,                               // 10: ray.rpc.GcsNodeInfo.ResourcesTotalEntry
-	nil,                               // 11: ray.rpc.GcsNodeInfo.LabelsEntry
-	nil,                               // 12: ray.rpc.ActorTableData.RequiredResourcesEntry
-	(*NodeDeathInfo)(nil),             // 13: ray.rpc.NodeDeathInfo
-	(*JobConfig)(nil),                 // 14: ray.rpc.JobConfig
+	(*WorkerTableData)(nil),           // 5: ray.rpc.WorkerTableData
+	(*JobTableData)(nil),              // 6: ray.rpc.JobTableData
+	(*ActorTableData)(nil),            // 7: ray.rpc.ActorTableData
+	(*WorkerDeltaData)(nil),           // 8: ray.rpc.WorkerDeltaData
+	(*ErrorTableData)(nil),            // 9: ray.rpc.ErrorTableData
+	(*LogBatch)(nil),                  // 10: ray.rpc.LogBatch
+	nil,                               // 11: ray.rpc.GcsNodeInfo.ResourcesTotalEntry
+	nil,                               // 12: ray.rpc.GcsNodeInfo.LabelsEntry
+	nil,                               // 13: ray.rpc.ActorTableData.RequiredResourcesEntry
+	(*NodeDeathInfo)(nil),             // 14: ray.rpc.NodeDeathInfo
 	(*Address)(nil),                   // 15: ray.rpc.Address
-	(*FunctionDescriptor)(nil),        // 16: ray.rpc.FunctionDescriptor
-	(*ActorDeathCause)(nil),           // 17: ray.rpc.ActorDeathCause
+	(WorkerType)(0),                   // 16: ray.rpc.WorkerType
+	(*JobConfig)(nil),                 // 17: ray.rpc.JobConfig
+	(*FunctionDescriptor)(nil),        // 18: ray.rpc.FunctionDescriptor
+	(*ActorDeathCause)(nil),           // 19: ray.rpc.ActorDeathCause
 }
 var file_ray_tables_proto_depIdxs = []int32{
 	0,  // 0: ray.rpc.GcsNodeInfo.state:type_name -> ray.rpc.GcsNodeInfo.GcsNodeState
-	10, // 1: ray.rpc.GcsNodeInfo.resources_total:type_name -> ray.rpc.GcsNodeInfo.ResourcesTotalEntry
-	11, // 2: ray.rpc.GcsNodeInfo.labels:type_name -> ray.rpc.GcsNodeInfo.LabelsEntry
-	13, // 3: ray.rpc.GcsNodeInfo.death_info:type_name -> ray.rpc.NodeDeathInfo
+	11, // 1: ray.rpc.GcsNodeInfo.resources_total:type_name -> ray.rpc.GcsNodeInfo.ResourcesTotalEntry
+	12, // 2: ray.rpc.GcsNodeInfo.labels:type_name -> ray.rpc.GcsNodeInfo.LabelsEntry
+	14, // 3: ray.rpc.GcsNodeInfo.death_info:type_name -> ray.rpc.NodeDeathInfo
 	0,  // 4: ray.rpc.GcsNodeAddressAndLiveness.state:type_name -> ray.rpc.GcsNodeInfo.GcsNodeState
-	13, // 5: ray.rpc.GcsNodeAddressAndLiveness.death_info:type_name -> ray.rpc.NodeDeathInfo
-	14, // 6: ray.rpc.JobTableData.config:type_name -> ray.rpc.JobConfig
-	15, // 7: ray.rpc.JobTableData.driver_address:type_name -> ray.rpc.Address
-	1,  // 8: ray.rpc.ActorTableData.state:type_name -> ray.rpc.ActorTableData.ActorState
-	15, // 9: ray.rpc.ActorTableData.address:type_name -> ray.rpc.Address
-	15, // 10: ray.rpc.ActorTableData.owner_address:type_name -> ray.rpc.Address
-	16, // 11: ray.rpc.ActorTableData.function_descriptor:type_name -> ray.rpc.FunctionDescriptor
-	17, // 12: ray.rpc.ActorTableData.death_cause:type_name -> ray.rpc.ActorDeathCause
-	12, // 13: ray.rpc.ActorTableData.required_resources:type_name -> ray.rpc.ActorTableData.RequiredResourcesEntry
-	14, // [14:14] is the sub-list for method output_type
-	14, // [14:14] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	14, // 5: ray.rpc.GcsNodeAddressAndLiveness.death_info:type_name -> ray.rpc.NodeDeathInfo
+	15, // 6: ray.rpc.WorkerTableData.worker_address:type_name -> ray.rpc.Address
+	16, // 7: ray.rpc.WorkerTableData.worker_type:type_name -> ray.rpc.WorkerType
+	17, // 8: ray.rpc.JobTableData.config:type_name -> ray.rpc.JobConfig
+	15, // 9: ray.rpc.JobTableData.driver_address:type_name -> ray.rpc.Address
+	1,  // 10: ray.rpc.ActorTableData.state:type_name -> ray.rpc.ActorTableData.ActorState
+	15, // 11: ray.rpc.ActorTableData.address:type_name -> ray.rpc.Address
+	15, // 12: ray.rpc.ActorTableData.owner_address:type_name -> ray.rpc.Address
+	18, // 13: ray.rpc.ActorTableData.function_descriptor:type_name -> ray.rpc.FunctionDescriptor
+	19, // 14: ray.rpc.ActorTableData.death_cause:type_name -> ray.rpc.ActorDeathCause
+	13, // 15: ray.rpc.ActorTableData.required_resources:type_name -> ray.rpc.ActorTableData.RequiredResourcesEntry
+	16, // [16:16] is the sub-list for method output_type
+	16, // [16:16] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_ray_tables_proto_init() }
@@ -1218,15 +1314,15 @@ func file_ray_tables_proto_init() {
 	}
 	file_ray_common_proto_init()
 	file_ray_task_proto_init()
-	file_ray_tables_proto_msgTypes[3].OneofWrappers = []any{}
 	file_ray_tables_proto_msgTypes[4].OneofWrappers = []any{}
+	file_ray_tables_proto_msgTypes[5].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ray_tables_proto_rawDesc), len(file_ray_tables_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   11,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

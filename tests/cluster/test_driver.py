@@ -348,6 +348,37 @@ def test_generators() -> None:
     assert get([length.remote(ref) for ref in count.remote(2, 200_000)]) == [200_000] * 2
 
 
+@mobula.remote(_generator_backpressure_num_objects=2)
+def noted(path: str, n: int) -> Any:
+    for i in range(n):
+        with open(path, "a") as notes:
+            notes.write("x")
+        yield i
+
+
+def made(path: Path, most: int) -> int:
+    """How many items were made, when it is as many as may be, and a moment later."""
+    until = time.monotonic() + PATIENCE_S
+    while not path.exists() or path.stat().st_size < most:
+        assert time.monotonic() < until
+        time.sleep(0.005)
+    time.sleep(0.1)  # what is wrong comes at once
+    return path.stat().st_size
+
+
+def test_a_generator_with_a_limit_is_held_back(tmp_path: Path) -> None:
+    path = tmp_path / "one"
+    items = noted.remote(str(path), 6)
+    assert made(path, 2) == 2
+    assert get(next(items)) == 0
+    assert made(path, 3) == 3
+    assert [get(ref) for ref in items] == [1, 2, 3, 4, 5]
+    dropped = noted.remote(str(tmp_path / "dropped"), 6)
+    assert made(tmp_path / "dropped", 2) == 2
+    del dropped
+    assert made(tmp_path / "dropped", 6) == 6
+
+
 def test_a_task_returns_references_to_what_it_made() -> None:
     @mobula.remote
     def maker(size: int) -> list[Any]:
