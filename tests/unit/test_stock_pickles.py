@@ -11,7 +11,7 @@ import pytest
 
 import mobula
 from mobula._values import pickling, rayhandle, stock
-from mobula.util import dask
+from mobula.util import dask, metrics
 from mobula.util.multiprocessing import pool
 from mobula.util.queue import _QueueActor
 
@@ -57,6 +57,19 @@ def test_what_ray_has_not_travels_itself() -> None:
         assert not [text for text in said if isinstance(text, str) and text.startswith("ray.util")], ours
         assert said & {"ray.cloudpickle.cloudpickle:_make_function", "ray.cloudpickle.cloudpickle:_make_skeleton_class"}
     assert "ray.util.queue:_QueueActor" in texts(pickling.dumps(_QueueActor)), "Ray's own actor behind Ray's own queue"
+
+
+def test_a_metric_is_made_anew_where_it_arrives() -> None:
+    for metric in (
+        metrics.Counter("pickled_count", "of what", ("k",)).set_default_tags({"k": "v"}),
+        metrics.Histogram("pickled_times", "of what", [1.0, 2.0]),
+    ):
+        assert pickling.loads(pickling.dumps(metric), ()).info == metric.info
+    assert "_kept" not in texts(pickling.dumps(metric)), "Ray's has attributes of its own"
+
+
+def test_the_address_of_the_drivers_node() -> None:
+    assert rayhandle.ip_address(b"\x0a\x02id\x12\x0810.0.0.7\x18\x10") == "10.0.0.7"
 
 
 def test_references_carry_their_owner() -> None:

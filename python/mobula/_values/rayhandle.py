@@ -58,6 +58,16 @@ def write(
 
 def read(message: bytes) -> tuple[bytes, bytes]:
     """The actor's id, and our description of its class: b"" where stock Ray made the handle. ValueError for what is none."""
+    fields = _fields(message)
+    return fields.get(1, b""), fields.get(_OURS, b"")
+
+
+def ip_address(address: bytes) -> str:
+    """What an Address, as references carry it, says of its machine."""
+    return _fields(address).get(2, b"").decode()
+
+
+def _fields(message: bytes) -> dict[int, bytes]:
     fields: dict[int, bytes] = {}
     at = 0
     while at < len(message):
@@ -70,7 +80,7 @@ def read(message: bytes) -> tuple[bytes, bytes]:
             at += size
         else:
             raise ValueError("this is no handle of an actor")
-    return fields.get(1, b""), fields.get(_OURS, b"")
+    return fields
 
 
 def _bytes(number: int, payload: bytes) -> bytes:

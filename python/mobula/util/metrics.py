@@ -51,6 +51,13 @@ class Metric:
         self._tag_keys = tag_keys or ()
         self._default_tags: dict[str, str] = {}
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Made anew where it arrives: on a cluster's worker it is Ray's own metric."""
+        return type(self), self._made_of(), {"_default_tags": self._default_tags}
+
+    def _made_of(self) -> tuple[Any, ...]:
+        return self._name, self._description, self._tag_keys
+
     @property
     def info(self) -> dict[str, Any]:
         """Name, description, tag keys and default tags."""
@@ -157,6 +164,9 @@ class Histogram(Metric):
         if any(one <= 0 for one in boundaries):
             raise ValueError(f"the boundaries of histogram {name!r} are numbers above 0, not {list(boundaries)}")
         self.boundaries = list(boundaries)
+
+    def _made_of(self) -> tuple[Any, ...]:
+        return self._name, self._description, self.boundaries, self._tag_keys
 
     @property
     def info(self) -> dict[str, Any]:

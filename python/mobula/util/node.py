@@ -6,19 +6,21 @@ import os
 from typing import Any
 
 from mobula import resources, session
+from mobula._values import rayhandle, stock
 
 __all__ = ["get_node_instance_id", "get_node_ip_address", "list_named_actors"]
 
 
 def get_node_ip_address(address: str | None = None) -> str:
-    """The address of this machine as `nodes()` gives it. One machine has no network, so it is the loopback address.
+    """The address of this machine as `nodes()` gives it: in a cluster its node's, else the loopback address.
 
     `address` is where Ray would look for a way out, and changes nothing here.
 
     >>> get_node_ip_address()
     '127.0.0.1'
     """
-    return resources.NODE_ADDRESS
+    cluster = stock.current()
+    return resources.NODE_ADDRESS if cluster is None else rayhandle.ip_address(cluster.owner)
 
 
 def get_node_instance_id() -> str:
