@@ -41,6 +41,11 @@ def children(core: int) -> list[int]:
     return found
 
 
+#: Of what is being started so many are killed in a row, and then it is left alone until a zygote is there again: on a machine where
+#: a start takes longer than faults are apart, none would ever be ready, and after minutes of that the core has to say so.
+STARTS_IN_A_ROW = 25
+
+
 class Faults(threading.Thread):
     """Injects until it is stopped. `done` counts what was injected; `failed` is what ended the thread early."""
 
@@ -51,6 +56,7 @@ class Faults(threading.Thread):
         self._core = core
         self._choose = random.Random(seed)
         self._every = every
+        self._starts = 0  # that were killed since there was a zygote
         self._over = threading.Event()
 
     def stop(self) -> None:
@@ -71,7 +77,12 @@ class Faults(threading.Thread):
         """One fault: mostly a worker's death, now and then the zygote's, or a worker that stands still for a while. What is being
         started, a zygote or a worker, is taken for a worker: where nothing else lives, every fault hits the next zygote."""
         kind = self._choose.choices(("worker killed", "worker stopped for a while", "zygote killed"), (8, 2, 1))[0]
-        fit = [pid for pid in children(self._core) if _is_zygote(pid) == (kind == "zygote killed")]
+        all_of_them = children(self._core)
+        if any(map(_is_zygote, all_of_them)):
+            self._starts = 0
+        fit = [pid for pid in all_of_them if _is_zygote(pid) == (kind == "zygote killed")]
+        if self._starts >= STARTS_IN_A_ROW:
+            fit = [pid for pid in fit if not _is_starting(pid)]
         if not fit:
             return  # between the end of one and the start of the next
         pid = self._choose.choice(sorted(fit))
@@ -90,6 +101,7 @@ class Faults(threading.Thread):
                 signal.pidfd_send_signal(pidfd, signal.SIGSTOP)
                 self._over.wait(self._choose.random())
                 signal.pidfd_send_signal(pidfd, signal.SIGCONT)
+            self._starts += starting
             self.done[kind.replace("worker", "process") + " as it started" if starting else kind] += 1
         except ProcessLookupError:
             pass  # it ended by itself meanwhile
