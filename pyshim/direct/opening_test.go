@@ -8,7 +8,8 @@ import (
 )
 
 // FuzzOpening gives a connection any beginning: never a panic, never more kept than limits allow, what was read is not written
-// to, and what follows the opening is read as it would be afterwards.
+// to, and what follows the opening is read as it would be afterwards. It begins from testdata/fuzz too, where tests/fuzz/seeds.py keeps
+// what was found to reach more.
 func FuzzOpening(f *testing.F) {
 	plain := opens(request(field{Name: "authorization", Value: "Bearer x"}), http2.Setting{ID: 4, Val: 7})
 	f.Add(plain, []byte{})
