@@ -76,8 +76,8 @@ def escape(config):
 
 
 def sleep_until_interrupted(config):
-    print("asleep")
     try:
+        print("asleep")  # inside: the interrupt may come as soon as this is read
         time.sleep(1000)
     except KeyboardInterrupt:
         sys.exit(9)
