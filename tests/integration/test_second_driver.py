@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import resource
 import shutil
 import socket
 import subprocess
@@ -387,9 +389,30 @@ def test_each_refusal_is_one_sentence(session: Any, tmp_path: Path) -> None:
     ):
         with pytest.raises(SessionJoinError, match=sentence):
             _ask(folder, {**good, **wrong})
+    with _free_descriptors(2), pytest.raises(SessionJoinError, match="no descriptors left for its shared memory"):
+        _ask(folder, good)  # enough for the connection and for what it sends, not for both that come back
     assert session.inspect().processes == 1 + session.inspect().workers
     with pytest.raises(ValueError, match="the session that is joined has its own"):
         mobula.init_options.read({**_nothing_given(), "address": folder, "num_cpus": 2}, {})
+
+
+@contextlib.contextmanager
+def _free_descriptors(number: int) -> Iterator[None]:
+    """This process can open so many more, and no other one."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 1 + number, limits[1]))
+    plugs = []
+    with contextlib.suppress(OSError):  # the last one
+        while True:
+            plugs.append(os.dup(0))
+    for _ in range(number):
+        os.close(plugs.pop())
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        for fd in plugs:
+            os.close(fd)
 
 
 def _ask(folder: str, request: dict[str, Any] | None = None) -> None:

@@ -127,7 +127,7 @@ class Guest:
 
     def _hear(self) -> dict[str, Any]:
         rights = array.array("i")
-        packet, ancillary, _, _ = self._socket.recvmsg(
+        packet, ancillary, flags, _ = self._socket.recvmsg(
             _LONGEST_ANSWER, socket.CMSG_SPACE(_DESCRIPTORS * rights.itemsize), socket.MSG_CMSG_CLOEXEC
         )
         for level, kind, data in ancillary:
@@ -137,6 +137,13 @@ class Guest:
             raise SessionJoinError(f"the session in {self.session_dir} has ended while this driver was about to join")
         answer: dict[str, Any] = json.loads(packet)
         fds = list(rights)
+        if flags & socket.MSG_CTRUNC:  # the kernel gives those that fit
+            for fd in fds:
+                os.close(fd)
+            raise SessionJoinError(
+                f"the session in {self.session_dir} cannot be joined: this process has no descriptors left for its shared memory "
+                "(raise the limit of open files, `ulimit -n`)"
+            )
         if answer.get("arena"):
             self.arena_fd, self.arena_bytes = fds.pop(0), answer["arena_bytes"]
         if answer.get("spill"):
