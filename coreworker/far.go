@@ -282,6 +282,15 @@ func (p *Process) MakeActor(s *task.Spec, getIfExists bool, answer func(spec *ta
 	})
 }
 
+// Rows answers with rows of a table of the cluster, see backend.Cluster.
+func (c *Core) Rows(t backend.Table, most int, conditions []backend.Condition, answer func(rows []byte, err error)) {
+	if c.cluster == nil {
+		answer(nil, errors.New("this session has joined no cluster, whose tables could be asked for"))
+		return
+	}
+	c.cluster.Rows(t, most, conditions, answer)
+}
+
 // Nodes answers with the nodes of the cluster; ok is false where there is none.
 func (c *Core) Nodes(answer func(nodes []backend.Node, err error)) (ok bool) {
 	if c.cluster == nil {

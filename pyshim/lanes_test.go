@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 
 	"google.golang.org/grpc/codes"
@@ -263,6 +264,9 @@ func TestAnswers(t *testing.T) {
 		t.Errorf("%v", r)
 	}
 	if r := ask(&pb.Request{Kind: &pb.Request_ListNamedActors{ListNamedActors: &pb.ListNamedActors{AllNamespaces: true}}}); len(r.GetNamedActors().GetNames()) != 1 {
+		t.Errorf("%v", r)
+	}
+	if r := ask(&pb.Request{Kind: &pb.Request_ClusterRows{ClusterRows: &pb.ClusterRows{Most: 1}}}); r.ErrorKind != pb.ErrorKind_ERROR_INTERNAL || !strings.Contains(r.Error, "no cluster") {
 		t.Errorf("%v", r)
 	}
 	if r, err := d.client.Inspect(context.Background(), &pb.InspectRequest{}); err != nil || r.Lanes != 1 || r.Processes != 2 || r.Actors != 1 || r.Fds == 0 {

@@ -150,6 +150,8 @@ func (l *lane) decodeRequest(q *pb.Request) (func(), error) {
 				}
 			})
 		}, nil
+	case *pb.Request_ClusterRows:
+		return l.decodeClusterRows(id, k.ClusterRows)
 	case *pb.Request_TaskEvents:
 		asked := k.TaskEvents
 		return func() { l.answer(id, &pb.Reply{Kind: &pb.Reply_TaskEvents{TaskEvents: events(core, asked)}}) }, nil

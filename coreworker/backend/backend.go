@@ -103,6 +103,33 @@ type Groups interface {
 	FindGroups(id *ids.GroupID, namespace, name string, answer func([]Group, error))
 }
 
+// Table is one of the tables that a cluster keeps of what it has, by the numbers of the boundary.
+type Table uint8
+
+// The tables.
+const (
+	TaskTable Table = iota // attempts
+	ActorTable
+	NodeTable
+	GroupTable
+	JobTable
+	WorkerTable
+)
+
+func (t Table) String() string {
+	if names := []string{"tasks", "actors", "nodes", "placement groups", "jobs", "workers"}; int(t) < len(names) {
+		return names[t]
+	}
+	return "things of an unknown kind"
+}
+
+// Condition holds for a row whose field has the value, or has another one.
+type Condition struct {
+	Field   string
+	Differs bool
+	Value   string // ids in hexadecimal
+}
+
 // Printed is lines that a process of a cluster has printed.
 type Printed struct {
 	Node    string // its node's address; "" for the driver's own node
@@ -147,6 +174,9 @@ type Cluster interface {
 	// Listen brings what the cluster has to say to the driver: errors that it reports and, where workers is true, what its workers
 	// print. show is called by one goroutine without the lock. Called once, without the lock.
 	Listen(workers bool, show func(Printed))
+	// Rows answers under the lock with up to `most` rows of a table, as a list in JSON in the cluster's words. It may leave out what does
+	// not fulfil the conditions.
+	Rows(t Table, most int, conditions []Condition, answer func(rows []byte, err error))
 	// Nodes answers under the lock.
 	Nodes(answer func([]Node, error))
 	// Close leaves the cluster: running tasks are given up, the job is over. Called without the lock.

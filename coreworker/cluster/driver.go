@@ -64,6 +64,7 @@ type Driver struct {
 	core    backend.Core
 	carrier *remote.Carrier
 	history *history.Buffer
+	telling chan struct{} // full while somebody tells of it
 	actors  *remote.Actors
 
 	// Under the state lock.
@@ -103,7 +104,7 @@ func (d *Driver) Bind(core backend.Core) {
 		Driver: &wire.Driver{Job: d.job, Address: d.address, Config: d.job1}, Worker: d.worker, Local: d.local,
 	})
 	d.actors = remote.NewActors(d.carrier, d.gcs.Conn(), remote.ActorHooks{Changed: core.ActorChanged, Settle: core.Settle})
-	d.history = history.NewBuffer(d.job, keptAttempts)
+	d.history, d.telling = history.NewBuffer(d.job, keptAttempts), make(chan struct{}, 1)
 	d.beginHistory()
 	d.work.Go(d.enroll)
 	close(d.bound)

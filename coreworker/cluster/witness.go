@@ -65,6 +65,13 @@ func (d *Driver) endHistory() {
 
 // tell tells what there is, and says whether that was anything and was heard.
 func (d *Driver) tell(ctx context.Context) bool {
+	// One at a time: who tells before he asks is not to overtake what another took out and has on its way.
+	select {
+	case d.telling <- struct{}{}:
+		defer func() { <-d.telling }()
+	case <-ctx.Done():
+		return false
+	}
 	data := d.history.Take(batchAttempts)
 	if data == nil {
 		return false

@@ -260,6 +260,64 @@ func (ErrorKind) EnumDescriptor() ([]byte, []int) {
 	return file_boundary_proto_rawDescGZIP(), []int{3}
 }
 
+type ClusterTable int32
+
+const (
+	ClusterTable_CLUSTER_TASKS   ClusterTable = 0
+	ClusterTable_CLUSTER_ACTORS  ClusterTable = 1
+	ClusterTable_CLUSTER_NODES   ClusterTable = 2
+	ClusterTable_CLUSTER_GROUPS  ClusterTable = 3
+	ClusterTable_CLUSTER_JOBS    ClusterTable = 4
+	ClusterTable_CLUSTER_WORKERS ClusterTable = 5
+)
+
+// Enum value maps for ClusterTable.
+var (
+	ClusterTable_name = map[int32]string{
+		0: "CLUSTER_TASKS",
+		1: "CLUSTER_ACTORS",
+		2: "CLUSTER_NODES",
+		3: "CLUSTER_GROUPS",
+		4: "CLUSTER_JOBS",
+		5: "CLUSTER_WORKERS",
+	}
+	ClusterTable_value = map[string]int32{
+		"CLUSTER_TASKS":   0,
+		"CLUSTER_ACTORS":  1,
+		"CLUSTER_NODES":   2,
+		"CLUSTER_GROUPS":  3,
+		"CLUSTER_JOBS":    4,
+		"CLUSTER_WORKERS": 5,
+	}
+)
+
+func (x ClusterTable) Enum() *ClusterTable {
+	p := new(ClusterTable)
+	*p = x
+	return p
+}
+
+func (x ClusterTable) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ClusterTable) Descriptor() protoreflect.EnumDescriptor {
+	return file_boundary_proto_enumTypes[4].Descriptor()
+}
+
+func (ClusterTable) Type() protoreflect.EnumType {
+	return &file_boundary_proto_enumTypes[4]
+}
+
+func (x ClusterTable) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ClusterTable.Descriptor instead.
+func (ClusterTable) EnumDescriptor() ([]byte, []int) {
+	return file_boundary_proto_rawDescGZIP(), []int{4}
+}
+
 type PlacementStrategy int32
 
 const (
@@ -296,11 +354,11 @@ func (x PlacementStrategy) String() string {
 }
 
 func (PlacementStrategy) Descriptor() protoreflect.EnumDescriptor {
-	return file_boundary_proto_enumTypes[4].Descriptor()
+	return file_boundary_proto_enumTypes[5].Descriptor()
 }
 
 func (PlacementStrategy) Type() protoreflect.EnumType {
-	return &file_boundary_proto_enumTypes[4]
+	return &file_boundary_proto_enumTypes[5]
 }
 
 func (x PlacementStrategy) Number() protoreflect.EnumNumber {
@@ -309,7 +367,7 @@ func (x PlacementStrategy) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use PlacementStrategy.Descriptor instead.
 func (PlacementStrategy) EnumDescriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{4}
+	return file_boundary_proto_rawDescGZIP(), []int{5}
 }
 
 type GroupState int32
@@ -351,11 +409,11 @@ func (x GroupState) String() string {
 }
 
 func (GroupState) Descriptor() protoreflect.EnumDescriptor {
-	return file_boundary_proto_enumTypes[5].Descriptor()
+	return file_boundary_proto_enumTypes[6].Descriptor()
 }
 
 func (GroupState) Type() protoreflect.EnumType {
-	return &file_boundary_proto_enumTypes[5]
+	return &file_boundary_proto_enumTypes[6]
 }
 
 func (x GroupState) Number() protoreflect.EnumNumber {
@@ -364,7 +422,7 @@ func (x GroupState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use GroupState.Descriptor instead.
 func (GroupState) EnumDescriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{5}
+	return file_boundary_proto_rawDescGZIP(), []int{6}
 }
 
 type TaskEnd int32
@@ -406,11 +464,11 @@ func (x TaskEnd) String() string {
 }
 
 func (TaskEnd) Descriptor() protoreflect.EnumDescriptor {
-	return file_boundary_proto_enumTypes[6].Descriptor()
+	return file_boundary_proto_enumTypes[7].Descriptor()
 }
 
 func (TaskEnd) Type() protoreflect.EnumType {
-	return &file_boundary_proto_enumTypes[6]
+	return &file_boundary_proto_enumTypes[7]
 }
 
 func (x TaskEnd) Number() protoreflect.EnumNumber {
@@ -419,7 +477,7 @@ func (x TaskEnd) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use TaskEnd.Descriptor instead.
 func (TaskEnd) EnumDescriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{6}
+	return file_boundary_proto_rawDescGZIP(), []int{7}
 }
 
 type Outcome int32
@@ -458,11 +516,11 @@ func (x Outcome) String() string {
 }
 
 func (Outcome) Descriptor() protoreflect.EnumDescriptor {
-	return file_boundary_proto_enumTypes[7].Descriptor()
+	return file_boundary_proto_enumTypes[8].Descriptor()
 }
 
 func (Outcome) Type() protoreflect.EnumType {
-	return &file_boundary_proto_enumTypes[7]
+	return &file_boundary_proto_enumTypes[8]
 }
 
 func (x Outcome) Number() protoreflect.EnumNumber {
@@ -471,7 +529,7 @@ func (x Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Outcome.Descriptor instead.
 func (Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{7}
+	return file_boundary_proto_rawDescGZIP(), []int{8}
 }
 
 type StateKind int32
@@ -516,11 +574,11 @@ func (x StateKind) String() string {
 }
 
 func (StateKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_boundary_proto_enumTypes[8].Descriptor()
+	return file_boundary_proto_enumTypes[9].Descriptor()
 }
 
 func (StateKind) Type() protoreflect.EnumType {
-	return &file_boundary_proto_enumTypes[8]
+	return &file_boundary_proto_enumTypes[9]
 }
 
 func (x StateKind) Number() protoreflect.EnumNumber {
@@ -529,7 +587,7 @@ func (x StateKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use StateKind.Descriptor instead.
 func (StateKind) EnumDescriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{8}
+	return file_boundary_proto_rawDescGZIP(), []int{9}
 }
 
 type TaskStage int32
@@ -574,11 +632,11 @@ func (x TaskStage) String() string {
 }
 
 func (TaskStage) Descriptor() protoreflect.EnumDescriptor {
-	return file_boundary_proto_enumTypes[9].Descriptor()
+	return file_boundary_proto_enumTypes[10].Descriptor()
 }
 
 func (TaskStage) Type() protoreflect.EnumType {
-	return &file_boundary_proto_enumTypes[9]
+	return &file_boundary_proto_enumTypes[10]
 }
 
 func (x TaskStage) Number() protoreflect.EnumNumber {
@@ -587,7 +645,7 @@ func (x TaskStage) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use TaskStage.Descriptor instead.
 func (TaskStage) EnumDescriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{9}
+	return file_boundary_proto_rawDescGZIP(), []int{10}
 }
 
 type FromShim struct {
@@ -2851,6 +2909,7 @@ type Request struct {
 	//	*Request_CreateGroup
 	//	*Request_RemoveGroup
 	//	*Request_FindGroups
+	//	*Request_ClusterRows
 	Kind          isRequest_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3044,6 +3103,15 @@ func (x *Request) GetFindGroups() *FindGroups {
 	return nil
 }
 
+func (x *Request) GetClusterRows() *ClusterRows {
+	if x != nil {
+		if x, ok := x.Kind.(*Request_ClusterRows); ok {
+			return x.ClusterRows
+		}
+	}
+	return nil
+}
+
 type isRequest_Kind interface {
 	isRequest_Kind()
 }
@@ -3112,6 +3180,10 @@ type Request_FindGroups struct {
 	FindGroups *FindGroups `protobuf:"bytes,82,opt,name=find_groups,json=findGroups,proto3,oneof"`
 }
 
+type Request_ClusterRows struct {
+	ClusterRows *ClusterRows `protobuf:"bytes,90,opt,name=cluster_rows,json=clusterRows,proto3,oneof"`
+}
+
 func (*Request_Get) isRequest_Kind() {}
 
 func (*Request_Wait) isRequest_Kind() {}
@@ -3144,6 +3216,8 @@ func (*Request_RemoveGroup) isRequest_Kind() {}
 
 func (*Request_FindGroups) isRequest_Kind() {}
 
+func (*Request_ClusterRows) isRequest_Kind() {}
+
 type Reply struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Id        uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -3161,6 +3235,7 @@ type Reply struct {
 	//	*Reply_Items
 	//	*Reply_TaskEvents
 	//	*Reply_Groups
+	//	*Reply_ClusterRows
 	Kind          isReply_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3314,6 +3389,15 @@ func (x *Reply) GetGroups() *Groups {
 	return nil
 }
 
+func (x *Reply) GetClusterRows() *ClusterRowsReply {
+	if x != nil {
+		if x, ok := x.Kind.(*Reply_ClusterRows); ok {
+			return x.ClusterRows
+		}
+	}
+	return nil
+}
+
 type isReply_Kind interface {
 	isReply_Kind()
 }
@@ -3358,6 +3442,10 @@ type Reply_Groups struct {
 	Groups *Groups `protobuf:"bytes,80,opt,name=groups,proto3,oneof"`
 }
 
+type Reply_ClusterRows struct {
+	ClusterRows *ClusterRowsReply `protobuf:"bytes,90,opt,name=cluster_rows,json=clusterRows,proto3,oneof"`
+}
+
 func (*Reply_Get) isReply_Kind() {}
 
 func (*Reply_Wait) isReply_Kind() {}
@@ -3377,6 +3465,8 @@ func (*Reply_Items) isReply_Kind() {}
 func (*Reply_TaskEvents) isReply_Kind() {}
 
 func (*Reply_Groups) isReply_Kind() {}
+
+func (*Reply_ClusterRows) isReply_Kind() {}
 
 // Blocks until every object is there, one of them is an error, the time is over, or the asking task is canceled.
 type Get struct {
@@ -4158,6 +4248,171 @@ func (x *NamedActors) GetNamespaces() []string {
 	return nil
 }
 
+// What a cluster's tables say, its own words for it. Refused where there is no cluster.
+type ClusterRows struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Table         ClusterTable           `protobuf:"varint,1,opt,name=table,proto3,enum=mobula.boundary.v1.ClusterTable" json:"table,omitempty"`
+	Most          uint32                 `protobuf:"varint,2,opt,name=most,proto3" json:"most,omitempty"`
+	Conditions    []*Condition           `protobuf:"bytes,3,rep,name=conditions,proto3" json:"conditions,omitempty"` // all hold for what is of interest: the cluster leaves out what it can tell apart by them
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClusterRows) Reset() {
+	*x = ClusterRows{}
+	mi := &file_boundary_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClusterRows) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClusterRows) ProtoMessage() {}
+
+func (x *ClusterRows) ProtoReflect() protoreflect.Message {
+	mi := &file_boundary_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClusterRows.ProtoReflect.Descriptor instead.
+func (*ClusterRows) Descriptor() ([]byte, []int) {
+	return file_boundary_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *ClusterRows) GetTable() ClusterTable {
+	if x != nil {
+		return x.Table
+	}
+	return ClusterTable_CLUSTER_TASKS
+}
+
+func (x *ClusterRows) GetMost() uint32 {
+	if x != nil {
+		return x.Most
+	}
+	return 0
+}
+
+func (x *ClusterRows) GetConditions() []*Condition {
+	if x != nil {
+		return x.Conditions
+	}
+	return nil
+}
+
+type Condition struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Field         string                 `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
+	Differs       bool                   `protobuf:"varint,2,opt,name=differs,proto3" json:"differs,omitempty"`
+	Value         string                 `protobuf:"bytes,3,opt,name=value,proto3" json:"value,omitempty"` // ids in hexadecimal
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Condition) Reset() {
+	*x = Condition{}
+	mi := &file_boundary_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Condition) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Condition) ProtoMessage() {}
+
+func (x *Condition) ProtoReflect() protoreflect.Message {
+	mi := &file_boundary_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Condition.ProtoReflect.Descriptor instead.
+func (*Condition) Descriptor() ([]byte, []int) {
+	return file_boundary_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *Condition) GetField() string {
+	if x != nil {
+		return x.Field
+	}
+	return ""
+}
+
+func (x *Condition) GetDiffers() bool {
+	if x != nil {
+		return x.Differs
+	}
+	return false
+}
+
+func (x *Condition) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
+type ClusterRowsReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Rows          []byte                 `protobuf:"bytes,1,opt,name=rows,proto3" json:"rows,omitempty"` // a list in JSON, of objects with the fields of the cluster's messages: bytes in hexadecimal, enums by name
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClusterRowsReply) Reset() {
+	*x = ClusterRowsReply{}
+	mi := &file_boundary_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClusterRowsReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClusterRowsReply) ProtoMessage() {}
+
+func (x *ClusterRowsReply) ProtoReflect() protoreflect.Message {
+	mi := &file_boundary_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClusterRowsReply.ProtoReflect.Descriptor instead.
+func (*ClusterRowsReply) Descriptor() ([]byte, []int) {
+	return file_boundary_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *ClusterRowsReply) GetRows() []byte {
+	if x != nil {
+		return x.Rows
+	}
+	return nil
+}
+
 type KvGet struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
@@ -4168,7 +4423,7 @@ type KvGet struct {
 
 func (x *KvGet) Reset() {
 	*x = KvGet{}
-	mi := &file_boundary_proto_msgTypes[41]
+	mi := &file_boundary_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4180,7 +4435,7 @@ func (x *KvGet) String() string {
 func (*KvGet) ProtoMessage() {}
 
 func (x *KvGet) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[41]
+	mi := &file_boundary_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4193,7 +4448,7 @@ func (x *KvGet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KvGet.ProtoReflect.Descriptor instead.
 func (*KvGet) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{41}
+	return file_boundary_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *KvGet) GetNamespace() string {
@@ -4220,7 +4475,7 @@ type KvValue struct {
 
 func (x *KvValue) Reset() {
 	*x = KvValue{}
-	mi := &file_boundary_proto_msgTypes[42]
+	mi := &file_boundary_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4232,7 +4487,7 @@ func (x *KvValue) String() string {
 func (*KvValue) ProtoMessage() {}
 
 func (x *KvValue) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[42]
+	mi := &file_boundary_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4245,7 +4500,7 @@ func (x *KvValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KvValue.ProtoReflect.Descriptor instead.
 func (*KvValue) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{42}
+	return file_boundary_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *KvValue) GetFound() bool {
@@ -4270,7 +4525,7 @@ type ClusterInfo struct {
 
 func (x *ClusterInfo) Reset() {
 	*x = ClusterInfo{}
-	mi := &file_boundary_proto_msgTypes[43]
+	mi := &file_boundary_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4282,7 +4537,7 @@ func (x *ClusterInfo) String() string {
 func (*ClusterInfo) ProtoMessage() {}
 
 func (x *ClusterInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[43]
+	mi := &file_boundary_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4295,7 +4550,7 @@ func (x *ClusterInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClusterInfo.ProtoReflect.Descriptor instead.
 func (*ClusterInfo) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{43}
+	return file_boundary_proto_rawDescGZIP(), []int{46}
 }
 
 type ClusterInfoReply struct {
@@ -4316,7 +4571,7 @@ type ClusterInfoReply struct {
 
 func (x *ClusterInfoReply) Reset() {
 	*x = ClusterInfoReply{}
-	mi := &file_boundary_proto_msgTypes[44]
+	mi := &file_boundary_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4328,7 +4583,7 @@ func (x *ClusterInfoReply) String() string {
 func (*ClusterInfoReply) ProtoMessage() {}
 
 func (x *ClusterInfoReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[44]
+	mi := &file_boundary_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4341,7 +4596,7 @@ func (x *ClusterInfoReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClusterInfoReply.ProtoReflect.Descriptor instead.
 func (*ClusterInfoReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{44}
+	return file_boundary_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ClusterInfoReply) GetTotal() []*Resource {
@@ -4423,7 +4678,7 @@ type ClusterNode struct {
 
 func (x *ClusterNode) Reset() {
 	*x = ClusterNode{}
-	mi := &file_boundary_proto_msgTypes[45]
+	mi := &file_boundary_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4435,7 +4690,7 @@ func (x *ClusterNode) String() string {
 func (*ClusterNode) ProtoMessage() {}
 
 func (x *ClusterNode) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[45]
+	mi := &file_boundary_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4448,7 +4703,7 @@ func (x *ClusterNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClusterNode.ProtoReflect.Descriptor instead.
 func (*ClusterNode) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{45}
+	return file_boundary_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ClusterNode) GetNodeId() []byte {
@@ -4519,7 +4774,7 @@ type GroupBundle struct {
 
 func (x *GroupBundle) Reset() {
 	*x = GroupBundle{}
-	mi := &file_boundary_proto_msgTypes[46]
+	mi := &file_boundary_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4531,7 +4786,7 @@ func (x *GroupBundle) String() string {
 func (*GroupBundle) ProtoMessage() {}
 
 func (x *GroupBundle) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[46]
+	mi := &file_boundary_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4544,7 +4799,7 @@ func (x *GroupBundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupBundle.ProtoReflect.Descriptor instead.
 func (*GroupBundle) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{46}
+	return file_boundary_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *GroupBundle) GetResources() []*Resource {
@@ -4592,7 +4847,7 @@ type CreateGroup struct {
 
 func (x *CreateGroup) Reset() {
 	*x = CreateGroup{}
-	mi := &file_boundary_proto_msgTypes[47]
+	mi := &file_boundary_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4604,7 +4859,7 @@ func (x *CreateGroup) String() string {
 func (*CreateGroup) ProtoMessage() {}
 
 func (x *CreateGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[47]
+	mi := &file_boundary_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4617,7 +4872,7 @@ func (x *CreateGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateGroup.ProtoReflect.Descriptor instead.
 func (*CreateGroup) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{47}
+	return file_boundary_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *CreateGroup) GetGroupId() []byte {
@@ -4686,7 +4941,7 @@ type RemoveGroup struct {
 
 func (x *RemoveGroup) Reset() {
 	*x = RemoveGroup{}
-	mi := &file_boundary_proto_msgTypes[48]
+	mi := &file_boundary_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4698,7 +4953,7 @@ func (x *RemoveGroup) String() string {
 func (*RemoveGroup) ProtoMessage() {}
 
 func (x *RemoveGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[48]
+	mi := &file_boundary_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4711,7 +4966,7 @@ func (x *RemoveGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveGroup.ProtoReflect.Descriptor instead.
 func (*RemoveGroup) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{48}
+	return file_boundary_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *RemoveGroup) GetGroupId() []byte {
@@ -4733,7 +4988,7 @@ type FindGroups struct {
 
 func (x *FindGroups) Reset() {
 	*x = FindGroups{}
-	mi := &file_boundary_proto_msgTypes[49]
+	mi := &file_boundary_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4745,7 +5000,7 @@ func (x *FindGroups) String() string {
 func (*FindGroups) ProtoMessage() {}
 
 func (x *FindGroups) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[49]
+	mi := &file_boundary_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4758,7 +5013,7 @@ func (x *FindGroups) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindGroups.ProtoReflect.Descriptor instead.
 func (*FindGroups) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{49}
+	return file_boundary_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *FindGroups) GetGroupId() []byte {
@@ -4791,7 +5046,7 @@ type Groups struct {
 
 func (x *Groups) Reset() {
 	*x = Groups{}
-	mi := &file_boundary_proto_msgTypes[50]
+	mi := &file_boundary_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4803,7 +5058,7 @@ func (x *Groups) String() string {
 func (*Groups) ProtoMessage() {}
 
 func (x *Groups) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[50]
+	mi := &file_boundary_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4816,7 +5071,7 @@ func (x *Groups) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Groups.ProtoReflect.Descriptor instead.
 func (*Groups) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{50}
+	return file_boundary_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *Groups) GetGroups() []*GroupInfo {
@@ -4849,7 +5104,7 @@ type GroupInfo struct {
 
 func (x *GroupInfo) Reset() {
 	*x = GroupInfo{}
-	mi := &file_boundary_proto_msgTypes[51]
+	mi := &file_boundary_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4861,7 +5116,7 @@ func (x *GroupInfo) String() string {
 func (*GroupInfo) ProtoMessage() {}
 
 func (x *GroupInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[51]
+	mi := &file_boundary_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4874,7 +5129,7 @@ func (x *GroupInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupInfo.ProtoReflect.Descriptor instead.
 func (*GroupInfo) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{51}
+	return file_boundary_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *GroupInfo) GetGroupId() []byte {
@@ -4986,7 +5241,7 @@ type TaskEvents struct {
 
 func (x *TaskEvents) Reset() {
 	*x = TaskEvents{}
-	mi := &file_boundary_proto_msgTypes[52]
+	mi := &file_boundary_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4998,7 +5253,7 @@ func (x *TaskEvents) String() string {
 func (*TaskEvents) ProtoMessage() {}
 
 func (x *TaskEvents) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[52]
+	mi := &file_boundary_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5011,7 +5266,7 @@ func (x *TaskEvents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskEvents.ProtoReflect.Descriptor instead.
 func (*TaskEvents) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{52}
+	return file_boundary_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *TaskEvents) GetFrom() uint64 {
@@ -5040,7 +5295,7 @@ type TaskEventsReply struct {
 
 func (x *TaskEventsReply) Reset() {
 	*x = TaskEventsReply{}
-	mi := &file_boundary_proto_msgTypes[53]
+	mi := &file_boundary_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5052,7 +5307,7 @@ func (x *TaskEventsReply) String() string {
 func (*TaskEventsReply) ProtoMessage() {}
 
 func (x *TaskEventsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[53]
+	mi := &file_boundary_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5065,7 +5320,7 @@ func (x *TaskEventsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskEventsReply.ProtoReflect.Descriptor instead.
 func (*TaskEventsReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{53}
+	return file_boundary_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *TaskEventsReply) GetEvents() []*TaskEvent {
@@ -5122,7 +5377,7 @@ type TaskEvent struct {
 
 func (x *TaskEvent) Reset() {
 	*x = TaskEvent{}
-	mi := &file_boundary_proto_msgTypes[54]
+	mi := &file_boundary_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5134,7 +5389,7 @@ func (x *TaskEvent) String() string {
 func (*TaskEvent) ProtoMessage() {}
 
 func (x *TaskEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[54]
+	mi := &file_boundary_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5147,7 +5402,7 @@ func (x *TaskEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskEvent.ProtoReflect.Descriptor instead.
 func (*TaskEvent) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{54}
+	return file_boundary_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *TaskEvent) GetTaskId() []byte {
@@ -5283,7 +5538,7 @@ type TaskGet struct {
 
 func (x *TaskGet) Reset() {
 	*x = TaskGet{}
-	mi := &file_boundary_proto_msgTypes[55]
+	mi := &file_boundary_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5295,7 +5550,7 @@ func (x *TaskGet) String() string {
 func (*TaskGet) ProtoMessage() {}
 
 func (x *TaskGet) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[55]
+	mi := &file_boundary_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5308,7 +5563,7 @@ func (x *TaskGet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskGet.ProtoReflect.Descriptor instead.
 func (*TaskGet) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{55}
+	return file_boundary_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *TaskGet) GetTaskId() []byte {
@@ -5355,7 +5610,7 @@ type Abandon struct {
 
 func (x *Abandon) Reset() {
 	*x = Abandon{}
-	mi := &file_boundary_proto_msgTypes[56]
+	mi := &file_boundary_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5367,7 +5622,7 @@ func (x *Abandon) String() string {
 func (*Abandon) ProtoMessage() {}
 
 func (x *Abandon) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[56]
+	mi := &file_boundary_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5380,7 +5635,7 @@ func (x *Abandon) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Abandon.ProtoReflect.Descriptor instead.
 func (*Abandon) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{56}
+	return file_boundary_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *Abandon) GetId() uint64 {
@@ -5401,7 +5656,7 @@ type Sync struct {
 
 func (x *Sync) Reset() {
 	*x = Sync{}
-	mi := &file_boundary_proto_msgTypes[57]
+	mi := &file_boundary_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5413,7 +5668,7 @@ func (x *Sync) String() string {
 func (*Sync) ProtoMessage() {}
 
 func (x *Sync) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[57]
+	mi := &file_boundary_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5426,7 +5681,7 @@ func (x *Sync) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sync.ProtoReflect.Descriptor instead.
 func (*Sync) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{57}
+	return file_boundary_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *Sync) GetObjectIds() []byte {
@@ -5455,7 +5710,7 @@ type RunTask struct {
 
 func (x *RunTask) Reset() {
 	*x = RunTask{}
-	mi := &file_boundary_proto_msgTypes[58]
+	mi := &file_boundary_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5467,7 +5722,7 @@ func (x *RunTask) String() string {
 func (*RunTask) ProtoMessage() {}
 
 func (x *RunTask) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[58]
+	mi := &file_boundary_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5480,7 +5735,7 @@ func (x *RunTask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunTask.ProtoReflect.Descriptor instead.
 func (*RunTask) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{58}
+	return file_boundary_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *RunTask) GetSpec() *TaskSpec {
@@ -5548,7 +5803,7 @@ type CancelRun struct {
 
 func (x *CancelRun) Reset() {
 	*x = CancelRun{}
-	mi := &file_boundary_proto_msgTypes[59]
+	mi := &file_boundary_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5560,7 +5815,7 @@ func (x *CancelRun) String() string {
 func (*CancelRun) ProtoMessage() {}
 
 func (x *CancelRun) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[59]
+	mi := &file_boundary_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5573,7 +5828,7 @@ func (x *CancelRun) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRun.ProtoReflect.Descriptor instead.
 func (*CancelRun) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{59}
+	return file_boundary_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *CancelRun) GetTaskId() []byte {
@@ -5594,7 +5849,7 @@ type OpenLane struct {
 
 func (x *OpenLane) Reset() {
 	*x = OpenLane{}
-	mi := &file_boundary_proto_msgTypes[60]
+	mi := &file_boundary_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5606,7 +5861,7 @@ func (x *OpenLane) String() string {
 func (*OpenLane) ProtoMessage() {}
 
 func (x *OpenLane) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[60]
+	mi := &file_boundary_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5619,7 +5874,7 @@ func (x *OpenLane) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenLane.ProtoReflect.Descriptor instead.
 func (*OpenLane) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{60}
+	return file_boundary_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *OpenLane) GetOpening() uint64 {
@@ -5647,7 +5902,7 @@ type Exit struct {
 
 func (x *Exit) Reset() {
 	*x = Exit{}
-	mi := &file_boundary_proto_msgTypes[61]
+	mi := &file_boundary_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5659,7 +5914,7 @@ func (x *Exit) String() string {
 func (*Exit) ProtoMessage() {}
 
 func (x *Exit) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[61]
+	mi := &file_boundary_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5672,7 +5927,7 @@ func (x *Exit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Exit.ProtoReflect.Descriptor instead.
 func (*Exit) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{61}
+	return file_boundary_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *Exit) GetNow() bool {
@@ -5712,7 +5967,7 @@ type TaskDone struct {
 
 func (x *TaskDone) Reset() {
 	*x = TaskDone{}
-	mi := &file_boundary_proto_msgTypes[62]
+	mi := &file_boundary_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5724,7 +5979,7 @@ func (x *TaskDone) String() string {
 func (*TaskDone) ProtoMessage() {}
 
 func (x *TaskDone) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[62]
+	mi := &file_boundary_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5737,7 +5992,7 @@ func (x *TaskDone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskDone.ProtoReflect.Descriptor instead.
 func (*TaskDone) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{62}
+	return file_boundary_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *TaskDone) GetTaskId() []byte {
@@ -5807,7 +6062,7 @@ type RunDropped struct {
 
 func (x *RunDropped) Reset() {
 	*x = RunDropped{}
-	mi := &file_boundary_proto_msgTypes[63]
+	mi := &file_boundary_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5819,7 +6074,7 @@ func (x *RunDropped) String() string {
 func (*RunDropped) ProtoMessage() {}
 
 func (x *RunDropped) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[63]
+	mi := &file_boundary_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5832,7 +6087,7 @@ func (x *RunDropped) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunDropped.ProtoReflect.Descriptor instead.
 func (*RunDropped) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{63}
+	return file_boundary_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *RunDropped) GetGeneration() uint64 {
@@ -5855,7 +6110,7 @@ type LogLine struct {
 
 func (x *LogLine) Reset() {
 	*x = LogLine{}
-	mi := &file_boundary_proto_msgTypes[64]
+	mi := &file_boundary_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5867,7 +6122,7 @@ func (x *LogLine) String() string {
 func (*LogLine) ProtoMessage() {}
 
 func (x *LogLine) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[64]
+	mi := &file_boundary_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5880,7 +6135,7 @@ func (x *LogLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogLine.ProtoReflect.Descriptor instead.
 func (*LogLine) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{64}
+	return file_boundary_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *LogLine) GetPid() uint32 {
@@ -5928,7 +6183,7 @@ type IsTaskCanceledRequest struct {
 
 func (x *IsTaskCanceledRequest) Reset() {
 	*x = IsTaskCanceledRequest{}
-	mi := &file_boundary_proto_msgTypes[65]
+	mi := &file_boundary_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5940,7 +6195,7 @@ func (x *IsTaskCanceledRequest) String() string {
 func (*IsTaskCanceledRequest) ProtoMessage() {}
 
 func (x *IsTaskCanceledRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[65]
+	mi := &file_boundary_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5953,7 +6208,7 @@ func (x *IsTaskCanceledRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IsTaskCanceledRequest.ProtoReflect.Descriptor instead.
 func (*IsTaskCanceledRequest) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{65}
+	return file_boundary_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *IsTaskCanceledRequest) GetWorkerId() []byte {
@@ -5979,7 +6234,7 @@ type IsTaskCanceledReply struct {
 
 func (x *IsTaskCanceledReply) Reset() {
 	*x = IsTaskCanceledReply{}
-	mi := &file_boundary_proto_msgTypes[66]
+	mi := &file_boundary_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5991,7 +6246,7 @@ func (x *IsTaskCanceledReply) String() string {
 func (*IsTaskCanceledReply) ProtoMessage() {}
 
 func (x *IsTaskCanceledReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[66]
+	mi := &file_boundary_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6004,7 +6259,7 @@ func (x *IsTaskCanceledReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IsTaskCanceledReply.ProtoReflect.Descriptor instead.
 func (*IsTaskCanceledReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{66}
+	return file_boundary_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *IsTaskCanceledReply) GetCanceled() bool {
@@ -6023,7 +6278,7 @@ type InspectRequest struct {
 
 func (x *InspectRequest) Reset() {
 	*x = InspectRequest{}
-	mi := &file_boundary_proto_msgTypes[67]
+	mi := &file_boundary_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6035,7 +6290,7 @@ func (x *InspectRequest) String() string {
 func (*InspectRequest) ProtoMessage() {}
 
 func (x *InspectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[67]
+	mi := &file_boundary_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6048,7 +6303,7 @@ func (x *InspectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectRequest.ProtoReflect.Descriptor instead.
 func (*InspectRequest) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{67}
+	return file_boundary_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *InspectRequest) GetValidate() bool {
@@ -6087,7 +6342,7 @@ type InspectReply struct {
 
 func (x *InspectReply) Reset() {
 	*x = InspectReply{}
-	mi := &file_boundary_proto_msgTypes[68]
+	mi := &file_boundary_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6099,7 +6354,7 @@ func (x *InspectReply) String() string {
 func (*InspectReply) ProtoMessage() {}
 
 func (x *InspectReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[68]
+	mi := &file_boundary_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6112,7 +6367,7 @@ func (x *InspectReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectReply.ProtoReflect.Descriptor instead.
 func (*InspectReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{68}
+	return file_boundary_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *InspectReply) GetProcesses() uint32 {
@@ -6272,7 +6527,7 @@ type StateRequest struct {
 
 func (x *StateRequest) Reset() {
 	*x = StateRequest{}
-	mi := &file_boundary_proto_msgTypes[69]
+	mi := &file_boundary_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6284,7 +6539,7 @@ func (x *StateRequest) String() string {
 func (*StateRequest) ProtoMessage() {}
 
 func (x *StateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[69]
+	mi := &file_boundary_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6297,7 +6552,7 @@ func (x *StateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StateRequest.ProtoReflect.Descriptor instead.
 func (*StateRequest) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{69}
+	return file_boundary_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *StateRequest) GetKind() StateKind {
@@ -6329,7 +6584,7 @@ type StateReply struct {
 
 func (x *StateReply) Reset() {
 	*x = StateReply{}
-	mi := &file_boundary_proto_msgTypes[70]
+	mi := &file_boundary_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6341,7 +6596,7 @@ func (x *StateReply) String() string {
 func (*StateReply) ProtoMessage() {}
 
 func (x *StateReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[70]
+	mi := &file_boundary_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6354,7 +6609,7 @@ func (x *StateReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StateReply.ProtoReflect.Descriptor instead.
 func (*StateReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{70}
+	return file_boundary_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *StateReply) GetTasks() []*TaskState {
@@ -6426,7 +6681,7 @@ type SessionState struct {
 
 func (x *SessionState) Reset() {
 	*x = SessionState{}
-	mi := &file_boundary_proto_msgTypes[71]
+	mi := &file_boundary_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6438,7 +6693,7 @@ func (x *SessionState) String() string {
 func (*SessionState) ProtoMessage() {}
 
 func (x *SessionState) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[71]
+	mi := &file_boundary_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6451,7 +6706,7 @@ func (x *SessionState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionState.ProtoReflect.Descriptor instead.
 func (*SessionState) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{71}
+	return file_boundary_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *SessionState) GetVersion() string {
@@ -6559,7 +6814,7 @@ type TaskState struct {
 
 func (x *TaskState) Reset() {
 	*x = TaskState{}
-	mi := &file_boundary_proto_msgTypes[72]
+	mi := &file_boundary_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6571,7 +6826,7 @@ func (x *TaskState) String() string {
 func (*TaskState) ProtoMessage() {}
 
 func (x *TaskState) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[72]
+	mi := &file_boundary_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6584,7 +6839,7 @@ func (x *TaskState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskState.ProtoReflect.Descriptor instead.
 func (*TaskState) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{72}
+	return file_boundary_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *TaskState) GetTaskId() []byte {
@@ -6697,7 +6952,7 @@ type ActorState struct {
 
 func (x *ActorState) Reset() {
 	*x = ActorState{}
-	mi := &file_boundary_proto_msgTypes[73]
+	mi := &file_boundary_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6709,7 +6964,7 @@ func (x *ActorState) String() string {
 func (*ActorState) ProtoMessage() {}
 
 func (x *ActorState) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[73]
+	mi := &file_boundary_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6722,7 +6977,7 @@ func (x *ActorState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorState.ProtoReflect.Descriptor instead.
 func (*ActorState) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{73}
+	return file_boundary_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *ActorState) GetActorId() []byte {
@@ -6820,7 +7075,7 @@ type ObjectState struct {
 
 func (x *ObjectState) Reset() {
 	*x = ObjectState{}
-	mi := &file_boundary_proto_msgTypes[74]
+	mi := &file_boundary_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6832,7 +7087,7 @@ func (x *ObjectState) String() string {
 func (*ObjectState) ProtoMessage() {}
 
 func (x *ObjectState) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[74]
+	mi := &file_boundary_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6845,7 +7100,7 @@ func (x *ObjectState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectState.ProtoReflect.Descriptor instead.
 func (*ObjectState) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{74}
+	return file_boundary_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *ObjectState) GetObjectId() []byte {
@@ -6933,7 +7188,7 @@ type WorkerState struct {
 
 func (x *WorkerState) Reset() {
 	*x = WorkerState{}
-	mi := &file_boundary_proto_msgTypes[75]
+	mi := &file_boundary_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6945,7 +7200,7 @@ func (x *WorkerState) String() string {
 func (*WorkerState) ProtoMessage() {}
 
 func (x *WorkerState) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[75]
+	mi := &file_boundary_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6958,7 +7213,7 @@ func (x *WorkerState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerState.ProtoReflect.Descriptor instead.
 func (*WorkerState) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{75}
+	return file_boundary_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *WorkerState) GetWorkerId() []byte {
@@ -7019,7 +7274,7 @@ type WhyRequest struct {
 
 func (x *WhyRequest) Reset() {
 	*x = WhyRequest{}
-	mi := &file_boundary_proto_msgTypes[76]
+	mi := &file_boundary_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7031,7 +7286,7 @@ func (x *WhyRequest) String() string {
 func (*WhyRequest) ProtoMessage() {}
 
 func (x *WhyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[76]
+	mi := &file_boundary_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7044,7 +7299,7 @@ func (x *WhyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyRequest.ProtoReflect.Descriptor instead.
 func (*WhyRequest) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{76}
+	return file_boundary_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *WhyRequest) GetTask() string {
@@ -7064,7 +7319,7 @@ type WhyReply struct {
 
 func (x *WhyReply) Reset() {
 	*x = WhyReply{}
-	mi := &file_boundary_proto_msgTypes[77]
+	mi := &file_boundary_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7076,7 +7331,7 @@ func (x *WhyReply) String() string {
 func (*WhyReply) ProtoMessage() {}
 
 func (x *WhyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[77]
+	mi := &file_boundary_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7089,7 +7344,7 @@ func (x *WhyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyReply.ProtoReflect.Descriptor instead.
 func (*WhyReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{77}
+	return file_boundary_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *WhyReply) GetLines() []*WhyLine {
@@ -7116,7 +7371,7 @@ type WhyLine struct {
 
 func (x *WhyLine) Reset() {
 	*x = WhyLine{}
-	mi := &file_boundary_proto_msgTypes[78]
+	mi := &file_boundary_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7128,7 +7383,7 @@ func (x *WhyLine) String() string {
 func (*WhyLine) ProtoMessage() {}
 
 func (x *WhyLine) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[78]
+	mi := &file_boundary_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7141,7 +7396,7 @@ func (x *WhyLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyLine.ProtoReflect.Descriptor instead.
 func (*WhyLine) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{78}
+	return file_boundary_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *WhyLine) GetDepth() uint32 {
@@ -7351,7 +7606,7 @@ const file_boundary_proto_rawDesc = "" +
 	" \x01(\tR\tclassName\x12M\n" +
 	"\x13placement_resources\x18\v \x03(\v2\x1c.mobula.boundary.v1.ResourceR\x12placementResources\x12 \n" +
 	"\fout_of_order\x18\f \x01(\bR\n" +
-	"outOfOrder\"\x90\b\n" +
+	"outOfOrder\"\xd6\b\n" +
 	"\aRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12+\n" +
 	"\x03get\x18\x02 \x01(\v2\x17.mobula.boundary.v1.GetH\x00R\x03get\x12.\n" +
@@ -7373,9 +7628,10 @@ const file_boundary_proto_rawDesc = "" +
 	"\fcreate_group\x18P \x01(\v2\x1f.mobula.boundary.v1.CreateGroupH\x00R\vcreateGroup\x12D\n" +
 	"\fremove_group\x18Q \x01(\v2\x1f.mobula.boundary.v1.RemoveGroupH\x00R\vremoveGroup\x12A\n" +
 	"\vfind_groups\x18R \x01(\v2\x1e.mobula.boundary.v1.FindGroupsH\x00R\n" +
-	"findGroupsB\x06\n" +
+	"findGroups\x12D\n" +
+	"\fcluster_rows\x18Z \x01(\v2\x1f.mobula.boundary.v1.ClusterRowsH\x00R\vclusterRowsB\x06\n" +
 	"\x04kindJ\x04\b\t\x10\n" +
-	"\"\xc6\x05\n" +
+	"\"\x91\x06\n" +
 	"\x05Reply\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x14\n" +
 	"\x05error\x18\x02 \x01(\tR\x05error\x12<\n" +
@@ -7391,7 +7647,8 @@ const file_boundary_proto_rawDesc = "" +
 	"\x05items\x18\x1e \x01(\v2\x1e.mobula.boundary.v1.ItemsReplyH\x00R\x05items\x12F\n" +
 	"\vtask_events\x18< \x01(\v2#.mobula.boundary.v1.TaskEventsReplyH\x00R\n" +
 	"taskEvents\x124\n" +
-	"\x06groups\x18P \x01(\v2\x1a.mobula.boundary.v1.GroupsH\x00R\x06groupsB\x06\n" +
+	"\x06groups\x18P \x01(\v2\x1a.mobula.boundary.v1.GroupsH\x00R\x06groups\x12I\n" +
+	"\fcluster_rows\x18Z \x01(\v2$.mobula.boundary.v1.ClusterRowsReplyH\x00R\vclusterRowsB\x06\n" +
 	"\x04kindJ\x04\b\n" +
 	"\x10\v\"p\n" +
 	"\x03Get\x12\x1d\n" +
@@ -7453,7 +7710,19 @@ const file_boundary_proto_rawDesc = "" +
 	"\x05names\x18\x01 \x03(\tR\x05names\x12\x1e\n" +
 	"\n" +
 	"namespaces\x18\x02 \x03(\tR\n" +
-	"namespaces\"7\n" +
+	"namespaces\"\x98\x01\n" +
+	"\vClusterRows\x126\n" +
+	"\x05table\x18\x01 \x01(\x0e2 .mobula.boundary.v1.ClusterTableR\x05table\x12\x12\n" +
+	"\x04most\x18\x02 \x01(\rR\x04most\x12=\n" +
+	"\n" +
+	"conditions\x18\x03 \x03(\v2\x1d.mobula.boundary.v1.ConditionR\n" +
+	"conditions\"Q\n" +
+	"\tCondition\x12\x14\n" +
+	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
+	"\adiffers\x18\x02 \x01(\bR\adiffers\x12\x14\n" +
+	"\x05value\x18\x03 \x01(\tR\x05value\"&\n" +
+	"\x10ClusterRowsReply\x12\x12\n" +
+	"\x04rows\x18\x01 \x01(\fR\x04rows\"7\n" +
 	"\x05KvGet\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\fR\x03key\"5\n" +
@@ -7789,7 +8058,14 @@ const file_boundary_proto_rawDesc = "" +
 	"\x0fERROR_NOT_FOUND\x10\x04\x12\x14\n" +
 	"\x10ERROR_NAME_TAKEN\x10\x05\x12\x12\n" +
 	"\x0eERROR_CANCELED\x10\x06\x12\x12\n" +
-	"\x0eERROR_INTERNAL\x10\a*M\n" +
+	"\x0eERROR_INTERNAL\x10\a*\x83\x01\n" +
+	"\fClusterTable\x12\x11\n" +
+	"\rCLUSTER_TASKS\x10\x00\x12\x12\n" +
+	"\x0eCLUSTER_ACTORS\x10\x01\x12\x11\n" +
+	"\rCLUSTER_NODES\x10\x02\x12\x12\n" +
+	"\x0eCLUSTER_GROUPS\x10\x03\x12\x10\n" +
+	"\fCLUSTER_JOBS\x10\x04\x12\x13\n" +
+	"\x0fCLUSTER_WORKERS\x10\x05*M\n" +
 	"\x11PlacementStrategy\x12\b\n" +
 	"\x04PACK\x10\x00\x12\n" +
 	"\n" +
@@ -7849,240 +8125,248 @@ func file_boundary_proto_rawDescGZIP() []byte {
 	return file_boundary_proto_rawDescData
 }
 
-var file_boundary_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
-var file_boundary_proto_msgTypes = make([]protoimpl.MessageInfo, 89)
+var file_boundary_proto_enumTypes = make([]protoimpl.EnumInfo, 11)
+var file_boundary_proto_msgTypes = make([]protoimpl.MessageInfo, 92)
 var file_boundary_proto_goTypes = []any{
 	(Role)(0),                     // 0: mobula.boundary.v1.Role
 	(LaneKind)(0),                 // 1: mobula.boundary.v1.LaneKind
 	(TaskType)(0),                 // 2: mobula.boundary.v1.TaskType
 	(ErrorKind)(0),                // 3: mobula.boundary.v1.ErrorKind
-	(PlacementStrategy)(0),        // 4: mobula.boundary.v1.PlacementStrategy
-	(GroupState)(0),               // 5: mobula.boundary.v1.GroupState
-	(TaskEnd)(0),                  // 6: mobula.boundary.v1.TaskEnd
-	(Outcome)(0),                  // 7: mobula.boundary.v1.Outcome
-	(StateKind)(0),                // 8: mobula.boundary.v1.StateKind
-	(TaskStage)(0),                // 9: mobula.boundary.v1.TaskStage
-	(*FromShim)(nil),              // 10: mobula.boundary.v1.FromShim
-	(*ToShim)(nil),                // 11: mobula.boundary.v1.ToShim
-	(*Ahead)(nil),                 // 12: mobula.boundary.v1.Ahead
-	(*Attach)(nil),                // 13: mobula.boundary.v1.Attach
-	(*Attached)(nil),              // 14: mobula.boundary.v1.Attached
-	(*Value)(nil),                 // 15: mobula.boundary.v1.Value
-	(*Block)(nil),                 // 16: mobula.boundary.v1.Block
-	(*Arg)(nil),                   // 17: mobula.boundary.v1.Arg
-	(*Mutation)(nil),              // 18: mobula.boundary.v1.Mutation
-	(*Put)(nil),                   // 19: mobula.boundary.v1.Put
-	(*GeneratorItem)(nil),         // 20: mobula.boundary.v1.GeneratorItem
-	(*StreamConsumed)(nil),        // 21: mobula.boundary.v1.StreamConsumed
-	(*Refs)(nil),                  // 22: mobula.boundary.v1.Refs
-	(*AwaitGroup)(nil),            // 23: mobula.boundary.v1.AwaitGroup
-	(*ActorHandles)(nil),          // 24: mobula.boundary.v1.ActorHandles
-	(*GiveUp)(nil),                // 25: mobula.boundary.v1.GiveUp
-	(*Cancel)(nil),                // 26: mobula.boundary.v1.Cancel
-	(*Export)(nil),                // 27: mobula.boundary.v1.Export
-	(*KillActor)(nil),             // 28: mobula.boundary.v1.KillActor
-	(*Resource)(nil),              // 29: mobula.boundary.v1.Resource
-	(*TaskSpec)(nil),              // 30: mobula.boundary.v1.TaskSpec
-	(*Placement)(nil),             // 31: mobula.boundary.v1.Placement
-	(*LabelSelector)(nil),         // 32: mobula.boundary.v1.LabelSelector
-	(*LabelMatch)(nil),            // 33: mobula.boundary.v1.LabelMatch
-	(*ConcurrencyGroup)(nil),      // 34: mobula.boundary.v1.ConcurrencyGroup
-	(*ActorCreation)(nil),         // 35: mobula.boundary.v1.ActorCreation
-	(*Request)(nil),               // 36: mobula.boundary.v1.Request
-	(*Reply)(nil),                 // 37: mobula.boundary.v1.Reply
-	(*Get)(nil),                   // 38: mobula.boundary.v1.Get
-	(*GetReply)(nil),              // 39: mobula.boundary.v1.GetReply
-	(*Wait)(nil),                  // 40: mobula.boundary.v1.Wait
-	(*WaitReply)(nil),             // 41: mobula.boundary.v1.WaitReply
-	(*NextItems)(nil),             // 42: mobula.boundary.v1.NextItems
-	(*ItemsReply)(nil),            // 43: mobula.boundary.v1.ItemsReply
-	(*Demand)(nil),                // 44: mobula.boundary.v1.Demand
-	(*Allocate)(nil),              // 45: mobula.boundary.v1.Allocate
-	(*RegisterActor)(nil),         // 46: mobula.boundary.v1.RegisterActor
-	(*LookupActor)(nil),           // 47: mobula.boundary.v1.LookupActor
-	(*ActorInfo)(nil),             // 48: mobula.boundary.v1.ActorInfo
-	(*ListNamedActors)(nil),       // 49: mobula.boundary.v1.ListNamedActors
-	(*NamedActors)(nil),           // 50: mobula.boundary.v1.NamedActors
-	(*KvGet)(nil),                 // 51: mobula.boundary.v1.KvGet
-	(*KvValue)(nil),               // 52: mobula.boundary.v1.KvValue
-	(*ClusterInfo)(nil),           // 53: mobula.boundary.v1.ClusterInfo
-	(*ClusterInfoReply)(nil),      // 54: mobula.boundary.v1.ClusterInfoReply
-	(*ClusterNode)(nil),           // 55: mobula.boundary.v1.ClusterNode
-	(*GroupBundle)(nil),           // 56: mobula.boundary.v1.GroupBundle
-	(*CreateGroup)(nil),           // 57: mobula.boundary.v1.CreateGroup
-	(*RemoveGroup)(nil),           // 58: mobula.boundary.v1.RemoveGroup
-	(*FindGroups)(nil),            // 59: mobula.boundary.v1.FindGroups
-	(*Groups)(nil),                // 60: mobula.boundary.v1.Groups
-	(*GroupInfo)(nil),             // 61: mobula.boundary.v1.GroupInfo
-	(*TaskEvents)(nil),            // 62: mobula.boundary.v1.TaskEvents
-	(*TaskEventsReply)(nil),       // 63: mobula.boundary.v1.TaskEventsReply
-	(*TaskEvent)(nil),             // 64: mobula.boundary.v1.TaskEvent
-	(*TaskGet)(nil),               // 65: mobula.boundary.v1.TaskGet
-	(*Abandon)(nil),               // 66: mobula.boundary.v1.Abandon
-	(*Sync)(nil),                  // 67: mobula.boundary.v1.Sync
-	(*RunTask)(nil),               // 68: mobula.boundary.v1.RunTask
-	(*CancelRun)(nil),             // 69: mobula.boundary.v1.CancelRun
-	(*OpenLane)(nil),              // 70: mobula.boundary.v1.OpenLane
-	(*Exit)(nil),                  // 71: mobula.boundary.v1.Exit
-	(*TaskDone)(nil),              // 72: mobula.boundary.v1.TaskDone
-	(*RunDropped)(nil),            // 73: mobula.boundary.v1.RunDropped
-	(*LogLine)(nil),               // 74: mobula.boundary.v1.LogLine
-	(*IsTaskCanceledRequest)(nil), // 75: mobula.boundary.v1.IsTaskCanceledRequest
-	(*IsTaskCanceledReply)(nil),   // 76: mobula.boundary.v1.IsTaskCanceledReply
-	(*InspectRequest)(nil),        // 77: mobula.boundary.v1.InspectRequest
-	(*InspectReply)(nil),          // 78: mobula.boundary.v1.InspectReply
-	(*StateRequest)(nil),          // 79: mobula.boundary.v1.StateRequest
-	(*StateReply)(nil),            // 80: mobula.boundary.v1.StateReply
-	(*SessionState)(nil),          // 81: mobula.boundary.v1.SessionState
-	(*TaskState)(nil),             // 82: mobula.boundary.v1.TaskState
-	(*ActorState)(nil),            // 83: mobula.boundary.v1.ActorState
-	(*ObjectState)(nil),           // 84: mobula.boundary.v1.ObjectState
-	(*WorkerState)(nil),           // 85: mobula.boundary.v1.WorkerState
-	(*WhyRequest)(nil),            // 86: mobula.boundary.v1.WhyRequest
-	(*WhyReply)(nil),              // 87: mobula.boundary.v1.WhyReply
-	(*WhyLine)(nil),               // 88: mobula.boundary.v1.WhyLine
-	nil,                           // 89: mobula.boundary.v1.ClusterInfoReply.LabelsEntry
-	nil,                           // 90: mobula.boundary.v1.ClusterNode.TotalEntry
-	nil,                           // 91: mobula.boundary.v1.ClusterNode.LabelsEntry
-	nil,                           // 92: mobula.boundary.v1.GroupBundle.LabelTextsEntry
-	nil,                           // 93: mobula.boundary.v1.SessionState.TotalEntry
-	nil,                           // 94: mobula.boundary.v1.SessionState.AvailableEntry
-	nil,                           // 95: mobula.boundary.v1.SessionState.LabelsEntry
-	nil,                           // 96: mobula.boundary.v1.TaskState.ResourcesEntry
-	nil,                           // 97: mobula.boundary.v1.ActorState.ResourcesEntry
-	nil,                           // 98: mobula.boundary.v1.WorkerState.ResourcesEntry
+	(ClusterTable)(0),             // 4: mobula.boundary.v1.ClusterTable
+	(PlacementStrategy)(0),        // 5: mobula.boundary.v1.PlacementStrategy
+	(GroupState)(0),               // 6: mobula.boundary.v1.GroupState
+	(TaskEnd)(0),                  // 7: mobula.boundary.v1.TaskEnd
+	(Outcome)(0),                  // 8: mobula.boundary.v1.Outcome
+	(StateKind)(0),                // 9: mobula.boundary.v1.StateKind
+	(TaskStage)(0),                // 10: mobula.boundary.v1.TaskStage
+	(*FromShim)(nil),              // 11: mobula.boundary.v1.FromShim
+	(*ToShim)(nil),                // 12: mobula.boundary.v1.ToShim
+	(*Ahead)(nil),                 // 13: mobula.boundary.v1.Ahead
+	(*Attach)(nil),                // 14: mobula.boundary.v1.Attach
+	(*Attached)(nil),              // 15: mobula.boundary.v1.Attached
+	(*Value)(nil),                 // 16: mobula.boundary.v1.Value
+	(*Block)(nil),                 // 17: mobula.boundary.v1.Block
+	(*Arg)(nil),                   // 18: mobula.boundary.v1.Arg
+	(*Mutation)(nil),              // 19: mobula.boundary.v1.Mutation
+	(*Put)(nil),                   // 20: mobula.boundary.v1.Put
+	(*GeneratorItem)(nil),         // 21: mobula.boundary.v1.GeneratorItem
+	(*StreamConsumed)(nil),        // 22: mobula.boundary.v1.StreamConsumed
+	(*Refs)(nil),                  // 23: mobula.boundary.v1.Refs
+	(*AwaitGroup)(nil),            // 24: mobula.boundary.v1.AwaitGroup
+	(*ActorHandles)(nil),          // 25: mobula.boundary.v1.ActorHandles
+	(*GiveUp)(nil),                // 26: mobula.boundary.v1.GiveUp
+	(*Cancel)(nil),                // 27: mobula.boundary.v1.Cancel
+	(*Export)(nil),                // 28: mobula.boundary.v1.Export
+	(*KillActor)(nil),             // 29: mobula.boundary.v1.KillActor
+	(*Resource)(nil),              // 30: mobula.boundary.v1.Resource
+	(*TaskSpec)(nil),              // 31: mobula.boundary.v1.TaskSpec
+	(*Placement)(nil),             // 32: mobula.boundary.v1.Placement
+	(*LabelSelector)(nil),         // 33: mobula.boundary.v1.LabelSelector
+	(*LabelMatch)(nil),            // 34: mobula.boundary.v1.LabelMatch
+	(*ConcurrencyGroup)(nil),      // 35: mobula.boundary.v1.ConcurrencyGroup
+	(*ActorCreation)(nil),         // 36: mobula.boundary.v1.ActorCreation
+	(*Request)(nil),               // 37: mobula.boundary.v1.Request
+	(*Reply)(nil),                 // 38: mobula.boundary.v1.Reply
+	(*Get)(nil),                   // 39: mobula.boundary.v1.Get
+	(*GetReply)(nil),              // 40: mobula.boundary.v1.GetReply
+	(*Wait)(nil),                  // 41: mobula.boundary.v1.Wait
+	(*WaitReply)(nil),             // 42: mobula.boundary.v1.WaitReply
+	(*NextItems)(nil),             // 43: mobula.boundary.v1.NextItems
+	(*ItemsReply)(nil),            // 44: mobula.boundary.v1.ItemsReply
+	(*Demand)(nil),                // 45: mobula.boundary.v1.Demand
+	(*Allocate)(nil),              // 46: mobula.boundary.v1.Allocate
+	(*RegisterActor)(nil),         // 47: mobula.boundary.v1.RegisterActor
+	(*LookupActor)(nil),           // 48: mobula.boundary.v1.LookupActor
+	(*ActorInfo)(nil),             // 49: mobula.boundary.v1.ActorInfo
+	(*ListNamedActors)(nil),       // 50: mobula.boundary.v1.ListNamedActors
+	(*NamedActors)(nil),           // 51: mobula.boundary.v1.NamedActors
+	(*ClusterRows)(nil),           // 52: mobula.boundary.v1.ClusterRows
+	(*Condition)(nil),             // 53: mobula.boundary.v1.Condition
+	(*ClusterRowsReply)(nil),      // 54: mobula.boundary.v1.ClusterRowsReply
+	(*KvGet)(nil),                 // 55: mobula.boundary.v1.KvGet
+	(*KvValue)(nil),               // 56: mobula.boundary.v1.KvValue
+	(*ClusterInfo)(nil),           // 57: mobula.boundary.v1.ClusterInfo
+	(*ClusterInfoReply)(nil),      // 58: mobula.boundary.v1.ClusterInfoReply
+	(*ClusterNode)(nil),           // 59: mobula.boundary.v1.ClusterNode
+	(*GroupBundle)(nil),           // 60: mobula.boundary.v1.GroupBundle
+	(*CreateGroup)(nil),           // 61: mobula.boundary.v1.CreateGroup
+	(*RemoveGroup)(nil),           // 62: mobula.boundary.v1.RemoveGroup
+	(*FindGroups)(nil),            // 63: mobula.boundary.v1.FindGroups
+	(*Groups)(nil),                // 64: mobula.boundary.v1.Groups
+	(*GroupInfo)(nil),             // 65: mobula.boundary.v1.GroupInfo
+	(*TaskEvents)(nil),            // 66: mobula.boundary.v1.TaskEvents
+	(*TaskEventsReply)(nil),       // 67: mobula.boundary.v1.TaskEventsReply
+	(*TaskEvent)(nil),             // 68: mobula.boundary.v1.TaskEvent
+	(*TaskGet)(nil),               // 69: mobula.boundary.v1.TaskGet
+	(*Abandon)(nil),               // 70: mobula.boundary.v1.Abandon
+	(*Sync)(nil),                  // 71: mobula.boundary.v1.Sync
+	(*RunTask)(nil),               // 72: mobula.boundary.v1.RunTask
+	(*CancelRun)(nil),             // 73: mobula.boundary.v1.CancelRun
+	(*OpenLane)(nil),              // 74: mobula.boundary.v1.OpenLane
+	(*Exit)(nil),                  // 75: mobula.boundary.v1.Exit
+	(*TaskDone)(nil),              // 76: mobula.boundary.v1.TaskDone
+	(*RunDropped)(nil),            // 77: mobula.boundary.v1.RunDropped
+	(*LogLine)(nil),               // 78: mobula.boundary.v1.LogLine
+	(*IsTaskCanceledRequest)(nil), // 79: mobula.boundary.v1.IsTaskCanceledRequest
+	(*IsTaskCanceledReply)(nil),   // 80: mobula.boundary.v1.IsTaskCanceledReply
+	(*InspectRequest)(nil),        // 81: mobula.boundary.v1.InspectRequest
+	(*InspectReply)(nil),          // 82: mobula.boundary.v1.InspectReply
+	(*StateRequest)(nil),          // 83: mobula.boundary.v1.StateRequest
+	(*StateReply)(nil),            // 84: mobula.boundary.v1.StateReply
+	(*SessionState)(nil),          // 85: mobula.boundary.v1.SessionState
+	(*TaskState)(nil),             // 86: mobula.boundary.v1.TaskState
+	(*ActorState)(nil),            // 87: mobula.boundary.v1.ActorState
+	(*ObjectState)(nil),           // 88: mobula.boundary.v1.ObjectState
+	(*WorkerState)(nil),           // 89: mobula.boundary.v1.WorkerState
+	(*WhyRequest)(nil),            // 90: mobula.boundary.v1.WhyRequest
+	(*WhyReply)(nil),              // 91: mobula.boundary.v1.WhyReply
+	(*WhyLine)(nil),               // 92: mobula.boundary.v1.WhyLine
+	nil,                           // 93: mobula.boundary.v1.ClusterInfoReply.LabelsEntry
+	nil,                           // 94: mobula.boundary.v1.ClusterNode.TotalEntry
+	nil,                           // 95: mobula.boundary.v1.ClusterNode.LabelsEntry
+	nil,                           // 96: mobula.boundary.v1.GroupBundle.LabelTextsEntry
+	nil,                           // 97: mobula.boundary.v1.SessionState.TotalEntry
+	nil,                           // 98: mobula.boundary.v1.SessionState.AvailableEntry
+	nil,                           // 99: mobula.boundary.v1.SessionState.LabelsEntry
+	nil,                           // 100: mobula.boundary.v1.TaskState.ResourcesEntry
+	nil,                           // 101: mobula.boundary.v1.ActorState.ResourcesEntry
+	nil,                           // 102: mobula.boundary.v1.WorkerState.ResourcesEntry
 }
 var file_boundary_proto_depIdxs = []int32{
-	13,  // 0: mobula.boundary.v1.FromShim.attach:type_name -> mobula.boundary.v1.Attach
-	18,  // 1: mobula.boundary.v1.FromShim.mutations:type_name -> mobula.boundary.v1.Mutation
-	36,  // 2: mobula.boundary.v1.FromShim.request:type_name -> mobula.boundary.v1.Request
-	73,  // 3: mobula.boundary.v1.FromShim.dropped:type_name -> mobula.boundary.v1.RunDropped
-	14,  // 4: mobula.boundary.v1.ToShim.attached:type_name -> mobula.boundary.v1.Attached
-	37,  // 5: mobula.boundary.v1.ToShim.reply:type_name -> mobula.boundary.v1.Reply
-	68,  // 6: mobula.boundary.v1.ToShim.run:type_name -> mobula.boundary.v1.RunTask
-	69,  // 7: mobula.boundary.v1.ToShim.cancel:type_name -> mobula.boundary.v1.CancelRun
-	70,  // 8: mobula.boundary.v1.ToShim.open_lane:type_name -> mobula.boundary.v1.OpenLane
-	71,  // 9: mobula.boundary.v1.ToShim.exit:type_name -> mobula.boundary.v1.Exit
-	74,  // 10: mobula.boundary.v1.ToShim.logs:type_name -> mobula.boundary.v1.LogLine
-	12,  // 11: mobula.boundary.v1.ToShim.ahead:type_name -> mobula.boundary.v1.Ahead
-	15,  // 12: mobula.boundary.v1.Ahead.value:type_name -> mobula.boundary.v1.Value
+	14,  // 0: mobula.boundary.v1.FromShim.attach:type_name -> mobula.boundary.v1.Attach
+	19,  // 1: mobula.boundary.v1.FromShim.mutations:type_name -> mobula.boundary.v1.Mutation
+	37,  // 2: mobula.boundary.v1.FromShim.request:type_name -> mobula.boundary.v1.Request
+	77,  // 3: mobula.boundary.v1.FromShim.dropped:type_name -> mobula.boundary.v1.RunDropped
+	15,  // 4: mobula.boundary.v1.ToShim.attached:type_name -> mobula.boundary.v1.Attached
+	38,  // 5: mobula.boundary.v1.ToShim.reply:type_name -> mobula.boundary.v1.Reply
+	72,  // 6: mobula.boundary.v1.ToShim.run:type_name -> mobula.boundary.v1.RunTask
+	73,  // 7: mobula.boundary.v1.ToShim.cancel:type_name -> mobula.boundary.v1.CancelRun
+	74,  // 8: mobula.boundary.v1.ToShim.open_lane:type_name -> mobula.boundary.v1.OpenLane
+	75,  // 9: mobula.boundary.v1.ToShim.exit:type_name -> mobula.boundary.v1.Exit
+	78,  // 10: mobula.boundary.v1.ToShim.logs:type_name -> mobula.boundary.v1.LogLine
+	13,  // 11: mobula.boundary.v1.ToShim.ahead:type_name -> mobula.boundary.v1.Ahead
+	16,  // 12: mobula.boundary.v1.Ahead.value:type_name -> mobula.boundary.v1.Value
 	0,   // 13: mobula.boundary.v1.Attach.role:type_name -> mobula.boundary.v1.Role
 	1,   // 14: mobula.boundary.v1.Attach.kind:type_name -> mobula.boundary.v1.LaneKind
-	16,  // 15: mobula.boundary.v1.Value.block:type_name -> mobula.boundary.v1.Block
-	15,  // 16: mobula.boundary.v1.Arg.value:type_name -> mobula.boundary.v1.Value
-	30,  // 17: mobula.boundary.v1.Mutation.submit:type_name -> mobula.boundary.v1.TaskSpec
-	19,  // 18: mobula.boundary.v1.Mutation.put:type_name -> mobula.boundary.v1.Put
-	22,  // 19: mobula.boundary.v1.Mutation.refs:type_name -> mobula.boundary.v1.Refs
-	26,  // 20: mobula.boundary.v1.Mutation.cancel:type_name -> mobula.boundary.v1.Cancel
-	27,  // 21: mobula.boundary.v1.Mutation.export:type_name -> mobula.boundary.v1.Export
-	28,  // 22: mobula.boundary.v1.Mutation.kill_actor:type_name -> mobula.boundary.v1.KillActor
-	24,  // 23: mobula.boundary.v1.Mutation.actor_handles:type_name -> mobula.boundary.v1.ActorHandles
-	72,  // 24: mobula.boundary.v1.Mutation.done:type_name -> mobula.boundary.v1.TaskDone
-	20,  // 25: mobula.boundary.v1.Mutation.item:type_name -> mobula.boundary.v1.GeneratorItem
-	21,  // 26: mobula.boundary.v1.Mutation.consumed:type_name -> mobula.boundary.v1.StreamConsumed
-	23,  // 27: mobula.boundary.v1.Mutation.await_group:type_name -> mobula.boundary.v1.AwaitGroup
-	25,  // 28: mobula.boundary.v1.Mutation.give_up:type_name -> mobula.boundary.v1.GiveUp
-	15,  // 29: mobula.boundary.v1.Put.value:type_name -> mobula.boundary.v1.Value
-	15,  // 30: mobula.boundary.v1.GeneratorItem.value:type_name -> mobula.boundary.v1.Value
-	15,  // 31: mobula.boundary.v1.AwaitGroup.value:type_name -> mobula.boundary.v1.Value
+	17,  // 15: mobula.boundary.v1.Value.block:type_name -> mobula.boundary.v1.Block
+	16,  // 16: mobula.boundary.v1.Arg.value:type_name -> mobula.boundary.v1.Value
+	31,  // 17: mobula.boundary.v1.Mutation.submit:type_name -> mobula.boundary.v1.TaskSpec
+	20,  // 18: mobula.boundary.v1.Mutation.put:type_name -> mobula.boundary.v1.Put
+	23,  // 19: mobula.boundary.v1.Mutation.refs:type_name -> mobula.boundary.v1.Refs
+	27,  // 20: mobula.boundary.v1.Mutation.cancel:type_name -> mobula.boundary.v1.Cancel
+	28,  // 21: mobula.boundary.v1.Mutation.export:type_name -> mobula.boundary.v1.Export
+	29,  // 22: mobula.boundary.v1.Mutation.kill_actor:type_name -> mobula.boundary.v1.KillActor
+	25,  // 23: mobula.boundary.v1.Mutation.actor_handles:type_name -> mobula.boundary.v1.ActorHandles
+	76,  // 24: mobula.boundary.v1.Mutation.done:type_name -> mobula.boundary.v1.TaskDone
+	21,  // 25: mobula.boundary.v1.Mutation.item:type_name -> mobula.boundary.v1.GeneratorItem
+	22,  // 26: mobula.boundary.v1.Mutation.consumed:type_name -> mobula.boundary.v1.StreamConsumed
+	24,  // 27: mobula.boundary.v1.Mutation.await_group:type_name -> mobula.boundary.v1.AwaitGroup
+	26,  // 28: mobula.boundary.v1.Mutation.give_up:type_name -> mobula.boundary.v1.GiveUp
+	16,  // 29: mobula.boundary.v1.Put.value:type_name -> mobula.boundary.v1.Value
+	16,  // 30: mobula.boundary.v1.GeneratorItem.value:type_name -> mobula.boundary.v1.Value
+	16,  // 31: mobula.boundary.v1.AwaitGroup.value:type_name -> mobula.boundary.v1.Value
 	2,   // 32: mobula.boundary.v1.TaskSpec.type:type_name -> mobula.boundary.v1.TaskType
-	17,  // 33: mobula.boundary.v1.TaskSpec.args:type_name -> mobula.boundary.v1.Arg
-	29,  // 34: mobula.boundary.v1.TaskSpec.resources:type_name -> mobula.boundary.v1.Resource
-	35,  // 35: mobula.boundary.v1.TaskSpec.actor:type_name -> mobula.boundary.v1.ActorCreation
-	31,  // 36: mobula.boundary.v1.TaskSpec.placement:type_name -> mobula.boundary.v1.Placement
-	32,  // 37: mobula.boundary.v1.TaskSpec.labels:type_name -> mobula.boundary.v1.LabelSelector
-	33,  // 38: mobula.boundary.v1.LabelSelector.matches:type_name -> mobula.boundary.v1.LabelMatch
-	34,  // 39: mobula.boundary.v1.ActorCreation.groups:type_name -> mobula.boundary.v1.ConcurrencyGroup
-	29,  // 40: mobula.boundary.v1.ActorCreation.placement_resources:type_name -> mobula.boundary.v1.Resource
-	38,  // 41: mobula.boundary.v1.Request.get:type_name -> mobula.boundary.v1.Get
-	40,  // 42: mobula.boundary.v1.Request.wait:type_name -> mobula.boundary.v1.Wait
-	45,  // 43: mobula.boundary.v1.Request.allocate:type_name -> mobula.boundary.v1.Allocate
-	46,  // 44: mobula.boundary.v1.Request.register_actor:type_name -> mobula.boundary.v1.RegisterActor
-	47,  // 45: mobula.boundary.v1.Request.lookup_actor:type_name -> mobula.boundary.v1.LookupActor
-	51,  // 46: mobula.boundary.v1.Request.kv_get:type_name -> mobula.boundary.v1.KvGet
-	53,  // 47: mobula.boundary.v1.Request.cluster_info:type_name -> mobula.boundary.v1.ClusterInfo
-	66,  // 48: mobula.boundary.v1.Request.abandon:type_name -> mobula.boundary.v1.Abandon
-	49,  // 49: mobula.boundary.v1.Request.list_named_actors:type_name -> mobula.boundary.v1.ListNamedActors
-	67,  // 50: mobula.boundary.v1.Request.sync:type_name -> mobula.boundary.v1.Sync
-	42,  // 51: mobula.boundary.v1.Request.next_items:type_name -> mobula.boundary.v1.NextItems
-	44,  // 52: mobula.boundary.v1.Request.demand:type_name -> mobula.boundary.v1.Demand
-	62,  // 53: mobula.boundary.v1.Request.task_events:type_name -> mobula.boundary.v1.TaskEvents
-	57,  // 54: mobula.boundary.v1.Request.create_group:type_name -> mobula.boundary.v1.CreateGroup
-	58,  // 55: mobula.boundary.v1.Request.remove_group:type_name -> mobula.boundary.v1.RemoveGroup
-	59,  // 56: mobula.boundary.v1.Request.find_groups:type_name -> mobula.boundary.v1.FindGroups
-	3,   // 57: mobula.boundary.v1.Reply.error_kind:type_name -> mobula.boundary.v1.ErrorKind
-	39,  // 58: mobula.boundary.v1.Reply.get:type_name -> mobula.boundary.v1.GetReply
-	41,  // 59: mobula.boundary.v1.Reply.wait:type_name -> mobula.boundary.v1.WaitReply
-	16,  // 60: mobula.boundary.v1.Reply.allocate:type_name -> mobula.boundary.v1.Block
-	48,  // 61: mobula.boundary.v1.Reply.actor:type_name -> mobula.boundary.v1.ActorInfo
-	52,  // 62: mobula.boundary.v1.Reply.kv:type_name -> mobula.boundary.v1.KvValue
-	54,  // 63: mobula.boundary.v1.Reply.cluster_info:type_name -> mobula.boundary.v1.ClusterInfoReply
-	50,  // 64: mobula.boundary.v1.Reply.named_actors:type_name -> mobula.boundary.v1.NamedActors
-	43,  // 65: mobula.boundary.v1.Reply.items:type_name -> mobula.boundary.v1.ItemsReply
-	63,  // 66: mobula.boundary.v1.Reply.task_events:type_name -> mobula.boundary.v1.TaskEventsReply
-	60,  // 67: mobula.boundary.v1.Reply.groups:type_name -> mobula.boundary.v1.Groups
-	15,  // 68: mobula.boundary.v1.GetReply.values:type_name -> mobula.boundary.v1.Value
-	15,  // 69: mobula.boundary.v1.ItemsReply.values:type_name -> mobula.boundary.v1.Value
-	30,  // 70: mobula.boundary.v1.RegisterActor.spec:type_name -> mobula.boundary.v1.TaskSpec
-	29,  // 71: mobula.boundary.v1.ClusterInfoReply.total:type_name -> mobula.boundary.v1.Resource
-	29,  // 72: mobula.boundary.v1.ClusterInfoReply.available:type_name -> mobula.boundary.v1.Resource
-	29,  // 73: mobula.boundary.v1.ClusterInfoReply.groups_total:type_name -> mobula.boundary.v1.Resource
-	29,  // 74: mobula.boundary.v1.ClusterInfoReply.groups_available:type_name -> mobula.boundary.v1.Resource
-	89,  // 75: mobula.boundary.v1.ClusterInfoReply.labels:type_name -> mobula.boundary.v1.ClusterInfoReply.LabelsEntry
-	55,  // 76: mobula.boundary.v1.ClusterInfoReply.nodes:type_name -> mobula.boundary.v1.ClusterNode
-	90,  // 77: mobula.boundary.v1.ClusterNode.total:type_name -> mobula.boundary.v1.ClusterNode.TotalEntry
-	91,  // 78: mobula.boundary.v1.ClusterNode.labels:type_name -> mobula.boundary.v1.ClusterNode.LabelsEntry
-	29,  // 79: mobula.boundary.v1.GroupBundle.resources:type_name -> mobula.boundary.v1.Resource
-	32,  // 80: mobula.boundary.v1.GroupBundle.labels:type_name -> mobula.boundary.v1.LabelSelector
-	92,  // 81: mobula.boundary.v1.GroupBundle.label_texts:type_name -> mobula.boundary.v1.GroupBundle.LabelTextsEntry
-	4,   // 82: mobula.boundary.v1.CreateGroup.strategy:type_name -> mobula.boundary.v1.PlacementStrategy
-	56,  // 83: mobula.boundary.v1.CreateGroup.bundles:type_name -> mobula.boundary.v1.GroupBundle
-	61,  // 84: mobula.boundary.v1.Groups.groups:type_name -> mobula.boundary.v1.GroupInfo
-	4,   // 85: mobula.boundary.v1.GroupInfo.strategy:type_name -> mobula.boundary.v1.PlacementStrategy
-	56,  // 86: mobula.boundary.v1.GroupInfo.bundles:type_name -> mobula.boundary.v1.GroupBundle
-	5,   // 87: mobula.boundary.v1.GroupInfo.state:type_name -> mobula.boundary.v1.GroupState
-	64,  // 88: mobula.boundary.v1.TaskEventsReply.events:type_name -> mobula.boundary.v1.TaskEvent
-	65,  // 89: mobula.boundary.v1.TaskEventsReply.gets:type_name -> mobula.boundary.v1.TaskGet
-	2,   // 90: mobula.boundary.v1.TaskEvent.type:type_name -> mobula.boundary.v1.TaskType
-	6,   // 91: mobula.boundary.v1.TaskEvent.end:type_name -> mobula.boundary.v1.TaskEnd
-	30,  // 92: mobula.boundary.v1.RunTask.spec:type_name -> mobula.boundary.v1.TaskSpec
-	15,  // 93: mobula.boundary.v1.RunTask.function:type_name -> mobula.boundary.v1.Value
-	7,   // 94: mobula.boundary.v1.TaskDone.outcome:type_name -> mobula.boundary.v1.Outcome
-	15,  // 95: mobula.boundary.v1.TaskDone.returns:type_name -> mobula.boundary.v1.Value
-	15,  // 96: mobula.boundary.v1.TaskDone.error:type_name -> mobula.boundary.v1.Value
-	8,   // 97: mobula.boundary.v1.StateRequest.kind:type_name -> mobula.boundary.v1.StateKind
-	82,  // 98: mobula.boundary.v1.StateReply.tasks:type_name -> mobula.boundary.v1.TaskState
-	83,  // 99: mobula.boundary.v1.StateReply.actors:type_name -> mobula.boundary.v1.ActorState
-	84,  // 100: mobula.boundary.v1.StateReply.objects:type_name -> mobula.boundary.v1.ObjectState
-	85,  // 101: mobula.boundary.v1.StateReply.workers:type_name -> mobula.boundary.v1.WorkerState
-	81,  // 102: mobula.boundary.v1.StateReply.session:type_name -> mobula.boundary.v1.SessionState
-	61,  // 103: mobula.boundary.v1.StateReply.groups:type_name -> mobula.boundary.v1.GroupInfo
-	93,  // 104: mobula.boundary.v1.SessionState.total:type_name -> mobula.boundary.v1.SessionState.TotalEntry
-	94,  // 105: mobula.boundary.v1.SessionState.available:type_name -> mobula.boundary.v1.SessionState.AvailableEntry
-	78,  // 106: mobula.boundary.v1.SessionState.counts:type_name -> mobula.boundary.v1.InspectReply
-	95,  // 107: mobula.boundary.v1.SessionState.labels:type_name -> mobula.boundary.v1.SessionState.LabelsEntry
-	9,   // 108: mobula.boundary.v1.TaskState.stage:type_name -> mobula.boundary.v1.TaskStage
-	96,  // 109: mobula.boundary.v1.TaskState.resources:type_name -> mobula.boundary.v1.TaskState.ResourcesEntry
-	97,  // 110: mobula.boundary.v1.ActorState.resources:type_name -> mobula.boundary.v1.ActorState.ResourcesEntry
-	98,  // 111: mobula.boundary.v1.WorkerState.resources:type_name -> mobula.boundary.v1.WorkerState.ResourcesEntry
-	88,  // 112: mobula.boundary.v1.WhyReply.lines:type_name -> mobula.boundary.v1.WhyLine
-	10,  // 113: mobula.boundary.v1.Boundary.Lane:input_type -> mobula.boundary.v1.FromShim
-	75,  // 114: mobula.boundary.v1.Boundary.IsTaskCanceled:input_type -> mobula.boundary.v1.IsTaskCanceledRequest
-	77,  // 115: mobula.boundary.v1.Boundary.Inspect:input_type -> mobula.boundary.v1.InspectRequest
-	79,  // 116: mobula.boundary.v1.Boundary.State:input_type -> mobula.boundary.v1.StateRequest
-	86,  // 117: mobula.boundary.v1.Boundary.Why:input_type -> mobula.boundary.v1.WhyRequest
-	62,  // 118: mobula.boundary.v1.Boundary.Events:input_type -> mobula.boundary.v1.TaskEvents
-	11,  // 119: mobula.boundary.v1.Boundary.Lane:output_type -> mobula.boundary.v1.ToShim
-	76,  // 120: mobula.boundary.v1.Boundary.IsTaskCanceled:output_type -> mobula.boundary.v1.IsTaskCanceledReply
-	78,  // 121: mobula.boundary.v1.Boundary.Inspect:output_type -> mobula.boundary.v1.InspectReply
-	80,  // 122: mobula.boundary.v1.Boundary.State:output_type -> mobula.boundary.v1.StateReply
-	87,  // 123: mobula.boundary.v1.Boundary.Why:output_type -> mobula.boundary.v1.WhyReply
-	63,  // 124: mobula.boundary.v1.Boundary.Events:output_type -> mobula.boundary.v1.TaskEventsReply
-	119, // [119:125] is the sub-list for method output_type
-	113, // [113:119] is the sub-list for method input_type
-	113, // [113:113] is the sub-list for extension type_name
-	113, // [113:113] is the sub-list for extension extendee
-	0,   // [0:113] is the sub-list for field type_name
+	18,  // 33: mobula.boundary.v1.TaskSpec.args:type_name -> mobula.boundary.v1.Arg
+	30,  // 34: mobula.boundary.v1.TaskSpec.resources:type_name -> mobula.boundary.v1.Resource
+	36,  // 35: mobula.boundary.v1.TaskSpec.actor:type_name -> mobula.boundary.v1.ActorCreation
+	32,  // 36: mobula.boundary.v1.TaskSpec.placement:type_name -> mobula.boundary.v1.Placement
+	33,  // 37: mobula.boundary.v1.TaskSpec.labels:type_name -> mobula.boundary.v1.LabelSelector
+	34,  // 38: mobula.boundary.v1.LabelSelector.matches:type_name -> mobula.boundary.v1.LabelMatch
+	35,  // 39: mobula.boundary.v1.ActorCreation.groups:type_name -> mobula.boundary.v1.ConcurrencyGroup
+	30,  // 40: mobula.boundary.v1.ActorCreation.placement_resources:type_name -> mobula.boundary.v1.Resource
+	39,  // 41: mobula.boundary.v1.Request.get:type_name -> mobula.boundary.v1.Get
+	41,  // 42: mobula.boundary.v1.Request.wait:type_name -> mobula.boundary.v1.Wait
+	46,  // 43: mobula.boundary.v1.Request.allocate:type_name -> mobula.boundary.v1.Allocate
+	47,  // 44: mobula.boundary.v1.Request.register_actor:type_name -> mobula.boundary.v1.RegisterActor
+	48,  // 45: mobula.boundary.v1.Request.lookup_actor:type_name -> mobula.boundary.v1.LookupActor
+	55,  // 46: mobula.boundary.v1.Request.kv_get:type_name -> mobula.boundary.v1.KvGet
+	57,  // 47: mobula.boundary.v1.Request.cluster_info:type_name -> mobula.boundary.v1.ClusterInfo
+	70,  // 48: mobula.boundary.v1.Request.abandon:type_name -> mobula.boundary.v1.Abandon
+	50,  // 49: mobula.boundary.v1.Request.list_named_actors:type_name -> mobula.boundary.v1.ListNamedActors
+	71,  // 50: mobula.boundary.v1.Request.sync:type_name -> mobula.boundary.v1.Sync
+	43,  // 51: mobula.boundary.v1.Request.next_items:type_name -> mobula.boundary.v1.NextItems
+	45,  // 52: mobula.boundary.v1.Request.demand:type_name -> mobula.boundary.v1.Demand
+	66,  // 53: mobula.boundary.v1.Request.task_events:type_name -> mobula.boundary.v1.TaskEvents
+	61,  // 54: mobula.boundary.v1.Request.create_group:type_name -> mobula.boundary.v1.CreateGroup
+	62,  // 55: mobula.boundary.v1.Request.remove_group:type_name -> mobula.boundary.v1.RemoveGroup
+	63,  // 56: mobula.boundary.v1.Request.find_groups:type_name -> mobula.boundary.v1.FindGroups
+	52,  // 57: mobula.boundary.v1.Request.cluster_rows:type_name -> mobula.boundary.v1.ClusterRows
+	3,   // 58: mobula.boundary.v1.Reply.error_kind:type_name -> mobula.boundary.v1.ErrorKind
+	40,  // 59: mobula.boundary.v1.Reply.get:type_name -> mobula.boundary.v1.GetReply
+	42,  // 60: mobula.boundary.v1.Reply.wait:type_name -> mobula.boundary.v1.WaitReply
+	17,  // 61: mobula.boundary.v1.Reply.allocate:type_name -> mobula.boundary.v1.Block
+	49,  // 62: mobula.boundary.v1.Reply.actor:type_name -> mobula.boundary.v1.ActorInfo
+	56,  // 63: mobula.boundary.v1.Reply.kv:type_name -> mobula.boundary.v1.KvValue
+	58,  // 64: mobula.boundary.v1.Reply.cluster_info:type_name -> mobula.boundary.v1.ClusterInfoReply
+	51,  // 65: mobula.boundary.v1.Reply.named_actors:type_name -> mobula.boundary.v1.NamedActors
+	44,  // 66: mobula.boundary.v1.Reply.items:type_name -> mobula.boundary.v1.ItemsReply
+	67,  // 67: mobula.boundary.v1.Reply.task_events:type_name -> mobula.boundary.v1.TaskEventsReply
+	64,  // 68: mobula.boundary.v1.Reply.groups:type_name -> mobula.boundary.v1.Groups
+	54,  // 69: mobula.boundary.v1.Reply.cluster_rows:type_name -> mobula.boundary.v1.ClusterRowsReply
+	16,  // 70: mobula.boundary.v1.GetReply.values:type_name -> mobula.boundary.v1.Value
+	16,  // 71: mobula.boundary.v1.ItemsReply.values:type_name -> mobula.boundary.v1.Value
+	31,  // 72: mobula.boundary.v1.RegisterActor.spec:type_name -> mobula.boundary.v1.TaskSpec
+	4,   // 73: mobula.boundary.v1.ClusterRows.table:type_name -> mobula.boundary.v1.ClusterTable
+	53,  // 74: mobula.boundary.v1.ClusterRows.conditions:type_name -> mobula.boundary.v1.Condition
+	30,  // 75: mobula.boundary.v1.ClusterInfoReply.total:type_name -> mobula.boundary.v1.Resource
+	30,  // 76: mobula.boundary.v1.ClusterInfoReply.available:type_name -> mobula.boundary.v1.Resource
+	30,  // 77: mobula.boundary.v1.ClusterInfoReply.groups_total:type_name -> mobula.boundary.v1.Resource
+	30,  // 78: mobula.boundary.v1.ClusterInfoReply.groups_available:type_name -> mobula.boundary.v1.Resource
+	93,  // 79: mobula.boundary.v1.ClusterInfoReply.labels:type_name -> mobula.boundary.v1.ClusterInfoReply.LabelsEntry
+	59,  // 80: mobula.boundary.v1.ClusterInfoReply.nodes:type_name -> mobula.boundary.v1.ClusterNode
+	94,  // 81: mobula.boundary.v1.ClusterNode.total:type_name -> mobula.boundary.v1.ClusterNode.TotalEntry
+	95,  // 82: mobula.boundary.v1.ClusterNode.labels:type_name -> mobula.boundary.v1.ClusterNode.LabelsEntry
+	30,  // 83: mobula.boundary.v1.GroupBundle.resources:type_name -> mobula.boundary.v1.Resource
+	33,  // 84: mobula.boundary.v1.GroupBundle.labels:type_name -> mobula.boundary.v1.LabelSelector
+	96,  // 85: mobula.boundary.v1.GroupBundle.label_texts:type_name -> mobula.boundary.v1.GroupBundle.LabelTextsEntry
+	5,   // 86: mobula.boundary.v1.CreateGroup.strategy:type_name -> mobula.boundary.v1.PlacementStrategy
+	60,  // 87: mobula.boundary.v1.CreateGroup.bundles:type_name -> mobula.boundary.v1.GroupBundle
+	65,  // 88: mobula.boundary.v1.Groups.groups:type_name -> mobula.boundary.v1.GroupInfo
+	5,   // 89: mobula.boundary.v1.GroupInfo.strategy:type_name -> mobula.boundary.v1.PlacementStrategy
+	60,  // 90: mobula.boundary.v1.GroupInfo.bundles:type_name -> mobula.boundary.v1.GroupBundle
+	6,   // 91: mobula.boundary.v1.GroupInfo.state:type_name -> mobula.boundary.v1.GroupState
+	68,  // 92: mobula.boundary.v1.TaskEventsReply.events:type_name -> mobula.boundary.v1.TaskEvent
+	69,  // 93: mobula.boundary.v1.TaskEventsReply.gets:type_name -> mobula.boundary.v1.TaskGet
+	2,   // 94: mobula.boundary.v1.TaskEvent.type:type_name -> mobula.boundary.v1.TaskType
+	7,   // 95: mobula.boundary.v1.TaskEvent.end:type_name -> mobula.boundary.v1.TaskEnd
+	31,  // 96: mobula.boundary.v1.RunTask.spec:type_name -> mobula.boundary.v1.TaskSpec
+	16,  // 97: mobula.boundary.v1.RunTask.function:type_name -> mobula.boundary.v1.Value
+	8,   // 98: mobula.boundary.v1.TaskDone.outcome:type_name -> mobula.boundary.v1.Outcome
+	16,  // 99: mobula.boundary.v1.TaskDone.returns:type_name -> mobula.boundary.v1.Value
+	16,  // 100: mobula.boundary.v1.TaskDone.error:type_name -> mobula.boundary.v1.Value
+	9,   // 101: mobula.boundary.v1.StateRequest.kind:type_name -> mobula.boundary.v1.StateKind
+	86,  // 102: mobula.boundary.v1.StateReply.tasks:type_name -> mobula.boundary.v1.TaskState
+	87,  // 103: mobula.boundary.v1.StateReply.actors:type_name -> mobula.boundary.v1.ActorState
+	88,  // 104: mobula.boundary.v1.StateReply.objects:type_name -> mobula.boundary.v1.ObjectState
+	89,  // 105: mobula.boundary.v1.StateReply.workers:type_name -> mobula.boundary.v1.WorkerState
+	85,  // 106: mobula.boundary.v1.StateReply.session:type_name -> mobula.boundary.v1.SessionState
+	65,  // 107: mobula.boundary.v1.StateReply.groups:type_name -> mobula.boundary.v1.GroupInfo
+	97,  // 108: mobula.boundary.v1.SessionState.total:type_name -> mobula.boundary.v1.SessionState.TotalEntry
+	98,  // 109: mobula.boundary.v1.SessionState.available:type_name -> mobula.boundary.v1.SessionState.AvailableEntry
+	82,  // 110: mobula.boundary.v1.SessionState.counts:type_name -> mobula.boundary.v1.InspectReply
+	99,  // 111: mobula.boundary.v1.SessionState.labels:type_name -> mobula.boundary.v1.SessionState.LabelsEntry
+	10,  // 112: mobula.boundary.v1.TaskState.stage:type_name -> mobula.boundary.v1.TaskStage
+	100, // 113: mobula.boundary.v1.TaskState.resources:type_name -> mobula.boundary.v1.TaskState.ResourcesEntry
+	101, // 114: mobula.boundary.v1.ActorState.resources:type_name -> mobula.boundary.v1.ActorState.ResourcesEntry
+	102, // 115: mobula.boundary.v1.WorkerState.resources:type_name -> mobula.boundary.v1.WorkerState.ResourcesEntry
+	92,  // 116: mobula.boundary.v1.WhyReply.lines:type_name -> mobula.boundary.v1.WhyLine
+	11,  // 117: mobula.boundary.v1.Boundary.Lane:input_type -> mobula.boundary.v1.FromShim
+	79,  // 118: mobula.boundary.v1.Boundary.IsTaskCanceled:input_type -> mobula.boundary.v1.IsTaskCanceledRequest
+	81,  // 119: mobula.boundary.v1.Boundary.Inspect:input_type -> mobula.boundary.v1.InspectRequest
+	83,  // 120: mobula.boundary.v1.Boundary.State:input_type -> mobula.boundary.v1.StateRequest
+	90,  // 121: mobula.boundary.v1.Boundary.Why:input_type -> mobula.boundary.v1.WhyRequest
+	66,  // 122: mobula.boundary.v1.Boundary.Events:input_type -> mobula.boundary.v1.TaskEvents
+	12,  // 123: mobula.boundary.v1.Boundary.Lane:output_type -> mobula.boundary.v1.ToShim
+	80,  // 124: mobula.boundary.v1.Boundary.IsTaskCanceled:output_type -> mobula.boundary.v1.IsTaskCanceledReply
+	82,  // 125: mobula.boundary.v1.Boundary.Inspect:output_type -> mobula.boundary.v1.InspectReply
+	84,  // 126: mobula.boundary.v1.Boundary.State:output_type -> mobula.boundary.v1.StateReply
+	91,  // 127: mobula.boundary.v1.Boundary.Why:output_type -> mobula.boundary.v1.WhyReply
+	67,  // 128: mobula.boundary.v1.Boundary.Events:output_type -> mobula.boundary.v1.TaskEventsReply
+	123, // [123:129] is the sub-list for method output_type
+	117, // [117:123] is the sub-list for method input_type
+	117, // [117:117] is the sub-list for extension type_name
+	117, // [117:117] is the sub-list for extension extendee
+	0,   // [0:117] is the sub-list for field type_name
 }
 
 func init() { file_boundary_proto_init() }
@@ -8124,6 +8408,7 @@ func file_boundary_proto_init() {
 		(*Request_CreateGroup)(nil),
 		(*Request_RemoveGroup)(nil),
 		(*Request_FindGroups)(nil),
+		(*Request_ClusterRows)(nil),
 	}
 	file_boundary_proto_msgTypes[27].OneofWrappers = []any{
 		(*Reply_Get)(nil),
@@ -8136,14 +8421,15 @@ func file_boundary_proto_init() {
 		(*Reply_Items)(nil),
 		(*Reply_TaskEvents)(nil),
 		(*Reply_Groups)(nil),
+		(*Reply_ClusterRows)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_boundary_proto_rawDesc), len(file_boundary_proto_rawDesc)),
-			NumEnums:      10,
-			NumMessages:   89,
+			NumEnums:      11,
+			NumMessages:   92,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -125,6 +125,61 @@ func (WorkerType) EnumDescriptor() ([]byte, []int) {
 	return file_ray_common_proto_rawDescGZIP(), []int{1}
 }
 
+type WorkerExitType int32
+
+const (
+	WorkerExitType_SYSTEM_ERROR         WorkerExitType = 0
+	WorkerExitType_INTENDED_SYSTEM_EXIT WorkerExitType = 1
+	WorkerExitType_USER_ERROR           WorkerExitType = 2
+	WorkerExitType_INTENDED_USER_EXIT   WorkerExitType = 3
+	WorkerExitType_NODE_OUT_OF_MEMORY   WorkerExitType = 4
+)
+
+// Enum value maps for WorkerExitType.
+var (
+	WorkerExitType_name = map[int32]string{
+		0: "SYSTEM_ERROR",
+		1: "INTENDED_SYSTEM_EXIT",
+		2: "USER_ERROR",
+		3: "INTENDED_USER_EXIT",
+		4: "NODE_OUT_OF_MEMORY",
+	}
+	WorkerExitType_value = map[string]int32{
+		"SYSTEM_ERROR":         0,
+		"INTENDED_SYSTEM_EXIT": 1,
+		"USER_ERROR":           2,
+		"INTENDED_USER_EXIT":   3,
+		"NODE_OUT_OF_MEMORY":   4,
+	}
+)
+
+func (x WorkerExitType) Enum() *WorkerExitType {
+	p := new(WorkerExitType)
+	*p = x
+	return p
+}
+
+func (x WorkerExitType) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (WorkerExitType) Descriptor() protoreflect.EnumDescriptor {
+	return file_ray_common_proto_enumTypes[2].Descriptor()
+}
+
+func (WorkerExitType) Type() protoreflect.EnumType {
+	return &file_ray_common_proto_enumTypes[2]
+}
+
+func (x WorkerExitType) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use WorkerExitType.Descriptor instead.
+func (WorkerExitType) EnumDescriptor() ([]byte, []int) {
+	return file_ray_common_proto_rawDescGZIP(), []int{2}
+}
+
 type TaskType int32
 
 const (
@@ -161,11 +216,11 @@ func (x TaskType) String() string {
 }
 
 func (TaskType) Descriptor() protoreflect.EnumDescriptor {
-	return file_ray_common_proto_enumTypes[2].Descriptor()
+	return file_ray_common_proto_enumTypes[3].Descriptor()
 }
 
 func (TaskType) Type() protoreflect.EnumType {
-	return &file_ray_common_proto_enumTypes[2]
+	return &file_ray_common_proto_enumTypes[3]
 }
 
 func (x TaskType) Number() protoreflect.EnumNumber {
@@ -174,7 +229,7 @@ func (x TaskType) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use TaskType.Descriptor instead.
 func (TaskType) EnumDescriptor() ([]byte, []int) {
-	return file_ray_common_proto_rawDescGZIP(), []int{2}
+	return file_ray_common_proto_rawDescGZIP(), []int{3}
 }
 
 // The kinds of errors, and END_OF_STREAMING_GENERATOR and OBJECT_IN_PLASMA, which are marks and no errors.
@@ -304,11 +359,11 @@ func (x ErrorType) String() string {
 }
 
 func (ErrorType) Descriptor() protoreflect.EnumDescriptor {
-	return file_ray_common_proto_enumTypes[3].Descriptor()
+	return file_ray_common_proto_enumTypes[4].Descriptor()
 }
 
 func (ErrorType) Type() protoreflect.EnumType {
-	return &file_ray_common_proto_enumTypes[3]
+	return &file_ray_common_proto_enumTypes[4]
 }
 
 func (x ErrorType) Number() protoreflect.EnumNumber {
@@ -317,7 +372,7 @@ func (x ErrorType) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ErrorType.Descriptor instead.
 func (ErrorType) EnumDescriptor() ([]byte, []int) {
-	return file_ray_common_proto_rawDescGZIP(), []int{3}
+	return file_ray_common_proto_rawDescGZIP(), []int{4}
 }
 
 type ActorDiedErrorContext_Reason int32
@@ -365,11 +420,11 @@ func (x ActorDiedErrorContext_Reason) String() string {
 }
 
 func (ActorDiedErrorContext_Reason) Descriptor() protoreflect.EnumDescriptor {
-	return file_ray_common_proto_enumTypes[4].Descriptor()
+	return file_ray_common_proto_enumTypes[5].Descriptor()
 }
 
 func (ActorDiedErrorContext_Reason) Type() protoreflect.EnumType {
-	return &file_ray_common_proto_enumTypes[4]
+	return &file_ray_common_proto_enumTypes[5]
 }
 
 func (x ActorDiedErrorContext_Reason) Number() protoreflect.EnumNumber {
@@ -420,11 +475,11 @@ func (x NodeDeathInfo_Reason) String() string {
 }
 
 func (NodeDeathInfo_Reason) Descriptor() protoreflect.EnumDescriptor {
-	return file_ray_common_proto_enumTypes[5].Descriptor()
+	return file_ray_common_proto_enumTypes[6].Descriptor()
 }
 
 func (NodeDeathInfo_Reason) Type() protoreflect.EnumType {
-	return &file_ray_common_proto_enumTypes[5]
+	return &file_ray_common_proto_enumTypes[6]
 }
 
 func (x NodeDeathInfo_Reason) Number() protoreflect.EnumNumber {
@@ -1332,7 +1387,14 @@ const file_ray_common_proto_rawDesc = "" +
 	"\n" +
 	"\x06DRIVER\x10\x01\x12\x10\n" +
 	"\fSPILL_WORKER\x10\x02\x12\x12\n" +
-	"\x0eRESTORE_WORKER\x10\x03*U\n" +
+	"\x0eRESTORE_WORKER\x10\x03*|\n" +
+	"\x0eWorkerExitType\x12\x10\n" +
+	"\fSYSTEM_ERROR\x10\x00\x12\x18\n" +
+	"\x14INTENDED_SYSTEM_EXIT\x10\x01\x12\x0e\n" +
+	"\n" +
+	"USER_ERROR\x10\x02\x12\x16\n" +
+	"\x12INTENDED_USER_EXIT\x10\x03\x12\x16\n" +
+	"\x12NODE_OUT_OF_MEMORY\x10\x04*U\n" +
 	"\bTaskType\x12\x0f\n" +
 	"\vNORMAL_TASK\x10\x00\x12\x17\n" +
 	"\x13ACTOR_CREATION_TASK\x10\x01\x12\x0e\n" +
@@ -1390,42 +1452,43 @@ func file_ray_common_proto_rawDescGZIP() []byte {
 	return file_ray_common_proto_rawDescData
 }
 
-var file_ray_common_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
+var file_ray_common_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
 var file_ray_common_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_ray_common_proto_goTypes = []any{
 	(Language)(0),                     // 0: ray.rpc.Language
 	(WorkerType)(0),                   // 1: ray.rpc.WorkerType
-	(TaskType)(0),                     // 2: ray.rpc.TaskType
-	(ErrorType)(0),                    // 3: ray.rpc.ErrorType
-	(ActorDiedErrorContext_Reason)(0), // 4: ray.rpc.ActorDiedErrorContext.Reason
-	(NodeDeathInfo_Reason)(0),         // 5: ray.rpc.NodeDeathInfo.Reason
-	(*Address)(nil),                   // 6: ray.rpc.Address
-	(*ObjectReference)(nil),           // 7: ray.rpc.ObjectReference
-	(*RayErrorInfo)(nil),              // 8: ray.rpc.RayErrorInfo
-	(*RayException)(nil),              // 9: ray.rpc.RayException
-	(*ActorDeathCause)(nil),           // 10: ray.rpc.ActorDeathCause
-	(*ActorDiedErrorContext)(nil),     // 11: ray.rpc.ActorDiedErrorContext
-	(*NodeDeathInfo)(nil),             // 12: ray.rpc.NodeDeathInfo
-	(*OomContext)(nil),                // 13: ray.rpc.OomContext
-	(*RuntimeEnvFailedContext)(nil),   // 14: ray.rpc.RuntimeEnvFailedContext
-	(*ActorUnschedulableContext)(nil), // 15: ray.rpc.ActorUnschedulableContext
-	(*ActorUnavailableContext)(nil),   // 16: ray.rpc.ActorUnavailableContext
+	(WorkerExitType)(0),               // 2: ray.rpc.WorkerExitType
+	(TaskType)(0),                     // 3: ray.rpc.TaskType
+	(ErrorType)(0),                    // 4: ray.rpc.ErrorType
+	(ActorDiedErrorContext_Reason)(0), // 5: ray.rpc.ActorDiedErrorContext.Reason
+	(NodeDeathInfo_Reason)(0),         // 6: ray.rpc.NodeDeathInfo.Reason
+	(*Address)(nil),                   // 7: ray.rpc.Address
+	(*ObjectReference)(nil),           // 8: ray.rpc.ObjectReference
+	(*RayErrorInfo)(nil),              // 9: ray.rpc.RayErrorInfo
+	(*RayException)(nil),              // 10: ray.rpc.RayException
+	(*ActorDeathCause)(nil),           // 11: ray.rpc.ActorDeathCause
+	(*ActorDiedErrorContext)(nil),     // 12: ray.rpc.ActorDiedErrorContext
+	(*NodeDeathInfo)(nil),             // 13: ray.rpc.NodeDeathInfo
+	(*OomContext)(nil),                // 14: ray.rpc.OomContext
+	(*RuntimeEnvFailedContext)(nil),   // 15: ray.rpc.RuntimeEnvFailedContext
+	(*ActorUnschedulableContext)(nil), // 16: ray.rpc.ActorUnschedulableContext
+	(*ActorUnavailableContext)(nil),   // 17: ray.rpc.ActorUnavailableContext
 }
 var file_ray_common_proto_depIdxs = []int32{
-	6,  // 0: ray.rpc.ObjectReference.owner_address:type_name -> ray.rpc.Address
-	10, // 1: ray.rpc.RayErrorInfo.actor_died_error:type_name -> ray.rpc.ActorDeathCause
-	14, // 2: ray.rpc.RayErrorInfo.runtime_env_setup_failed_error:type_name -> ray.rpc.RuntimeEnvFailedContext
-	16, // 3: ray.rpc.RayErrorInfo.actor_unavailable_error:type_name -> ray.rpc.ActorUnavailableContext
-	3,  // 4: ray.rpc.RayErrorInfo.error_type:type_name -> ray.rpc.ErrorType
+	7,  // 0: ray.rpc.ObjectReference.owner_address:type_name -> ray.rpc.Address
+	11, // 1: ray.rpc.RayErrorInfo.actor_died_error:type_name -> ray.rpc.ActorDeathCause
+	15, // 2: ray.rpc.RayErrorInfo.runtime_env_setup_failed_error:type_name -> ray.rpc.RuntimeEnvFailedContext
+	17, // 3: ray.rpc.RayErrorInfo.actor_unavailable_error:type_name -> ray.rpc.ActorUnavailableContext
+	4,  // 4: ray.rpc.RayErrorInfo.error_type:type_name -> ray.rpc.ErrorType
 	0,  // 5: ray.rpc.RayException.language:type_name -> ray.rpc.Language
-	9,  // 6: ray.rpc.ActorDeathCause.creation_task_failure_context:type_name -> ray.rpc.RayException
-	14, // 7: ray.rpc.ActorDeathCause.runtime_env_failed_context:type_name -> ray.rpc.RuntimeEnvFailedContext
-	11, // 8: ray.rpc.ActorDeathCause.actor_died_error_context:type_name -> ray.rpc.ActorDiedErrorContext
-	15, // 9: ray.rpc.ActorDeathCause.actor_unschedulable_context:type_name -> ray.rpc.ActorUnschedulableContext
-	13, // 10: ray.rpc.ActorDeathCause.oom_context:type_name -> ray.rpc.OomContext
-	12, // 11: ray.rpc.ActorDiedErrorContext.node_death_info:type_name -> ray.rpc.NodeDeathInfo
-	4,  // 12: ray.rpc.ActorDiedErrorContext.reason:type_name -> ray.rpc.ActorDiedErrorContext.Reason
-	5,  // 13: ray.rpc.NodeDeathInfo.reason:type_name -> ray.rpc.NodeDeathInfo.Reason
+	10, // 6: ray.rpc.ActorDeathCause.creation_task_failure_context:type_name -> ray.rpc.RayException
+	15, // 7: ray.rpc.ActorDeathCause.runtime_env_failed_context:type_name -> ray.rpc.RuntimeEnvFailedContext
+	12, // 8: ray.rpc.ActorDeathCause.actor_died_error_context:type_name -> ray.rpc.ActorDiedErrorContext
+	16, // 9: ray.rpc.ActorDeathCause.actor_unschedulable_context:type_name -> ray.rpc.ActorUnschedulableContext
+	14, // 10: ray.rpc.ActorDeathCause.oom_context:type_name -> ray.rpc.OomContext
+	13, // 11: ray.rpc.ActorDiedErrorContext.node_death_info:type_name -> ray.rpc.NodeDeathInfo
+	5,  // 12: ray.rpc.ActorDiedErrorContext.reason:type_name -> ray.rpc.ActorDiedErrorContext.Reason
+	6,  // 13: ray.rpc.NodeDeathInfo.reason:type_name -> ray.rpc.NodeDeathInfo.Reason
 	14, // [14:14] is the sub-list for method output_type
 	14, // [14:14] is the sub-list for method input_type
 	14, // [14:14] is the sub-list for extension type_name
@@ -1457,7 +1520,7 @@ func file_ray_common_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ray_common_proto_rawDesc), len(file_ray_common_proto_rawDesc)),
-			NumEnums:      6,
+			NumEnums:      7,
 			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,

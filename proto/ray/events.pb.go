@@ -578,6 +578,9 @@ type TaskInfoEntry struct {
 	RuntimeEnvInfo    *RuntimeEnvInfo        `protobuf:"bytes,23,opt,name=runtime_env_info,json=runtimeEnvInfo,proto3" json:"runtime_env_info,omitempty"`
 	ActorId           []byte                 `protobuf:"bytes,25,opt,name=actor_id,json=actorId,proto3,oneof" json:"actor_id,omitempty"`
 	PlacementGroupId  []byte                 `protobuf:"bytes,26,opt,name=placement_group_id,json=placementGroupId,proto3,oneof" json:"placement_group_id,omitempty"`
+	CallSite          *string                `protobuf:"bytes,27,opt,name=call_site,json=callSite,proto3,oneof" json:"call_site,omitempty"`
+	LabelSelector     map[string]string      `protobuf:"bytes,28,rep,name=label_selector,json=labelSelector,proto3" json:"label_selector,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	FallbackStrategy  *FallbackStrategy      `protobuf:"bytes,29,opt,name=fallback_strategy,json=fallbackStrategy,proto3,oneof" json:"fallback_strategy,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -689,16 +692,39 @@ func (x *TaskInfoEntry) GetPlacementGroupId() []byte {
 	return nil
 }
 
+func (x *TaskInfoEntry) GetCallSite() string {
+	if x != nil && x.CallSite != nil {
+		return *x.CallSite
+	}
+	return ""
+}
+
+func (x *TaskInfoEntry) GetLabelSelector() map[string]string {
+	if x != nil {
+		return x.LabelSelector
+	}
+	return nil
+}
+
+func (x *TaskInfoEntry) GetFallbackStrategy() *FallbackStrategy {
+	if x != nil {
+		return x.FallbackStrategy
+	}
+	return nil
+}
+
 type TaskStateUpdate struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	NodeId        []byte                 `protobuf:"bytes,1,opt,name=node_id,json=nodeId,proto3,oneof" json:"node_id,omitempty"`
-	WorkerId      []byte                 `protobuf:"bytes,8,opt,name=worker_id,json=workerId,proto3,oneof" json:"worker_id,omitempty"`
-	ErrorInfo     *RayErrorInfo          `protobuf:"bytes,9,opt,name=error_info,json=errorInfo,proto3,oneof" json:"error_info,omitempty"`
-	ActorReprName *string                `protobuf:"bytes,11,opt,name=actor_repr_name,json=actorReprName,proto3,oneof" json:"actor_repr_name,omitempty"`
-	WorkerPid     *int32                 `protobuf:"varint,12,opt,name=worker_pid,json=workerPid,proto3,oneof" json:"worker_pid,omitempty"`
-	StateTsNs     map[int32]int64        `protobuf:"bytes,14,rep,name=state_ts_ns,json=stateTsNs,proto3" json:"state_ts_ns,omitempty" protobuf_key:"varint,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // by TaskStatus, since 1970
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	NodeId           []byte                 `protobuf:"bytes,1,opt,name=node_id,json=nodeId,proto3,oneof" json:"node_id,omitempty"`
+	WorkerId         []byte                 `protobuf:"bytes,8,opt,name=worker_id,json=workerId,proto3,oneof" json:"worker_id,omitempty"`
+	ErrorInfo        *RayErrorInfo          `protobuf:"bytes,9,opt,name=error_info,json=errorInfo,proto3,oneof" json:"error_info,omitempty"`
+	TaskLogInfo      *TaskLogInfo           `protobuf:"bytes,10,opt,name=task_log_info,json=taskLogInfo,proto3,oneof" json:"task_log_info,omitempty"`
+	ActorReprName    *string                `protobuf:"bytes,11,opt,name=actor_repr_name,json=actorReprName,proto3,oneof" json:"actor_repr_name,omitempty"`
+	WorkerPid        *int32                 `protobuf:"varint,12,opt,name=worker_pid,json=workerPid,proto3,oneof" json:"worker_pid,omitempty"`
+	IsDebuggerPaused *bool                  `protobuf:"varint,13,opt,name=is_debugger_paused,json=isDebuggerPaused,proto3,oneof" json:"is_debugger_paused,omitempty"`
+	StateTsNs        map[int32]int64        `protobuf:"bytes,14,rep,name=state_ts_ns,json=stateTsNs,proto3" json:"state_ts_ns,omitempty" protobuf_key:"varint,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // by TaskStatus, since 1970
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *TaskStateUpdate) Reset() {
@@ -752,6 +778,13 @@ func (x *TaskStateUpdate) GetErrorInfo() *RayErrorInfo {
 	return nil
 }
 
+func (x *TaskStateUpdate) GetTaskLogInfo() *TaskLogInfo {
+	if x != nil {
+		return x.TaskLogInfo
+	}
+	return nil
+}
+
 func (x *TaskStateUpdate) GetActorReprName() string {
 	if x != nil && x.ActorReprName != nil {
 		return *x.ActorReprName
@@ -766,11 +799,103 @@ func (x *TaskStateUpdate) GetWorkerPid() int32 {
 	return 0
 }
 
+func (x *TaskStateUpdate) GetIsDebuggerPaused() bool {
+	if x != nil && x.IsDebuggerPaused != nil {
+		return *x.IsDebuggerPaused
+	}
+	return false
+}
+
 func (x *TaskStateUpdate) GetStateTsNs() map[int32]int64 {
 	if x != nil {
 		return x.StateTsNs
 	}
 	return nil
+}
+
+// Where in its worker's files is what a task printed.
+type TaskLogInfo struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	StdoutFile    *string                `protobuf:"bytes,1,opt,name=stdout_file,json=stdoutFile,proto3,oneof" json:"stdout_file,omitempty"`
+	StderrFile    *string                `protobuf:"bytes,2,opt,name=stderr_file,json=stderrFile,proto3,oneof" json:"stderr_file,omitempty"`
+	StdoutStart   *int64                 `protobuf:"varint,3,opt,name=stdout_start,json=stdoutStart,proto3,oneof" json:"stdout_start,omitempty"`
+	StdoutEnd     *int64                 `protobuf:"varint,4,opt,name=stdout_end,json=stdoutEnd,proto3,oneof" json:"stdout_end,omitempty"`
+	StderrStart   *int64                 `protobuf:"varint,5,opt,name=stderr_start,json=stderrStart,proto3,oneof" json:"stderr_start,omitempty"`
+	StderrEnd     *int64                 `protobuf:"varint,6,opt,name=stderr_end,json=stderrEnd,proto3,oneof" json:"stderr_end,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TaskLogInfo) Reset() {
+	*x = TaskLogInfo{}
+	mi := &file_ray_events_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TaskLogInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TaskLogInfo) ProtoMessage() {}
+
+func (x *TaskLogInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_ray_events_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TaskLogInfo.ProtoReflect.Descriptor instead.
+func (*TaskLogInfo) Descriptor() ([]byte, []int) {
+	return file_ray_events_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *TaskLogInfo) GetStdoutFile() string {
+	if x != nil && x.StdoutFile != nil {
+		return *x.StdoutFile
+	}
+	return ""
+}
+
+func (x *TaskLogInfo) GetStderrFile() string {
+	if x != nil && x.StderrFile != nil {
+		return *x.StderrFile
+	}
+	return ""
+}
+
+func (x *TaskLogInfo) GetStdoutStart() int64 {
+	if x != nil && x.StdoutStart != nil {
+		return *x.StdoutStart
+	}
+	return 0
+}
+
+func (x *TaskLogInfo) GetStdoutEnd() int64 {
+	if x != nil && x.StdoutEnd != nil {
+		return *x.StdoutEnd
+	}
+	return 0
+}
+
+func (x *TaskLogInfo) GetStderrStart() int64 {
+	if x != nil && x.StderrStart != nil {
+		return *x.StderrStart
+	}
+	return 0
+}
+
+func (x *TaskLogInfo) GetStderrEnd() int64 {
+	if x != nil && x.StderrEnd != nil {
+		return *x.StderrEnd
+	}
+	return 0
 }
 
 // Spans of time of one process.
@@ -786,7 +911,7 @@ type ProfileEvents struct {
 
 func (x *ProfileEvents) Reset() {
 	*x = ProfileEvents{}
-	mi := &file_ray_events_proto_msgTypes[9]
+	mi := &file_ray_events_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -798,7 +923,7 @@ func (x *ProfileEvents) String() string {
 func (*ProfileEvents) ProtoMessage() {}
 
 func (x *ProfileEvents) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_events_proto_msgTypes[9]
+	mi := &file_ray_events_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -811,7 +936,7 @@ func (x *ProfileEvents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProfileEvents.ProtoReflect.Descriptor instead.
 func (*ProfileEvents) Descriptor() ([]byte, []int) {
-	return file_ray_events_proto_rawDescGZIP(), []int{9}
+	return file_ray_events_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ProfileEvents) GetComponentType() string {
@@ -854,7 +979,7 @@ type ProfileEventEntry struct {
 
 func (x *ProfileEventEntry) Reset() {
 	*x = ProfileEventEntry{}
-	mi := &file_ray_events_proto_msgTypes[10]
+	mi := &file_ray_events_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -866,7 +991,7 @@ func (x *ProfileEventEntry) String() string {
 func (*ProfileEventEntry) ProtoMessage() {}
 
 func (x *ProfileEventEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_events_proto_msgTypes[10]
+	mi := &file_ray_events_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -879,7 +1004,7 @@ func (x *ProfileEventEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProfileEventEntry.ProtoReflect.Descriptor instead.
 func (*ProfileEventEntry) Descriptor() ([]byte, []int) {
-	return file_ray_events_proto_rawDescGZIP(), []int{10}
+	return file_ray_events_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ProfileEventEntry) GetStartTime() int64 {
@@ -911,16 +1036,20 @@ func (x *ProfileEventEntry) GetEventName() string {
 }
 
 type GetTaskEventsRequest_Filters struct {
-	state         protoimpl.MessageState                      `protogen:"open.v1"`
-	JobFilters    []*GetTaskEventsRequest_Filters_JobIdFilter `protobuf:"bytes,1,rep,name=job_filters,json=jobFilters,proto3" json:"job_filters,omitempty"`
-	ExcludeDriver *bool                                       `protobuf:"varint,5,opt,name=exclude_driver,json=excludeDriver,proto3,oneof" json:"exclude_driver,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// All of them have to hold.
+	JobFilters    []*GetTaskEventsRequest_Filters_JobIdFilter   `protobuf:"bytes,1,rep,name=job_filters,json=jobFilters,proto3" json:"job_filters,omitempty"`
+	TaskFilters   []*GetTaskEventsRequest_Filters_TaskIdFilter  `protobuf:"bytes,2,rep,name=task_filters,json=taskFilters,proto3" json:"task_filters,omitempty"`
+	ActorFilters  []*GetTaskEventsRequest_Filters_ActorIdFilter `protobuf:"bytes,3,rep,name=actor_filters,json=actorFilters,proto3" json:"actor_filters,omitempty"`
+	ExcludeDriver *bool                                         `protobuf:"varint,5,opt,name=exclude_driver,json=excludeDriver,proto3,oneof" json:"exclude_driver,omitempty"`
+	StateFilters  []*GetTaskEventsRequest_Filters_StateFilter   `protobuf:"bytes,6,rep,name=state_filters,json=stateFilters,proto3" json:"state_filters,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetTaskEventsRequest_Filters) Reset() {
 	*x = GetTaskEventsRequest_Filters{}
-	mi := &file_ray_events_proto_msgTypes[11]
+	mi := &file_ray_events_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -932,7 +1061,7 @@ func (x *GetTaskEventsRequest_Filters) String() string {
 func (*GetTaskEventsRequest_Filters) ProtoMessage() {}
 
 func (x *GetTaskEventsRequest_Filters) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_events_proto_msgTypes[11]
+	mi := &file_ray_events_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -955,11 +1084,32 @@ func (x *GetTaskEventsRequest_Filters) GetJobFilters() []*GetTaskEventsRequest_F
 	return nil
 }
 
+func (x *GetTaskEventsRequest_Filters) GetTaskFilters() []*GetTaskEventsRequest_Filters_TaskIdFilter {
+	if x != nil {
+		return x.TaskFilters
+	}
+	return nil
+}
+
+func (x *GetTaskEventsRequest_Filters) GetActorFilters() []*GetTaskEventsRequest_Filters_ActorIdFilter {
+	if x != nil {
+		return x.ActorFilters
+	}
+	return nil
+}
+
 func (x *GetTaskEventsRequest_Filters) GetExcludeDriver() bool {
 	if x != nil && x.ExcludeDriver != nil {
 		return *x.ExcludeDriver
 	}
 	return false
+}
+
+func (x *GetTaskEventsRequest_Filters) GetStateFilters() []*GetTaskEventsRequest_Filters_StateFilter {
+	if x != nil {
+		return x.StateFilters
+	}
+	return nil
 }
 
 type GetTaskEventsRequest_Filters_JobIdFilter struct {
@@ -972,7 +1122,7 @@ type GetTaskEventsRequest_Filters_JobIdFilter struct {
 
 func (x *GetTaskEventsRequest_Filters_JobIdFilter) Reset() {
 	*x = GetTaskEventsRequest_Filters_JobIdFilter{}
-	mi := &file_ray_events_proto_msgTypes[12]
+	mi := &file_ray_events_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -984,7 +1134,7 @@ func (x *GetTaskEventsRequest_Filters_JobIdFilter) String() string {
 func (*GetTaskEventsRequest_Filters_JobIdFilter) ProtoMessage() {}
 
 func (x *GetTaskEventsRequest_Filters_JobIdFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_events_proto_msgTypes[12]
+	mi := &file_ray_events_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1014,6 +1164,162 @@ func (x *GetTaskEventsRequest_Filters_JobIdFilter) GetJobId() []byte {
 	return nil
 }
 
+type GetTaskEventsRequest_Filters_TaskIdFilter struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Predicate     FilterPredicate        `protobuf:"varint,1,opt,name=predicate,proto3,enum=ray.rpc.FilterPredicate" json:"predicate,omitempty"`
+	TaskId        []byte                 `protobuf:"bytes,2,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetTaskEventsRequest_Filters_TaskIdFilter) Reset() {
+	*x = GetTaskEventsRequest_Filters_TaskIdFilter{}
+	mi := &file_ray_events_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetTaskEventsRequest_Filters_TaskIdFilter) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetTaskEventsRequest_Filters_TaskIdFilter) ProtoMessage() {}
+
+func (x *GetTaskEventsRequest_Filters_TaskIdFilter) ProtoReflect() protoreflect.Message {
+	mi := &file_ray_events_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetTaskEventsRequest_Filters_TaskIdFilter.ProtoReflect.Descriptor instead.
+func (*GetTaskEventsRequest_Filters_TaskIdFilter) Descriptor() ([]byte, []int) {
+	return file_ray_events_proto_rawDescGZIP(), []int{2, 0, 1}
+}
+
+func (x *GetTaskEventsRequest_Filters_TaskIdFilter) GetPredicate() FilterPredicate {
+	if x != nil {
+		return x.Predicate
+	}
+	return FilterPredicate_EQUAL
+}
+
+func (x *GetTaskEventsRequest_Filters_TaskIdFilter) GetTaskId() []byte {
+	if x != nil {
+		return x.TaskId
+	}
+	return nil
+}
+
+type GetTaskEventsRequest_Filters_ActorIdFilter struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Predicate     FilterPredicate        `protobuf:"varint,1,opt,name=predicate,proto3,enum=ray.rpc.FilterPredicate" json:"predicate,omitempty"`
+	ActorId       []byte                 `protobuf:"bytes,2,opt,name=actor_id,json=actorId,proto3" json:"actor_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetTaskEventsRequest_Filters_ActorIdFilter) Reset() {
+	*x = GetTaskEventsRequest_Filters_ActorIdFilter{}
+	mi := &file_ray_events_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetTaskEventsRequest_Filters_ActorIdFilter) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetTaskEventsRequest_Filters_ActorIdFilter) ProtoMessage() {}
+
+func (x *GetTaskEventsRequest_Filters_ActorIdFilter) ProtoReflect() protoreflect.Message {
+	mi := &file_ray_events_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetTaskEventsRequest_Filters_ActorIdFilter.ProtoReflect.Descriptor instead.
+func (*GetTaskEventsRequest_Filters_ActorIdFilter) Descriptor() ([]byte, []int) {
+	return file_ray_events_proto_rawDescGZIP(), []int{2, 0, 2}
+}
+
+func (x *GetTaskEventsRequest_Filters_ActorIdFilter) GetPredicate() FilterPredicate {
+	if x != nil {
+		return x.Predicate
+	}
+	return FilterPredicate_EQUAL
+}
+
+func (x *GetTaskEventsRequest_Filters_ActorIdFilter) GetActorId() []byte {
+	if x != nil {
+		return x.ActorId
+	}
+	return nil
+}
+
+type GetTaskEventsRequest_Filters_StateFilter struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Predicate     FilterPredicate        `protobuf:"varint,1,opt,name=predicate,proto3,enum=ray.rpc.FilterPredicate" json:"predicate,omitempty"`
+	State         string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetTaskEventsRequest_Filters_StateFilter) Reset() {
+	*x = GetTaskEventsRequest_Filters_StateFilter{}
+	mi := &file_ray_events_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetTaskEventsRequest_Filters_StateFilter) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetTaskEventsRequest_Filters_StateFilter) ProtoMessage() {}
+
+func (x *GetTaskEventsRequest_Filters_StateFilter) ProtoReflect() protoreflect.Message {
+	mi := &file_ray_events_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetTaskEventsRequest_Filters_StateFilter.ProtoReflect.Descriptor instead.
+func (*GetTaskEventsRequest_Filters_StateFilter) Descriptor() ([]byte, []int) {
+	return file_ray_events_proto_rawDescGZIP(), []int{2, 0, 3}
+}
+
+func (x *GetTaskEventsRequest_Filters_StateFilter) GetPredicate() FilterPredicate {
+	if x != nil {
+		return x.Predicate
+	}
+	return FilterPredicate_EQUAL
+}
+
+func (x *GetTaskEventsRequest_Filters_StateFilter) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
 var File_ray_events_proto protoreflect.FileDescriptor
 
 const file_ray_events_proto_rawDesc = "" +
@@ -1022,17 +1328,29 @@ const file_ray_events_proto_rawDesc = "" +
 	"\x17AddTaskEventDataRequest\x12*\n" +
 	"\x04data\x18\x01 \x01(\v2\x16.ray.rpc.TaskEventDataR\x04data\"C\n" +
 	"\x15AddTaskEventDataReply\x12*\n" +
-	"\x06status\x18\x01 \x01(\v2\x12.ray.rpc.GcsStatusR\x06status\"\x8a\x03\n" +
+	"\x06status\x18\x01 \x01(\v2\x12.ray.rpc.GcsStatusR\x06status\"\xb5\a\n" +
 	"\x14GetTaskEventsRequest\x12\x19\n" +
 	"\x05limit\x18\x03 \x01(\x03H\x00R\x05limit\x88\x01\x01\x12D\n" +
-	"\afilters\x18\x04 \x01(\v2%.ray.rpc.GetTaskEventsRequest.FiltersH\x01R\afilters\x88\x01\x01\x1a\xfa\x01\n" +
+	"\afilters\x18\x04 \x01(\v2%.ray.rpc.GetTaskEventsRequest.FiltersH\x01R\afilters\x88\x01\x01\x1a\xa5\x06\n" +
 	"\aFilters\x12R\n" +
 	"\vjob_filters\x18\x01 \x03(\v21.ray.rpc.GetTaskEventsRequest.Filters.JobIdFilterR\n" +
-	"jobFilters\x12*\n" +
-	"\x0eexclude_driver\x18\x05 \x01(\bH\x00R\rexcludeDriver\x88\x01\x01\x1a\\\n" +
+	"jobFilters\x12U\n" +
+	"\ftask_filters\x18\x02 \x03(\v22.ray.rpc.GetTaskEventsRequest.Filters.TaskIdFilterR\vtaskFilters\x12X\n" +
+	"\ractor_filters\x18\x03 \x03(\v23.ray.rpc.GetTaskEventsRequest.Filters.ActorIdFilterR\factorFilters\x12*\n" +
+	"\x0eexclude_driver\x18\x05 \x01(\bH\x00R\rexcludeDriver\x88\x01\x01\x12V\n" +
+	"\rstate_filters\x18\x06 \x03(\v21.ray.rpc.GetTaskEventsRequest.Filters.StateFilterR\fstateFilters\x1a\\\n" +
 	"\vJobIdFilter\x126\n" +
 	"\tpredicate\x18\x01 \x01(\x0e2\x18.ray.rpc.FilterPredicateR\tpredicate\x12\x15\n" +
-	"\x06job_id\x18\x02 \x01(\fR\x05jobIdB\x11\n" +
+	"\x06job_id\x18\x02 \x01(\fR\x05jobId\x1a_\n" +
+	"\fTaskIdFilter\x126\n" +
+	"\tpredicate\x18\x01 \x01(\x0e2\x18.ray.rpc.FilterPredicateR\tpredicate\x12\x17\n" +
+	"\atask_id\x18\x02 \x01(\fR\x06taskId\x1ab\n" +
+	"\rActorIdFilter\x126\n" +
+	"\tpredicate\x18\x01 \x01(\x0e2\x18.ray.rpc.FilterPredicateR\tpredicate\x12\x19\n" +
+	"\bactor_id\x18\x02 \x01(\fR\aactorId\x1a[\n" +
+	"\vStateFilter\x126\n" +
+	"\tpredicate\x18\x01 \x01(\x0e2\x18.ray.rpc.FilterPredicateR\tpredicate\x12\x14\n" +
+	"\x05state\x18\x02 \x01(\tR\x05stateB\x11\n" +
 	"\x0f_exclude_driverB\b\n" +
 	"\x06_limitB\n" +
 	"\n" +
@@ -1061,7 +1379,7 @@ const file_ray_events_proto_rawDesc = "" +
 	"\n" +
 	"_task_infoB\x10\n" +
 	"\x0e_state_updatesB\x11\n" +
-	"\x0f_profile_events\"\xda\x04\n" +
+	"\x0f_profile_events\"\x81\a\n" +
 	"\rTaskInfoEntry\x12%\n" +
 	"\x04type\x18\x01 \x01(\x0e2\x11.ray.rpc.TaskTypeR\x04type\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12-\n" +
@@ -1073,20 +1391,32 @@ const file_ray_events_proto_rawDesc = "" +
 	"\x12required_resources\x18\r \x03(\v2-.ray.rpc.TaskInfoEntry.RequiredResourcesEntryR\x11requiredResources\x12A\n" +
 	"\x10runtime_env_info\x18\x17 \x01(\v2\x17.ray.rpc.RuntimeEnvInfoR\x0eruntimeEnvInfo\x12\x1e\n" +
 	"\bactor_id\x18\x19 \x01(\fH\x00R\aactorId\x88\x01\x01\x121\n" +
-	"\x12placement_group_id\x18\x1a \x01(\fH\x01R\x10placementGroupId\x88\x01\x01\x1aD\n" +
+	"\x12placement_group_id\x18\x1a \x01(\fH\x01R\x10placementGroupId\x88\x01\x01\x12 \n" +
+	"\tcall_site\x18\x1b \x01(\tH\x02R\bcallSite\x88\x01\x01\x12P\n" +
+	"\x0elabel_selector\x18\x1c \x03(\v2).ray.rpc.TaskInfoEntry.LabelSelectorEntryR\rlabelSelector\x12K\n" +
+	"\x11fallback_strategy\x18\x1d \x01(\v2\x19.ray.rpc.FallbackStrategyH\x03R\x10fallbackStrategy\x88\x01\x01\x1aD\n" +
 	"\x16RequiredResourcesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01B\v\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\x1a@\n" +
+	"\x12LabelSelectorEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\v\n" +
 	"\t_actor_idB\x15\n" +
-	"\x13_placement_group_id\"\xb0\x03\n" +
+	"\x13_placement_group_idB\f\n" +
+	"\n" +
+	"_call_siteB\x14\n" +
+	"\x12_fallback_strategy\"\xcb\x04\n" +
 	"\x0fTaskStateUpdate\x12\x1c\n" +
 	"\anode_id\x18\x01 \x01(\fH\x00R\x06nodeId\x88\x01\x01\x12 \n" +
 	"\tworker_id\x18\b \x01(\fH\x01R\bworkerId\x88\x01\x01\x129\n" +
 	"\n" +
-	"error_info\x18\t \x01(\v2\x15.ray.rpc.RayErrorInfoH\x02R\terrorInfo\x88\x01\x01\x12+\n" +
-	"\x0factor_repr_name\x18\v \x01(\tH\x03R\ractorReprName\x88\x01\x01\x12\"\n" +
+	"error_info\x18\t \x01(\v2\x15.ray.rpc.RayErrorInfoH\x02R\terrorInfo\x88\x01\x01\x12=\n" +
+	"\rtask_log_info\x18\n" +
+	" \x01(\v2\x14.ray.rpc.TaskLogInfoH\x03R\vtaskLogInfo\x88\x01\x01\x12+\n" +
+	"\x0factor_repr_name\x18\v \x01(\tH\x04R\ractorReprName\x88\x01\x01\x12\"\n" +
 	"\n" +
-	"worker_pid\x18\f \x01(\x05H\x04R\tworkerPid\x88\x01\x01\x12G\n" +
+	"worker_pid\x18\f \x01(\x05H\x05R\tworkerPid\x88\x01\x01\x121\n" +
+	"\x12is_debugger_paused\x18\r \x01(\bH\x06R\x10isDebuggerPaused\x88\x01\x01\x12G\n" +
 	"\vstate_ts_ns\x18\x0e \x03(\v2'.ray.rpc.TaskStateUpdate.StateTsNsEntryR\tstateTsNs\x1a<\n" +
 	"\x0eStateTsNsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\x05R\x03key\x12\x14\n" +
@@ -1095,9 +1425,28 @@ const file_ray_events_proto_rawDesc = "" +
 	"\b_node_idB\f\n" +
 	"\n" +
 	"_worker_idB\r\n" +
-	"\v_error_infoB\x12\n" +
+	"\v_error_infoB\x10\n" +
+	"\x0e_task_log_infoB\x12\n" +
 	"\x10_actor_repr_nameB\r\n" +
-	"\v_worker_pid\"\xb5\x01\n" +
+	"\v_worker_pidB\x15\n" +
+	"\x13_is_debugger_paused\"\xd1\x02\n" +
+	"\vTaskLogInfo\x12$\n" +
+	"\vstdout_file\x18\x01 \x01(\tH\x00R\n" +
+	"stdoutFile\x88\x01\x01\x12$\n" +
+	"\vstderr_file\x18\x02 \x01(\tH\x01R\n" +
+	"stderrFile\x88\x01\x01\x12&\n" +
+	"\fstdout_start\x18\x03 \x01(\x03H\x02R\vstdoutStart\x88\x01\x01\x12\"\n" +
+	"\n" +
+	"stdout_end\x18\x04 \x01(\x03H\x03R\tstdoutEnd\x88\x01\x01\x12&\n" +
+	"\fstderr_start\x18\x05 \x01(\x03H\x04R\vstderrStart\x88\x01\x01\x12\"\n" +
+	"\n" +
+	"stderr_end\x18\x06 \x01(\x03H\x05R\tstderrEnd\x88\x01\x01B\x0e\n" +
+	"\f_stdout_fileB\x0e\n" +
+	"\f_stderr_fileB\x0f\n" +
+	"\r_stdout_startB\r\n" +
+	"\v_stdout_endB\x0f\n" +
+	"\r_stderr_startB\r\n" +
+	"\v_stderr_end\"\xb5\x01\n" +
 	"\rProfileEvents\x12%\n" +
 	"\x0ecomponent_type\x18\x01 \x01(\tR\rcomponentType\x12!\n" +
 	"\fcomponent_id\x18\x02 \x01(\fR\vcomponentId\x12&\n" +
@@ -1150,60 +1499,75 @@ func file_ray_events_proto_rawDescGZIP() []byte {
 }
 
 var file_ray_events_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_ray_events_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_ray_events_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_ray_events_proto_goTypes = []any{
-	(FilterPredicate)(0),                             // 0: ray.rpc.FilterPredicate
-	(TaskStatus)(0),                                  // 1: ray.rpc.TaskStatus
-	(*AddTaskEventDataRequest)(nil),                  // 2: ray.rpc.AddTaskEventDataRequest
-	(*AddTaskEventDataReply)(nil),                    // 3: ray.rpc.AddTaskEventDataReply
-	(*GetTaskEventsRequest)(nil),                     // 4: ray.rpc.GetTaskEventsRequest
-	(*GetTaskEventsReply)(nil),                       // 5: ray.rpc.GetTaskEventsReply
-	(*TaskEventData)(nil),                            // 6: ray.rpc.TaskEventData
-	(*TaskAttempt)(nil),                              // 7: ray.rpc.TaskAttempt
-	(*TaskEvents)(nil),                               // 8: ray.rpc.TaskEvents
-	(*TaskInfoEntry)(nil),                            // 9: ray.rpc.TaskInfoEntry
-	(*TaskStateUpdate)(nil),                          // 10: ray.rpc.TaskStateUpdate
-	(*ProfileEvents)(nil),                            // 11: ray.rpc.ProfileEvents
-	(*ProfileEventEntry)(nil),                        // 12: ray.rpc.ProfileEventEntry
-	(*GetTaskEventsRequest_Filters)(nil),             // 13: ray.rpc.GetTaskEventsRequest.Filters
-	(*GetTaskEventsRequest_Filters_JobIdFilter)(nil), // 14: ray.rpc.GetTaskEventsRequest.Filters.JobIdFilter
-	nil,                    // 15: ray.rpc.TaskInfoEntry.RequiredResourcesEntry
-	nil,                    // 16: ray.rpc.TaskStateUpdate.StateTsNsEntry
-	(*GcsStatus)(nil),      // 17: ray.rpc.GcsStatus
-	(TaskType)(0),          // 18: ray.rpc.TaskType
-	(Language)(0),          // 19: ray.rpc.Language
-	(*RuntimeEnvInfo)(nil), // 20: ray.rpc.RuntimeEnvInfo
-	(*RayErrorInfo)(nil),   // 21: ray.rpc.RayErrorInfo
+	(FilterPredicate)(0),                               // 0: ray.rpc.FilterPredicate
+	(TaskStatus)(0),                                    // 1: ray.rpc.TaskStatus
+	(*AddTaskEventDataRequest)(nil),                    // 2: ray.rpc.AddTaskEventDataRequest
+	(*AddTaskEventDataReply)(nil),                      // 3: ray.rpc.AddTaskEventDataReply
+	(*GetTaskEventsRequest)(nil),                       // 4: ray.rpc.GetTaskEventsRequest
+	(*GetTaskEventsReply)(nil),                         // 5: ray.rpc.GetTaskEventsReply
+	(*TaskEventData)(nil),                              // 6: ray.rpc.TaskEventData
+	(*TaskAttempt)(nil),                                // 7: ray.rpc.TaskAttempt
+	(*TaskEvents)(nil),                                 // 8: ray.rpc.TaskEvents
+	(*TaskInfoEntry)(nil),                              // 9: ray.rpc.TaskInfoEntry
+	(*TaskStateUpdate)(nil),                            // 10: ray.rpc.TaskStateUpdate
+	(*TaskLogInfo)(nil),                                // 11: ray.rpc.TaskLogInfo
+	(*ProfileEvents)(nil),                              // 12: ray.rpc.ProfileEvents
+	(*ProfileEventEntry)(nil),                          // 13: ray.rpc.ProfileEventEntry
+	(*GetTaskEventsRequest_Filters)(nil),               // 14: ray.rpc.GetTaskEventsRequest.Filters
+	(*GetTaskEventsRequest_Filters_JobIdFilter)(nil),   // 15: ray.rpc.GetTaskEventsRequest.Filters.JobIdFilter
+	(*GetTaskEventsRequest_Filters_TaskIdFilter)(nil),  // 16: ray.rpc.GetTaskEventsRequest.Filters.TaskIdFilter
+	(*GetTaskEventsRequest_Filters_ActorIdFilter)(nil), // 17: ray.rpc.GetTaskEventsRequest.Filters.ActorIdFilter
+	(*GetTaskEventsRequest_Filters_StateFilter)(nil),   // 18: ray.rpc.GetTaskEventsRequest.Filters.StateFilter
+	nil,                      // 19: ray.rpc.TaskInfoEntry.RequiredResourcesEntry
+	nil,                      // 20: ray.rpc.TaskInfoEntry.LabelSelectorEntry
+	nil,                      // 21: ray.rpc.TaskStateUpdate.StateTsNsEntry
+	(*GcsStatus)(nil),        // 22: ray.rpc.GcsStatus
+	(TaskType)(0),            // 23: ray.rpc.TaskType
+	(Language)(0),            // 24: ray.rpc.Language
+	(*RuntimeEnvInfo)(nil),   // 25: ray.rpc.RuntimeEnvInfo
+	(*FallbackStrategy)(nil), // 26: ray.rpc.FallbackStrategy
+	(*RayErrorInfo)(nil),     // 27: ray.rpc.RayErrorInfo
 }
 var file_ray_events_proto_depIdxs = []int32{
 	6,  // 0: ray.rpc.AddTaskEventDataRequest.data:type_name -> ray.rpc.TaskEventData
-	17, // 1: ray.rpc.AddTaskEventDataReply.status:type_name -> ray.rpc.GcsStatus
-	13, // 2: ray.rpc.GetTaskEventsRequest.filters:type_name -> ray.rpc.GetTaskEventsRequest.Filters
-	17, // 3: ray.rpc.GetTaskEventsReply.status:type_name -> ray.rpc.GcsStatus
+	22, // 1: ray.rpc.AddTaskEventDataReply.status:type_name -> ray.rpc.GcsStatus
+	14, // 2: ray.rpc.GetTaskEventsRequest.filters:type_name -> ray.rpc.GetTaskEventsRequest.Filters
+	22, // 3: ray.rpc.GetTaskEventsReply.status:type_name -> ray.rpc.GcsStatus
 	8,  // 4: ray.rpc.GetTaskEventsReply.events_by_task:type_name -> ray.rpc.TaskEvents
 	8,  // 5: ray.rpc.TaskEventData.events_by_task:type_name -> ray.rpc.TaskEvents
 	7,  // 6: ray.rpc.TaskEventData.dropped_task_attempts:type_name -> ray.rpc.TaskAttempt
 	9,  // 7: ray.rpc.TaskEvents.task_info:type_name -> ray.rpc.TaskInfoEntry
 	10, // 8: ray.rpc.TaskEvents.state_updates:type_name -> ray.rpc.TaskStateUpdate
-	11, // 9: ray.rpc.TaskEvents.profile_events:type_name -> ray.rpc.ProfileEvents
-	18, // 10: ray.rpc.TaskInfoEntry.type:type_name -> ray.rpc.TaskType
-	19, // 11: ray.rpc.TaskInfoEntry.language:type_name -> ray.rpc.Language
-	15, // 12: ray.rpc.TaskInfoEntry.required_resources:type_name -> ray.rpc.TaskInfoEntry.RequiredResourcesEntry
-	20, // 13: ray.rpc.TaskInfoEntry.runtime_env_info:type_name -> ray.rpc.RuntimeEnvInfo
-	21, // 14: ray.rpc.TaskStateUpdate.error_info:type_name -> ray.rpc.RayErrorInfo
-	16, // 15: ray.rpc.TaskStateUpdate.state_ts_ns:type_name -> ray.rpc.TaskStateUpdate.StateTsNsEntry
-	12, // 16: ray.rpc.ProfileEvents.events:type_name -> ray.rpc.ProfileEventEntry
-	14, // 17: ray.rpc.GetTaskEventsRequest.Filters.job_filters:type_name -> ray.rpc.GetTaskEventsRequest.Filters.JobIdFilter
-	0,  // 18: ray.rpc.GetTaskEventsRequest.Filters.JobIdFilter.predicate:type_name -> ray.rpc.FilterPredicate
-	2,  // 19: ray.rpc.TaskInfoGcsService.AddTaskEventData:input_type -> ray.rpc.AddTaskEventDataRequest
-	4,  // 20: ray.rpc.TaskInfoGcsService.GetTaskEvents:input_type -> ray.rpc.GetTaskEventsRequest
-	3,  // 21: ray.rpc.TaskInfoGcsService.AddTaskEventData:output_type -> ray.rpc.AddTaskEventDataReply
-	5,  // 22: ray.rpc.TaskInfoGcsService.GetTaskEvents:output_type -> ray.rpc.GetTaskEventsReply
-	21, // [21:23] is the sub-list for method output_type
-	19, // [19:21] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	12, // 9: ray.rpc.TaskEvents.profile_events:type_name -> ray.rpc.ProfileEvents
+	23, // 10: ray.rpc.TaskInfoEntry.type:type_name -> ray.rpc.TaskType
+	24, // 11: ray.rpc.TaskInfoEntry.language:type_name -> ray.rpc.Language
+	19, // 12: ray.rpc.TaskInfoEntry.required_resources:type_name -> ray.rpc.TaskInfoEntry.RequiredResourcesEntry
+	25, // 13: ray.rpc.TaskInfoEntry.runtime_env_info:type_name -> ray.rpc.RuntimeEnvInfo
+	20, // 14: ray.rpc.TaskInfoEntry.label_selector:type_name -> ray.rpc.TaskInfoEntry.LabelSelectorEntry
+	26, // 15: ray.rpc.TaskInfoEntry.fallback_strategy:type_name -> ray.rpc.FallbackStrategy
+	27, // 16: ray.rpc.TaskStateUpdate.error_info:type_name -> ray.rpc.RayErrorInfo
+	11, // 17: ray.rpc.TaskStateUpdate.task_log_info:type_name -> ray.rpc.TaskLogInfo
+	21, // 18: ray.rpc.TaskStateUpdate.state_ts_ns:type_name -> ray.rpc.TaskStateUpdate.StateTsNsEntry
+	13, // 19: ray.rpc.ProfileEvents.events:type_name -> ray.rpc.ProfileEventEntry
+	15, // 20: ray.rpc.GetTaskEventsRequest.Filters.job_filters:type_name -> ray.rpc.GetTaskEventsRequest.Filters.JobIdFilter
+	16, // 21: ray.rpc.GetTaskEventsRequest.Filters.task_filters:type_name -> ray.rpc.GetTaskEventsRequest.Filters.TaskIdFilter
+	17, // 22: ray.rpc.GetTaskEventsRequest.Filters.actor_filters:type_name -> ray.rpc.GetTaskEventsRequest.Filters.ActorIdFilter
+	18, // 23: ray.rpc.GetTaskEventsRequest.Filters.state_filters:type_name -> ray.rpc.GetTaskEventsRequest.Filters.StateFilter
+	0,  // 24: ray.rpc.GetTaskEventsRequest.Filters.JobIdFilter.predicate:type_name -> ray.rpc.FilterPredicate
+	0,  // 25: ray.rpc.GetTaskEventsRequest.Filters.TaskIdFilter.predicate:type_name -> ray.rpc.FilterPredicate
+	0,  // 26: ray.rpc.GetTaskEventsRequest.Filters.ActorIdFilter.predicate:type_name -> ray.rpc.FilterPredicate
+	0,  // 27: ray.rpc.GetTaskEventsRequest.Filters.StateFilter.predicate:type_name -> ray.rpc.FilterPredicate
+	2,  // 28: ray.rpc.TaskInfoGcsService.AddTaskEventData:input_type -> ray.rpc.AddTaskEventDataRequest
+	4,  // 29: ray.rpc.TaskInfoGcsService.GetTaskEvents:input_type -> ray.rpc.GetTaskEventsRequest
+	3,  // 30: ray.rpc.TaskInfoGcsService.AddTaskEventData:output_type -> ray.rpc.AddTaskEventDataReply
+	5,  // 31: ray.rpc.TaskInfoGcsService.GetTaskEvents:output_type -> ray.rpc.GetTaskEventsReply
+	30, // [30:32] is the sub-list for method output_type
+	28, // [28:30] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_ray_events_proto_init() }
@@ -1218,15 +1582,16 @@ func file_ray_events_proto_init() {
 	file_ray_events_proto_msgTypes[6].OneofWrappers = []any{}
 	file_ray_events_proto_msgTypes[7].OneofWrappers = []any{}
 	file_ray_events_proto_msgTypes[8].OneofWrappers = []any{}
-	file_ray_events_proto_msgTypes[10].OneofWrappers = []any{}
+	file_ray_events_proto_msgTypes[9].OneofWrappers = []any{}
 	file_ray_events_proto_msgTypes[11].OneofWrappers = []any{}
+	file_ray_events_proto_msgTypes[12].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ray_events_proto_rawDesc), len(file_ray_events_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   15,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -128,7 +128,7 @@ func (x PlacementGroupTableData_PlacementGroupState) Number() protoreflect.EnumN
 
 // Deprecated: Use PlacementGroupTableData_PlacementGroupState.Descriptor instead.
 func (PlacementGroupTableData_PlacementGroupState) EnumDescriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{60, 0}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{64, 0}
 }
 
 type PlacementGroupStats_SchedulingState int32
@@ -189,7 +189,7 @@ func (x PlacementGroupStats_SchedulingState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use PlacementGroupStats_SchedulingState.Descriptor instead.
 func (PlacementGroupStats_SchedulingState) EnumDescriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{61, 0}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{65, 0}
 }
 
 type AddWorkerInfoRequest struct {
@@ -280,6 +280,110 @@ func (x *AddWorkerInfoReply) GetStatus() *GcsStatus {
 	return nil
 }
 
+type GetAllWorkerInfoRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Limit         *int64                 `protobuf:"varint,1,opt,name=limit,proto3,oneof" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAllWorkerInfoRequest) Reset() {
+	*x = GetAllWorkerInfoRequest{}
+	mi := &file_ray_gcs_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAllWorkerInfoRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAllWorkerInfoRequest) ProtoMessage() {}
+
+func (x *GetAllWorkerInfoRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ray_gcs_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAllWorkerInfoRequest.ProtoReflect.Descriptor instead.
+func (*GetAllWorkerInfoRequest) Descriptor() ([]byte, []int) {
+	return file_ray_gcs_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *GetAllWorkerInfoRequest) GetLimit() int64 {
+	if x != nil && x.Limit != nil {
+		return *x.Limit
+	}
+	return 0
+}
+
+type GetAllWorkerInfoReply struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Status          *GcsStatus             `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	WorkerTableData []*WorkerTableData     `protobuf:"bytes,2,rep,name=worker_table_data,json=workerTableData,proto3" json:"worker_table_data,omitempty"`
+	Total           int64                  `protobuf:"varint,3,opt,name=total,proto3" json:"total,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *GetAllWorkerInfoReply) Reset() {
+	*x = GetAllWorkerInfoReply{}
+	mi := &file_ray_gcs_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAllWorkerInfoReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAllWorkerInfoReply) ProtoMessage() {}
+
+func (x *GetAllWorkerInfoReply) ProtoReflect() protoreflect.Message {
+	mi := &file_ray_gcs_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAllWorkerInfoReply.ProtoReflect.Descriptor instead.
+func (*GetAllWorkerInfoReply) Descriptor() ([]byte, []int) {
+	return file_ray_gcs_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *GetAllWorkerInfoReply) GetStatus() *GcsStatus {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+func (x *GetAllWorkerInfoReply) GetWorkerTableData() []*WorkerTableData {
+	if x != nil {
+		return x.WorkerTableData
+	}
+	return nil
+}
+
+func (x *GetAllWorkerInfoReply) GetTotal() int64 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
 type GetClusterIdRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -288,7 +392,7 @@ type GetClusterIdRequest struct {
 
 func (x *GetClusterIdRequest) Reset() {
 	*x = GetClusterIdRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[2]
+	mi := &file_ray_gcs_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -300,7 +404,7 @@ func (x *GetClusterIdRequest) String() string {
 func (*GetClusterIdRequest) ProtoMessage() {}
 
 func (x *GetClusterIdRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[2]
+	mi := &file_ray_gcs_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -313,7 +417,7 @@ func (x *GetClusterIdRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetClusterIdRequest.ProtoReflect.Descriptor instead.
 func (*GetClusterIdRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{2}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{4}
 }
 
 type GetClusterIdReply struct {
@@ -326,7 +430,7 @@ type GetClusterIdReply struct {
 
 func (x *GetClusterIdReply) Reset() {
 	*x = GetClusterIdReply{}
-	mi := &file_ray_gcs_proto_msgTypes[3]
+	mi := &file_ray_gcs_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -338,7 +442,7 @@ func (x *GetClusterIdReply) String() string {
 func (*GetClusterIdReply) ProtoMessage() {}
 
 func (x *GetClusterIdReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[3]
+	mi := &file_ray_gcs_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -351,7 +455,7 @@ func (x *GetClusterIdReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetClusterIdReply.ProtoReflect.Descriptor instead.
 func (*GetClusterIdReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{3}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *GetClusterIdReply) GetStatus() *GcsStatus {
@@ -377,7 +481,7 @@ type CheckAliveRequest struct {
 
 func (x *CheckAliveRequest) Reset() {
 	*x = CheckAliveRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[4]
+	mi := &file_ray_gcs_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -389,7 +493,7 @@ func (x *CheckAliveRequest) String() string {
 func (*CheckAliveRequest) ProtoMessage() {}
 
 func (x *CheckAliveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[4]
+	mi := &file_ray_gcs_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -402,7 +506,7 @@ func (x *CheckAliveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckAliveRequest.ProtoReflect.Descriptor instead.
 func (*CheckAliveRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{4}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *CheckAliveRequest) GetNodeIds() [][]byte {
@@ -424,7 +528,7 @@ type CheckAliveReply struct {
 
 func (x *CheckAliveReply) Reset() {
 	*x = CheckAliveReply{}
-	mi := &file_ray_gcs_proto_msgTypes[5]
+	mi := &file_ray_gcs_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -436,7 +540,7 @@ func (x *CheckAliveReply) String() string {
 func (*CheckAliveReply) ProtoMessage() {}
 
 func (x *CheckAliveReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[5]
+	mi := &file_ray_gcs_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -449,7 +553,7 @@ func (x *CheckAliveReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckAliveReply.ProtoReflect.Descriptor instead.
 func (*CheckAliveReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{5}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *CheckAliveReply) GetStatus() *GcsStatus {
@@ -491,7 +595,7 @@ type GetAllNodeInfoRequest struct {
 
 func (x *GetAllNodeInfoRequest) Reset() {
 	*x = GetAllNodeInfoRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[6]
+	mi := &file_ray_gcs_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -503,7 +607,7 @@ func (x *GetAllNodeInfoRequest) String() string {
 func (*GetAllNodeInfoRequest) ProtoMessage() {}
 
 func (x *GetAllNodeInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[6]
+	mi := &file_ray_gcs_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -516,7 +620,7 @@ func (x *GetAllNodeInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAllNodeInfoRequest.ProtoReflect.Descriptor instead.
 func (*GetAllNodeInfoRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{6}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetAllNodeInfoRequest) GetLimit() int64 {
@@ -552,7 +656,7 @@ type GetAllNodeInfoReply struct {
 
 func (x *GetAllNodeInfoReply) Reset() {
 	*x = GetAllNodeInfoReply{}
-	mi := &file_ray_gcs_proto_msgTypes[7]
+	mi := &file_ray_gcs_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -564,7 +668,7 @@ func (x *GetAllNodeInfoReply) String() string {
 func (*GetAllNodeInfoReply) ProtoMessage() {}
 
 func (x *GetAllNodeInfoReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[7]
+	mi := &file_ray_gcs_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -577,7 +681,7 @@ func (x *GetAllNodeInfoReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAllNodeInfoReply.ProtoReflect.Descriptor instead.
 func (*GetAllNodeInfoReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{7}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetAllNodeInfoReply) GetStatus() *GcsStatus {
@@ -616,7 +720,7 @@ type GetAllAvailableResourcesRequest struct {
 
 func (x *GetAllAvailableResourcesRequest) Reset() {
 	*x = GetAllAvailableResourcesRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[8]
+	mi := &file_ray_gcs_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -628,7 +732,7 @@ func (x *GetAllAvailableResourcesRequest) String() string {
 func (*GetAllAvailableResourcesRequest) ProtoMessage() {}
 
 func (x *GetAllAvailableResourcesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[8]
+	mi := &file_ray_gcs_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -641,7 +745,7 @@ func (x *GetAllAvailableResourcesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAllAvailableResourcesRequest.ProtoReflect.Descriptor instead.
 func (*GetAllAvailableResourcesRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{8}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{10}
 }
 
 type GetAllAvailableResourcesReply struct {
@@ -654,7 +758,7 @@ type GetAllAvailableResourcesReply struct {
 
 func (x *GetAllAvailableResourcesReply) Reset() {
 	*x = GetAllAvailableResourcesReply{}
-	mi := &file_ray_gcs_proto_msgTypes[9]
+	mi := &file_ray_gcs_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -666,7 +770,7 @@ func (x *GetAllAvailableResourcesReply) String() string {
 func (*GetAllAvailableResourcesReply) ProtoMessage() {}
 
 func (x *GetAllAvailableResourcesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[9]
+	mi := &file_ray_gcs_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -679,7 +783,7 @@ func (x *GetAllAvailableResourcesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAllAvailableResourcesReply.ProtoReflect.Descriptor instead.
 func (*GetAllAvailableResourcesReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{9}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GetAllAvailableResourcesReply) GetStatus() *GcsStatus {
@@ -706,7 +810,7 @@ type AvailableResources struct {
 
 func (x *AvailableResources) Reset() {
 	*x = AvailableResources{}
-	mi := &file_ray_gcs_proto_msgTypes[10]
+	mi := &file_ray_gcs_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -718,7 +822,7 @@ func (x *AvailableResources) String() string {
 func (*AvailableResources) ProtoMessage() {}
 
 func (x *AvailableResources) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[10]
+	mi := &file_ray_gcs_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -731,7 +835,7 @@ func (x *AvailableResources) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AvailableResources.ProtoReflect.Descriptor instead.
 func (*AvailableResources) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{10}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *AvailableResources) GetNodeId() []byte {
@@ -756,7 +860,7 @@ type GetNextJobIDRequest struct {
 
 func (x *GetNextJobIDRequest) Reset() {
 	*x = GetNextJobIDRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[11]
+	mi := &file_ray_gcs_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -768,7 +872,7 @@ func (x *GetNextJobIDRequest) String() string {
 func (*GetNextJobIDRequest) ProtoMessage() {}
 
 func (x *GetNextJobIDRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[11]
+	mi := &file_ray_gcs_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -781,7 +885,7 @@ func (x *GetNextJobIDRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetNextJobIDRequest.ProtoReflect.Descriptor instead.
 func (*GetNextJobIDRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{11}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{13}
 }
 
 type GetNextJobIDReply struct {
@@ -794,7 +898,7 @@ type GetNextJobIDReply struct {
 
 func (x *GetNextJobIDReply) Reset() {
 	*x = GetNextJobIDReply{}
-	mi := &file_ray_gcs_proto_msgTypes[12]
+	mi := &file_ray_gcs_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -806,7 +910,7 @@ func (x *GetNextJobIDReply) String() string {
 func (*GetNextJobIDReply) ProtoMessage() {}
 
 func (x *GetNextJobIDReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[12]
+	mi := &file_ray_gcs_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -819,7 +923,7 @@ func (x *GetNextJobIDReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetNextJobIDReply.ProtoReflect.Descriptor instead.
 func (*GetNextJobIDReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{12}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetNextJobIDReply) GetStatus() *GcsStatus {
@@ -848,7 +952,7 @@ type GetAllJobInfoRequest struct {
 
 func (x *GetAllJobInfoRequest) Reset() {
 	*x = GetAllJobInfoRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[13]
+	mi := &file_ray_gcs_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -860,7 +964,7 @@ func (x *GetAllJobInfoRequest) String() string {
 func (*GetAllJobInfoRequest) ProtoMessage() {}
 
 func (x *GetAllJobInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[13]
+	mi := &file_ray_gcs_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -873,7 +977,7 @@ func (x *GetAllJobInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAllJobInfoRequest.ProtoReflect.Descriptor instead.
 func (*GetAllJobInfoRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{13}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GetAllJobInfoRequest) GetLimit() int32 {
@@ -914,7 +1018,7 @@ type GetAllJobInfoReply struct {
 
 func (x *GetAllJobInfoReply) Reset() {
 	*x = GetAllJobInfoReply{}
-	mi := &file_ray_gcs_proto_msgTypes[14]
+	mi := &file_ray_gcs_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -926,7 +1030,7 @@ func (x *GetAllJobInfoReply) String() string {
 func (*GetAllJobInfoReply) ProtoMessage() {}
 
 func (x *GetAllJobInfoReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[14]
+	mi := &file_ray_gcs_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -939,7 +1043,7 @@ func (x *GetAllJobInfoReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAllJobInfoReply.ProtoReflect.Descriptor instead.
 func (*GetAllJobInfoReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{14}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *GetAllJobInfoReply) GetStatus() *GcsStatus {
@@ -966,7 +1070,7 @@ type InternalKVGetRequest struct {
 
 func (x *InternalKVGetRequest) Reset() {
 	*x = InternalKVGetRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[15]
+	mi := &file_ray_gcs_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -978,7 +1082,7 @@ func (x *InternalKVGetRequest) String() string {
 func (*InternalKVGetRequest) ProtoMessage() {}
 
 func (x *InternalKVGetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[15]
+	mi := &file_ray_gcs_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -991,7 +1095,7 @@ func (x *InternalKVGetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InternalKVGetRequest.ProtoReflect.Descriptor instead.
 func (*InternalKVGetRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{15}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *InternalKVGetRequest) GetKey() []byte {
@@ -1018,7 +1122,7 @@ type InternalKVGetReply struct {
 
 func (x *InternalKVGetReply) Reset() {
 	*x = InternalKVGetReply{}
-	mi := &file_ray_gcs_proto_msgTypes[16]
+	mi := &file_ray_gcs_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1030,7 +1134,7 @@ func (x *InternalKVGetReply) String() string {
 func (*InternalKVGetReply) ProtoMessage() {}
 
 func (x *InternalKVGetReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[16]
+	mi := &file_ray_gcs_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1043,7 +1147,7 @@ func (x *InternalKVGetReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InternalKVGetReply.ProtoReflect.Descriptor instead.
 func (*InternalKVGetReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{16}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *InternalKVGetReply) GetStatus() *GcsStatus {
@@ -1072,7 +1176,7 @@ type InternalKVPutRequest struct {
 
 func (x *InternalKVPutRequest) Reset() {
 	*x = InternalKVPutRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[17]
+	mi := &file_ray_gcs_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1084,7 +1188,7 @@ func (x *InternalKVPutRequest) String() string {
 func (*InternalKVPutRequest) ProtoMessage() {}
 
 func (x *InternalKVPutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[17]
+	mi := &file_ray_gcs_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1097,7 +1201,7 @@ func (x *InternalKVPutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InternalKVPutRequest.ProtoReflect.Descriptor instead.
 func (*InternalKVPutRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{17}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *InternalKVPutRequest) GetKey() []byte {
@@ -1138,7 +1242,7 @@ type InternalKVPutReply struct {
 
 func (x *InternalKVPutReply) Reset() {
 	*x = InternalKVPutReply{}
-	mi := &file_ray_gcs_proto_msgTypes[18]
+	mi := &file_ray_gcs_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1150,7 +1254,7 @@ func (x *InternalKVPutReply) String() string {
 func (*InternalKVPutReply) ProtoMessage() {}
 
 func (x *InternalKVPutReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[18]
+	mi := &file_ray_gcs_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1163,7 +1267,7 @@ func (x *InternalKVPutReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InternalKVPutReply.ProtoReflect.Descriptor instead.
 func (*InternalKVPutReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{18}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *InternalKVPutReply) GetStatus() *GcsStatus {
@@ -1191,7 +1295,7 @@ type InternalKVDelRequest struct {
 
 func (x *InternalKVDelRequest) Reset() {
 	*x = InternalKVDelRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[19]
+	mi := &file_ray_gcs_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1203,7 +1307,7 @@ func (x *InternalKVDelRequest) String() string {
 func (*InternalKVDelRequest) ProtoMessage() {}
 
 func (x *InternalKVDelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[19]
+	mi := &file_ray_gcs_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1216,7 +1320,7 @@ func (x *InternalKVDelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InternalKVDelRequest.ProtoReflect.Descriptor instead.
 func (*InternalKVDelRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{19}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *InternalKVDelRequest) GetKey() []byte {
@@ -1250,7 +1354,7 @@ type InternalKVDelReply struct {
 
 func (x *InternalKVDelReply) Reset() {
 	*x = InternalKVDelReply{}
-	mi := &file_ray_gcs_proto_msgTypes[20]
+	mi := &file_ray_gcs_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1262,7 +1366,7 @@ func (x *InternalKVDelReply) String() string {
 func (*InternalKVDelReply) ProtoMessage() {}
 
 func (x *InternalKVDelReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[20]
+	mi := &file_ray_gcs_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1275,7 +1379,7 @@ func (x *InternalKVDelReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InternalKVDelReply.ProtoReflect.Descriptor instead.
 func (*InternalKVDelReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{20}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *InternalKVDelReply) GetStatus() *GcsStatus {
@@ -1302,7 +1406,7 @@ type InternalKVExistsRequest struct {
 
 func (x *InternalKVExistsRequest) Reset() {
 	*x = InternalKVExistsRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[21]
+	mi := &file_ray_gcs_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1314,7 +1418,7 @@ func (x *InternalKVExistsRequest) String() string {
 func (*InternalKVExistsRequest) ProtoMessage() {}
 
 func (x *InternalKVExistsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[21]
+	mi := &file_ray_gcs_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1327,7 +1431,7 @@ func (x *InternalKVExistsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InternalKVExistsRequest.ProtoReflect.Descriptor instead.
 func (*InternalKVExistsRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{21}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *InternalKVExistsRequest) GetKey() []byte {
@@ -1354,7 +1458,7 @@ type InternalKVExistsReply struct {
 
 func (x *InternalKVExistsReply) Reset() {
 	*x = InternalKVExistsReply{}
-	mi := &file_ray_gcs_proto_msgTypes[22]
+	mi := &file_ray_gcs_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1366,7 +1470,7 @@ func (x *InternalKVExistsReply) String() string {
 func (*InternalKVExistsReply) ProtoMessage() {}
 
 func (x *InternalKVExistsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[22]
+	mi := &file_ray_gcs_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1379,7 +1483,7 @@ func (x *InternalKVExistsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InternalKVExistsReply.ProtoReflect.Descriptor instead.
 func (*InternalKVExistsReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{22}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *InternalKVExistsReply) GetStatus() *GcsStatus {
@@ -1406,7 +1510,7 @@ type InternalKVKeysRequest struct {
 
 func (x *InternalKVKeysRequest) Reset() {
 	*x = InternalKVKeysRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[23]
+	mi := &file_ray_gcs_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1418,7 +1522,7 @@ func (x *InternalKVKeysRequest) String() string {
 func (*InternalKVKeysRequest) ProtoMessage() {}
 
 func (x *InternalKVKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[23]
+	mi := &file_ray_gcs_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1431,7 +1535,7 @@ func (x *InternalKVKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InternalKVKeysRequest.ProtoReflect.Descriptor instead.
 func (*InternalKVKeysRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{23}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *InternalKVKeysRequest) GetPrefix() []byte {
@@ -1458,7 +1562,7 @@ type InternalKVKeysReply struct {
 
 func (x *InternalKVKeysReply) Reset() {
 	*x = InternalKVKeysReply{}
-	mi := &file_ray_gcs_proto_msgTypes[24]
+	mi := &file_ray_gcs_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1470,7 +1574,7 @@ func (x *InternalKVKeysReply) String() string {
 func (*InternalKVKeysReply) ProtoMessage() {}
 
 func (x *InternalKVKeysReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[24]
+	mi := &file_ray_gcs_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1483,7 +1587,7 @@ func (x *InternalKVKeysReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InternalKVKeysReply.ProtoReflect.Descriptor instead.
 func (*InternalKVKeysReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{24}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *InternalKVKeysReply) GetStatus() *GcsStatus {
@@ -1508,7 +1612,7 @@ type GetInternalConfigRequest struct {
 
 func (x *GetInternalConfigRequest) Reset() {
 	*x = GetInternalConfigRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[25]
+	mi := &file_ray_gcs_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1520,7 +1624,7 @@ func (x *GetInternalConfigRequest) String() string {
 func (*GetInternalConfigRequest) ProtoMessage() {}
 
 func (x *GetInternalConfigRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[25]
+	mi := &file_ray_gcs_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1533,7 +1637,7 @@ func (x *GetInternalConfigRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetInternalConfigRequest.ProtoReflect.Descriptor instead.
 func (*GetInternalConfigRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{25}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{27}
 }
 
 type GetInternalConfigReply struct {
@@ -1546,7 +1650,7 @@ type GetInternalConfigReply struct {
 
 func (x *GetInternalConfigReply) Reset() {
 	*x = GetInternalConfigReply{}
-	mi := &file_ray_gcs_proto_msgTypes[26]
+	mi := &file_ray_gcs_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1558,7 +1662,7 @@ func (x *GetInternalConfigReply) String() string {
 func (*GetInternalConfigReply) ProtoMessage() {}
 
 func (x *GetInternalConfigReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[26]
+	mi := &file_ray_gcs_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1571,7 +1675,7 @@ func (x *GetInternalConfigReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetInternalConfigReply.ProtoReflect.Descriptor instead.
 func (*GetInternalConfigReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{26}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *GetInternalConfigReply) GetStatus() *GcsStatus {
@@ -1597,7 +1701,7 @@ type RegisterActorRequest struct {
 
 func (x *RegisterActorRequest) Reset() {
 	*x = RegisterActorRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[27]
+	mi := &file_ray_gcs_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1609,7 +1713,7 @@ func (x *RegisterActorRequest) String() string {
 func (*RegisterActorRequest) ProtoMessage() {}
 
 func (x *RegisterActorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[27]
+	mi := &file_ray_gcs_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1622,7 +1726,7 @@ func (x *RegisterActorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterActorRequest.ProtoReflect.Descriptor instead.
 func (*RegisterActorRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{27}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *RegisterActorRequest) GetTaskSpec() *TaskSpec {
@@ -1641,7 +1745,7 @@ type RegisterActorReply struct {
 
 func (x *RegisterActorReply) Reset() {
 	*x = RegisterActorReply{}
-	mi := &file_ray_gcs_proto_msgTypes[28]
+	mi := &file_ray_gcs_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1653,7 +1757,7 @@ func (x *RegisterActorReply) String() string {
 func (*RegisterActorReply) ProtoMessage() {}
 
 func (x *RegisterActorReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[28]
+	mi := &file_ray_gcs_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1666,7 +1770,7 @@ func (x *RegisterActorReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterActorReply.ProtoReflect.Descriptor instead.
 func (*RegisterActorReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{28}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *RegisterActorReply) GetStatus() *GcsStatus {
@@ -1685,7 +1789,7 @@ type CreateActorRequest struct {
 
 func (x *CreateActorRequest) Reset() {
 	*x = CreateActorRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[29]
+	mi := &file_ray_gcs_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1697,7 +1801,7 @@ func (x *CreateActorRequest) String() string {
 func (*CreateActorRequest) ProtoMessage() {}
 
 func (x *CreateActorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[29]
+	mi := &file_ray_gcs_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1710,7 +1814,7 @@ func (x *CreateActorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateActorRequest.ProtoReflect.Descriptor instead.
 func (*CreateActorRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{29}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *CreateActorRequest) GetTaskSpec() *TaskSpec {
@@ -1732,7 +1836,7 @@ type CreateActorReply struct {
 
 func (x *CreateActorReply) Reset() {
 	*x = CreateActorReply{}
-	mi := &file_ray_gcs_proto_msgTypes[30]
+	mi := &file_ray_gcs_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1744,7 +1848,7 @@ func (x *CreateActorReply) String() string {
 func (*CreateActorReply) ProtoMessage() {}
 
 func (x *CreateActorReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[30]
+	mi := &file_ray_gcs_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1757,7 +1861,7 @@ func (x *CreateActorReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateActorReply.ProtoReflect.Descriptor instead.
 func (*CreateActorReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{30}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *CreateActorReply) GetStatus() *GcsStatus {
@@ -1798,7 +1902,7 @@ type GetActorInfoRequest struct {
 
 func (x *GetActorInfoRequest) Reset() {
 	*x = GetActorInfoRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[31]
+	mi := &file_ray_gcs_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1810,7 +1914,7 @@ func (x *GetActorInfoRequest) String() string {
 func (*GetActorInfoRequest) ProtoMessage() {}
 
 func (x *GetActorInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[31]
+	mi := &file_ray_gcs_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1823,7 +1927,7 @@ func (x *GetActorInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetActorInfoRequest.ProtoReflect.Descriptor instead.
 func (*GetActorInfoRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{31}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *GetActorInfoRequest) GetActorId() []byte {
@@ -1850,7 +1954,7 @@ type GetActorInfoReply struct {
 
 func (x *GetActorInfoReply) Reset() {
 	*x = GetActorInfoReply{}
-	mi := &file_ray_gcs_proto_msgTypes[32]
+	mi := &file_ray_gcs_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1862,7 +1966,7 @@ func (x *GetActorInfoReply) String() string {
 func (*GetActorInfoReply) ProtoMessage() {}
 
 func (x *GetActorInfoReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[32]
+	mi := &file_ray_gcs_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1875,7 +1979,7 @@ func (x *GetActorInfoReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetActorInfoReply.ProtoReflect.Descriptor instead.
 func (*GetActorInfoReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{32}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *GetActorInfoReply) GetStatus() *GcsStatus {
@@ -1892,6 +1996,126 @@ func (x *GetActorInfoReply) GetActorTableData() *ActorTableData {
 	return nil
 }
 
+type GetAllActorInfoRequest struct {
+	state         protoimpl.MessageState          `protogen:"open.v1"`
+	Limit         *int64                          `protobuf:"varint,2,opt,name=limit,proto3,oneof" json:"limit,omitempty"`
+	Filters       *GetAllActorInfoRequest_Filters `protobuf:"bytes,3,opt,name=filters,proto3,oneof" json:"filters,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAllActorInfoRequest) Reset() {
+	*x = GetAllActorInfoRequest{}
+	mi := &file_ray_gcs_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAllActorInfoRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAllActorInfoRequest) ProtoMessage() {}
+
+func (x *GetAllActorInfoRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ray_gcs_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAllActorInfoRequest.ProtoReflect.Descriptor instead.
+func (*GetAllActorInfoRequest) Descriptor() ([]byte, []int) {
+	return file_ray_gcs_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *GetAllActorInfoRequest) GetLimit() int64 {
+	if x != nil && x.Limit != nil {
+		return *x.Limit
+	}
+	return 0
+}
+
+func (x *GetAllActorInfoRequest) GetFilters() *GetAllActorInfoRequest_Filters {
+	if x != nil {
+		return x.Filters
+	}
+	return nil
+}
+
+type GetAllActorInfoReply struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Status         *GcsStatus             `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	ActorTableData []*ActorTableData      `protobuf:"bytes,2,rep,name=actor_table_data,json=actorTableData,proto3" json:"actor_table_data,omitempty"`
+	Total          int64                  `protobuf:"varint,3,opt,name=total,proto3" json:"total,omitempty"`
+	NumFiltered    int64                  `protobuf:"varint,4,opt,name=num_filtered,json=numFiltered,proto3" json:"num_filtered,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *GetAllActorInfoReply) Reset() {
+	*x = GetAllActorInfoReply{}
+	mi := &file_ray_gcs_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAllActorInfoReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAllActorInfoReply) ProtoMessage() {}
+
+func (x *GetAllActorInfoReply) ProtoReflect() protoreflect.Message {
+	mi := &file_ray_gcs_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAllActorInfoReply.ProtoReflect.Descriptor instead.
+func (*GetAllActorInfoReply) Descriptor() ([]byte, []int) {
+	return file_ray_gcs_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *GetAllActorInfoReply) GetStatus() *GcsStatus {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+func (x *GetAllActorInfoReply) GetActorTableData() []*ActorTableData {
+	if x != nil {
+		return x.ActorTableData
+	}
+	return nil
+}
+
+func (x *GetAllActorInfoReply) GetTotal() int64 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+func (x *GetAllActorInfoReply) GetNumFiltered() int64 {
+	if x != nil {
+		return x.NumFiltered
+	}
+	return 0
+}
+
 type GetNamedActorInfoRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -1902,7 +2126,7 @@ type GetNamedActorInfoRequest struct {
 
 func (x *GetNamedActorInfoRequest) Reset() {
 	*x = GetNamedActorInfoRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[33]
+	mi := &file_ray_gcs_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1914,7 +2138,7 @@ func (x *GetNamedActorInfoRequest) String() string {
 func (*GetNamedActorInfoRequest) ProtoMessage() {}
 
 func (x *GetNamedActorInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[33]
+	mi := &file_ray_gcs_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1927,7 +2151,7 @@ func (x *GetNamedActorInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetNamedActorInfoRequest.ProtoReflect.Descriptor instead.
 func (*GetNamedActorInfoRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{33}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *GetNamedActorInfoRequest) GetName() string {
@@ -1955,7 +2179,7 @@ type GetNamedActorInfoReply struct {
 
 func (x *GetNamedActorInfoReply) Reset() {
 	*x = GetNamedActorInfoReply{}
-	mi := &file_ray_gcs_proto_msgTypes[34]
+	mi := &file_ray_gcs_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1967,7 +2191,7 @@ func (x *GetNamedActorInfoReply) String() string {
 func (*GetNamedActorInfoReply) ProtoMessage() {}
 
 func (x *GetNamedActorInfoReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[34]
+	mi := &file_ray_gcs_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1980,7 +2204,7 @@ func (x *GetNamedActorInfoReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetNamedActorInfoReply.ProtoReflect.Descriptor instead.
 func (*GetNamedActorInfoReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{34}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *GetNamedActorInfoReply) GetStatus() *GcsStatus {
@@ -2014,7 +2238,7 @@ type ListNamedActorsRequest struct {
 
 func (x *ListNamedActorsRequest) Reset() {
 	*x = ListNamedActorsRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[35]
+	mi := &file_ray_gcs_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2026,7 +2250,7 @@ func (x *ListNamedActorsRequest) String() string {
 func (*ListNamedActorsRequest) ProtoMessage() {}
 
 func (x *ListNamedActorsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[35]
+	mi := &file_ray_gcs_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2039,7 +2263,7 @@ func (x *ListNamedActorsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNamedActorsRequest.ProtoReflect.Descriptor instead.
 func (*ListNamedActorsRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{35}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ListNamedActorsRequest) GetAllNamespaces() bool {
@@ -2066,7 +2290,7 @@ type ListNamedActorsReply struct {
 
 func (x *ListNamedActorsReply) Reset() {
 	*x = ListNamedActorsReply{}
-	mi := &file_ray_gcs_proto_msgTypes[36]
+	mi := &file_ray_gcs_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2078,7 +2302,7 @@ func (x *ListNamedActorsReply) String() string {
 func (*ListNamedActorsReply) ProtoMessage() {}
 
 func (x *ListNamedActorsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[36]
+	mi := &file_ray_gcs_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2091,7 +2315,7 @@ func (x *ListNamedActorsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNamedActorsReply.ProtoReflect.Descriptor instead.
 func (*ListNamedActorsReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{36}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ListNamedActorsReply) GetStatus() *GcsStatus {
@@ -2119,7 +2343,7 @@ type KillActorViaGcsRequest struct {
 
 func (x *KillActorViaGcsRequest) Reset() {
 	*x = KillActorViaGcsRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[37]
+	mi := &file_ray_gcs_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2131,7 +2355,7 @@ func (x *KillActorViaGcsRequest) String() string {
 func (*KillActorViaGcsRequest) ProtoMessage() {}
 
 func (x *KillActorViaGcsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[37]
+	mi := &file_ray_gcs_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2144,7 +2368,7 @@ func (x *KillActorViaGcsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillActorViaGcsRequest.ProtoReflect.Descriptor instead.
 func (*KillActorViaGcsRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{37}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *KillActorViaGcsRequest) GetActorId() []byte {
@@ -2177,7 +2401,7 @@ type KillActorViaGcsReply struct {
 
 func (x *KillActorViaGcsReply) Reset() {
 	*x = KillActorViaGcsReply{}
-	mi := &file_ray_gcs_proto_msgTypes[38]
+	mi := &file_ray_gcs_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2189,7 +2413,7 @@ func (x *KillActorViaGcsReply) String() string {
 func (*KillActorViaGcsReply) ProtoMessage() {}
 
 func (x *KillActorViaGcsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[38]
+	mi := &file_ray_gcs_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2202,7 +2426,7 @@ func (x *KillActorViaGcsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillActorViaGcsReply.ProtoReflect.Descriptor instead.
 func (*KillActorViaGcsReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{38}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *KillActorViaGcsReply) GetStatus() *GcsStatus {
@@ -2222,7 +2446,7 @@ type ReportActorOutOfScopeRequest struct {
 
 func (x *ReportActorOutOfScopeRequest) Reset() {
 	*x = ReportActorOutOfScopeRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[39]
+	mi := &file_ray_gcs_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2234,7 +2458,7 @@ func (x *ReportActorOutOfScopeRequest) String() string {
 func (*ReportActorOutOfScopeRequest) ProtoMessage() {}
 
 func (x *ReportActorOutOfScopeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[39]
+	mi := &file_ray_gcs_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2247,7 +2471,7 @@ func (x *ReportActorOutOfScopeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportActorOutOfScopeRequest.ProtoReflect.Descriptor instead.
 func (*ReportActorOutOfScopeRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{39}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ReportActorOutOfScopeRequest) GetActorId() []byte {
@@ -2273,7 +2497,7 @@ type ReportActorOutOfScopeReply struct {
 
 func (x *ReportActorOutOfScopeReply) Reset() {
 	*x = ReportActorOutOfScopeReply{}
-	mi := &file_ray_gcs_proto_msgTypes[40]
+	mi := &file_ray_gcs_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2285,7 +2509,7 @@ func (x *ReportActorOutOfScopeReply) String() string {
 func (*ReportActorOutOfScopeReply) ProtoMessage() {}
 
 func (x *ReportActorOutOfScopeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[40]
+	mi := &file_ray_gcs_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2298,7 +2522,7 @@ func (x *ReportActorOutOfScopeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportActorOutOfScopeReply.ProtoReflect.Descriptor instead.
 func (*ReportActorOutOfScopeReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{40}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ReportActorOutOfScopeReply) GetStatus() *GcsStatus {
@@ -2318,7 +2542,7 @@ type NamedActorInfo struct {
 
 func (x *NamedActorInfo) Reset() {
 	*x = NamedActorInfo{}
-	mi := &file_ray_gcs_proto_msgTypes[41]
+	mi := &file_ray_gcs_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2330,7 +2554,7 @@ func (x *NamedActorInfo) String() string {
 func (*NamedActorInfo) ProtoMessage() {}
 
 func (x *NamedActorInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[41]
+	mi := &file_ray_gcs_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2343,7 +2567,7 @@ func (x *NamedActorInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamedActorInfo.ProtoReflect.Descriptor instead.
 func (*NamedActorInfo) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{41}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *NamedActorInfo) GetRayNamespace() string {
@@ -2371,7 +2595,7 @@ type GcsSubscriberPollRequest struct {
 
 func (x *GcsSubscriberPollRequest) Reset() {
 	*x = GcsSubscriberPollRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[42]
+	mi := &file_ray_gcs_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2383,7 +2607,7 @@ func (x *GcsSubscriberPollRequest) String() string {
 func (*GcsSubscriberPollRequest) ProtoMessage() {}
 
 func (x *GcsSubscriberPollRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[42]
+	mi := &file_ray_gcs_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2396,7 +2620,7 @@ func (x *GcsSubscriberPollRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GcsSubscriberPollRequest.ProtoReflect.Descriptor instead.
 func (*GcsSubscriberPollRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{42}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *GcsSubscriberPollRequest) GetSubscriberId() []byte {
@@ -2431,7 +2655,7 @@ type GcsSubscriberPollReply struct {
 
 func (x *GcsSubscriberPollReply) Reset() {
 	*x = GcsSubscriberPollReply{}
-	mi := &file_ray_gcs_proto_msgTypes[43]
+	mi := &file_ray_gcs_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2443,7 +2667,7 @@ func (x *GcsSubscriberPollReply) String() string {
 func (*GcsSubscriberPollReply) ProtoMessage() {}
 
 func (x *GcsSubscriberPollReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[43]
+	mi := &file_ray_gcs_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2456,7 +2680,7 @@ func (x *GcsSubscriberPollReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GcsSubscriberPollReply.ProtoReflect.Descriptor instead.
 func (*GcsSubscriberPollReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{43}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *GcsSubscriberPollReply) GetPubMessages() []*PubMessage {
@@ -2491,7 +2715,7 @@ type GcsSubscriberCommandBatchRequest struct {
 
 func (x *GcsSubscriberCommandBatchRequest) Reset() {
 	*x = GcsSubscriberCommandBatchRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[44]
+	mi := &file_ray_gcs_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2503,7 +2727,7 @@ func (x *GcsSubscriberCommandBatchRequest) String() string {
 func (*GcsSubscriberCommandBatchRequest) ProtoMessage() {}
 
 func (x *GcsSubscriberCommandBatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[44]
+	mi := &file_ray_gcs_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2516,7 +2740,7 @@ func (x *GcsSubscriberCommandBatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GcsSubscriberCommandBatchRequest.ProtoReflect.Descriptor instead.
 func (*GcsSubscriberCommandBatchRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{44}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *GcsSubscriberCommandBatchRequest) GetSubscriberId() []byte {
@@ -2549,7 +2773,7 @@ type GcsSubscriberCommandBatchReply struct {
 
 func (x *GcsSubscriberCommandBatchReply) Reset() {
 	*x = GcsSubscriberCommandBatchReply{}
-	mi := &file_ray_gcs_proto_msgTypes[45]
+	mi := &file_ray_gcs_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2561,7 +2785,7 @@ func (x *GcsSubscriberCommandBatchReply) String() string {
 func (*GcsSubscriberCommandBatchReply) ProtoMessage() {}
 
 func (x *GcsSubscriberCommandBatchReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[45]
+	mi := &file_ray_gcs_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2574,7 +2798,7 @@ func (x *GcsSubscriberCommandBatchReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GcsSubscriberCommandBatchReply.ProtoReflect.Descriptor instead.
 func (*GcsSubscriberCommandBatchReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{45}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *GcsSubscriberCommandBatchReply) GetStatus() *GcsStatus {
@@ -2596,7 +2820,7 @@ type Bundle struct {
 
 func (x *Bundle) Reset() {
 	*x = Bundle{}
-	mi := &file_ray_gcs_proto_msgTypes[46]
+	mi := &file_ray_gcs_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2608,7 +2832,7 @@ func (x *Bundle) String() string {
 func (*Bundle) ProtoMessage() {}
 
 func (x *Bundle) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[46]
+	mi := &file_ray_gcs_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2621,7 +2845,7 @@ func (x *Bundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bundle.ProtoReflect.Descriptor instead.
 func (*Bundle) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{46}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Bundle) GetBundleId() *Bundle_BundleIdentifier {
@@ -2671,7 +2895,7 @@ type PlacementGroupSpec struct {
 
 func (x *PlacementGroupSpec) Reset() {
 	*x = PlacementGroupSpec{}
-	mi := &file_ray_gcs_proto_msgTypes[47]
+	mi := &file_ray_gcs_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2683,7 +2907,7 @@ func (x *PlacementGroupSpec) String() string {
 func (*PlacementGroupSpec) ProtoMessage() {}
 
 func (x *PlacementGroupSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[47]
+	mi := &file_ray_gcs_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2696,7 +2920,7 @@ func (x *PlacementGroupSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlacementGroupSpec.ProtoReflect.Descriptor instead.
 func (*PlacementGroupSpec) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{47}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *PlacementGroupSpec) GetPlacementGroupId() []byte {
@@ -2785,7 +3009,7 @@ type CreatePlacementGroupRequest struct {
 
 func (x *CreatePlacementGroupRequest) Reset() {
 	*x = CreatePlacementGroupRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[48]
+	mi := &file_ray_gcs_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2797,7 +3021,7 @@ func (x *CreatePlacementGroupRequest) String() string {
 func (*CreatePlacementGroupRequest) ProtoMessage() {}
 
 func (x *CreatePlacementGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[48]
+	mi := &file_ray_gcs_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2810,7 +3034,7 @@ func (x *CreatePlacementGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreatePlacementGroupRequest.ProtoReflect.Descriptor instead.
 func (*CreatePlacementGroupRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{48}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *CreatePlacementGroupRequest) GetPlacementGroupSpec() *PlacementGroupSpec {
@@ -2829,7 +3053,7 @@ type CreatePlacementGroupReply struct {
 
 func (x *CreatePlacementGroupReply) Reset() {
 	*x = CreatePlacementGroupReply{}
-	mi := &file_ray_gcs_proto_msgTypes[49]
+	mi := &file_ray_gcs_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2841,7 +3065,7 @@ func (x *CreatePlacementGroupReply) String() string {
 func (*CreatePlacementGroupReply) ProtoMessage() {}
 
 func (x *CreatePlacementGroupReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[49]
+	mi := &file_ray_gcs_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2854,7 +3078,7 @@ func (x *CreatePlacementGroupReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreatePlacementGroupReply.ProtoReflect.Descriptor instead.
 func (*CreatePlacementGroupReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{49}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *CreatePlacementGroupReply) GetStatus() *GcsStatus {
@@ -2873,7 +3097,7 @@ type RemovePlacementGroupRequest struct {
 
 func (x *RemovePlacementGroupRequest) Reset() {
 	*x = RemovePlacementGroupRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[50]
+	mi := &file_ray_gcs_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2885,7 +3109,7 @@ func (x *RemovePlacementGroupRequest) String() string {
 func (*RemovePlacementGroupRequest) ProtoMessage() {}
 
 func (x *RemovePlacementGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[50]
+	mi := &file_ray_gcs_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2898,7 +3122,7 @@ func (x *RemovePlacementGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemovePlacementGroupRequest.ProtoReflect.Descriptor instead.
 func (*RemovePlacementGroupRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{50}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *RemovePlacementGroupRequest) GetPlacementGroupId() []byte {
@@ -2917,7 +3141,7 @@ type RemovePlacementGroupReply struct {
 
 func (x *RemovePlacementGroupReply) Reset() {
 	*x = RemovePlacementGroupReply{}
-	mi := &file_ray_gcs_proto_msgTypes[51]
+	mi := &file_ray_gcs_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2929,7 +3153,7 @@ func (x *RemovePlacementGroupReply) String() string {
 func (*RemovePlacementGroupReply) ProtoMessage() {}
 
 func (x *RemovePlacementGroupReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[51]
+	mi := &file_ray_gcs_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2942,7 +3166,7 @@ func (x *RemovePlacementGroupReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemovePlacementGroupReply.ProtoReflect.Descriptor instead.
 func (*RemovePlacementGroupReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{51}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *RemovePlacementGroupReply) GetStatus() *GcsStatus {
@@ -2961,7 +3185,7 @@ type GetPlacementGroupRequest struct {
 
 func (x *GetPlacementGroupRequest) Reset() {
 	*x = GetPlacementGroupRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[52]
+	mi := &file_ray_gcs_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2973,7 +3197,7 @@ func (x *GetPlacementGroupRequest) String() string {
 func (*GetPlacementGroupRequest) ProtoMessage() {}
 
 func (x *GetPlacementGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[52]
+	mi := &file_ray_gcs_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2986,7 +3210,7 @@ func (x *GetPlacementGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPlacementGroupRequest.ProtoReflect.Descriptor instead.
 func (*GetPlacementGroupRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{52}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *GetPlacementGroupRequest) GetPlacementGroupId() []byte {
@@ -3006,7 +3230,7 @@ type GetPlacementGroupReply struct {
 
 func (x *GetPlacementGroupReply) Reset() {
 	*x = GetPlacementGroupReply{}
-	mi := &file_ray_gcs_proto_msgTypes[53]
+	mi := &file_ray_gcs_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3018,7 +3242,7 @@ func (x *GetPlacementGroupReply) String() string {
 func (*GetPlacementGroupReply) ProtoMessage() {}
 
 func (x *GetPlacementGroupReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[53]
+	mi := &file_ray_gcs_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3031,7 +3255,7 @@ func (x *GetPlacementGroupReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPlacementGroupReply.ProtoReflect.Descriptor instead.
 func (*GetPlacementGroupReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{53}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *GetPlacementGroupReply) GetStatus() *GcsStatus {
@@ -3058,7 +3282,7 @@ type GetNamedPlacementGroupRequest struct {
 
 func (x *GetNamedPlacementGroupRequest) Reset() {
 	*x = GetNamedPlacementGroupRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[54]
+	mi := &file_ray_gcs_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3070,7 +3294,7 @@ func (x *GetNamedPlacementGroupRequest) String() string {
 func (*GetNamedPlacementGroupRequest) ProtoMessage() {}
 
 func (x *GetNamedPlacementGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[54]
+	mi := &file_ray_gcs_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3083,7 +3307,7 @@ func (x *GetNamedPlacementGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetNamedPlacementGroupRequest.ProtoReflect.Descriptor instead.
 func (*GetNamedPlacementGroupRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{54}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *GetNamedPlacementGroupRequest) GetName() string {
@@ -3110,7 +3334,7 @@ type GetNamedPlacementGroupReply struct {
 
 func (x *GetNamedPlacementGroupReply) Reset() {
 	*x = GetNamedPlacementGroupReply{}
-	mi := &file_ray_gcs_proto_msgTypes[55]
+	mi := &file_ray_gcs_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3122,7 +3346,7 @@ func (x *GetNamedPlacementGroupReply) String() string {
 func (*GetNamedPlacementGroupReply) ProtoMessage() {}
 
 func (x *GetNamedPlacementGroupReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[55]
+	mi := &file_ray_gcs_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3135,7 +3359,7 @@ func (x *GetNamedPlacementGroupReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetNamedPlacementGroupReply.ProtoReflect.Descriptor instead.
 func (*GetNamedPlacementGroupReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{55}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *GetNamedPlacementGroupReply) GetStatus() *GcsStatus {
@@ -3161,7 +3385,7 @@ type GetAllPlacementGroupRequest struct {
 
 func (x *GetAllPlacementGroupRequest) Reset() {
 	*x = GetAllPlacementGroupRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[56]
+	mi := &file_ray_gcs_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3173,7 +3397,7 @@ func (x *GetAllPlacementGroupRequest) String() string {
 func (*GetAllPlacementGroupRequest) ProtoMessage() {}
 
 func (x *GetAllPlacementGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[56]
+	mi := &file_ray_gcs_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3186,7 +3410,7 @@ func (x *GetAllPlacementGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAllPlacementGroupRequest.ProtoReflect.Descriptor instead.
 func (*GetAllPlacementGroupRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{56}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *GetAllPlacementGroupRequest) GetLimit() int64 {
@@ -3207,7 +3431,7 @@ type GetAllPlacementGroupReply struct {
 
 func (x *GetAllPlacementGroupReply) Reset() {
 	*x = GetAllPlacementGroupReply{}
-	mi := &file_ray_gcs_proto_msgTypes[57]
+	mi := &file_ray_gcs_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3219,7 +3443,7 @@ func (x *GetAllPlacementGroupReply) String() string {
 func (*GetAllPlacementGroupReply) ProtoMessage() {}
 
 func (x *GetAllPlacementGroupReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[57]
+	mi := &file_ray_gcs_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3232,7 +3456,7 @@ func (x *GetAllPlacementGroupReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAllPlacementGroupReply.ProtoReflect.Descriptor instead.
 func (*GetAllPlacementGroupReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{57}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *GetAllPlacementGroupReply) GetStatus() *GcsStatus {
@@ -3265,7 +3489,7 @@ type WaitPlacementGroupUntilReadyRequest struct {
 
 func (x *WaitPlacementGroupUntilReadyRequest) Reset() {
 	*x = WaitPlacementGroupUntilReadyRequest{}
-	mi := &file_ray_gcs_proto_msgTypes[58]
+	mi := &file_ray_gcs_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3277,7 +3501,7 @@ func (x *WaitPlacementGroupUntilReadyRequest) String() string {
 func (*WaitPlacementGroupUntilReadyRequest) ProtoMessage() {}
 
 func (x *WaitPlacementGroupUntilReadyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[58]
+	mi := &file_ray_gcs_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3290,7 +3514,7 @@ func (x *WaitPlacementGroupUntilReadyRequest) ProtoReflect() protoreflect.Messag
 
 // Deprecated: Use WaitPlacementGroupUntilReadyRequest.ProtoReflect.Descriptor instead.
 func (*WaitPlacementGroupUntilReadyRequest) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{58}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *WaitPlacementGroupUntilReadyRequest) GetPlacementGroupId() []byte {
@@ -3309,7 +3533,7 @@ type WaitPlacementGroupUntilReadyReply struct {
 
 func (x *WaitPlacementGroupUntilReadyReply) Reset() {
 	*x = WaitPlacementGroupUntilReadyReply{}
-	mi := &file_ray_gcs_proto_msgTypes[59]
+	mi := &file_ray_gcs_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3321,7 +3545,7 @@ func (x *WaitPlacementGroupUntilReadyReply) String() string {
 func (*WaitPlacementGroupUntilReadyReply) ProtoMessage() {}
 
 func (x *WaitPlacementGroupUntilReadyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[59]
+	mi := &file_ray_gcs_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3334,7 +3558,7 @@ func (x *WaitPlacementGroupUntilReadyReply) ProtoReflect() protoreflect.Message 
 
 // Deprecated: Use WaitPlacementGroupUntilReadyReply.ProtoReflect.Descriptor instead.
 func (*WaitPlacementGroupUntilReadyReply) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{59}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *WaitPlacementGroupUntilReadyReply) GetStatus() *GcsStatus {
@@ -3345,22 +3569,25 @@ func (x *WaitPlacementGroupUntilReadyReply) GetStatus() *GcsStatus {
 }
 
 type PlacementGroupTableData struct {
-	state            protoimpl.MessageState                      `protogen:"open.v1"`
-	PlacementGroupId []byte                                      `protobuf:"bytes,1,opt,name=placement_group_id,json=placementGroupId,proto3" json:"placement_group_id,omitempty"`
-	Name             string                                      `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	Bundles          []*Bundle                                   `protobuf:"bytes,3,rep,name=bundles,proto3" json:"bundles,omitempty"`
-	Strategy         PlacementStrategy                           `protobuf:"varint,4,opt,name=strategy,proto3,enum=ray.rpc.PlacementStrategy" json:"strategy,omitempty"`
-	State            PlacementGroupTableData_PlacementGroupState `protobuf:"varint,5,opt,name=state,proto3,enum=ray.rpc.PlacementGroupTableData_PlacementGroupState" json:"state,omitempty"`
-	IsDetached       bool                                        `protobuf:"varint,10,opt,name=is_detached,json=isDetached,proto3" json:"is_detached,omitempty"`
-	RayNamespace     string                                      `protobuf:"bytes,11,opt,name=ray_namespace,json=rayNamespace,proto3" json:"ray_namespace,omitempty"`
-	Stats            *PlacementGroupStats                        `protobuf:"bytes,12,opt,name=stats,proto3" json:"stats,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	state               protoimpl.MessageState                      `protogen:"open.v1"`
+	PlacementGroupId    []byte                                      `protobuf:"bytes,1,opt,name=placement_group_id,json=placementGroupId,proto3" json:"placement_group_id,omitempty"`
+	Name                string                                      `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Bundles             []*Bundle                                   `protobuf:"bytes,3,rep,name=bundles,proto3" json:"bundles,omitempty"`
+	Strategy            PlacementStrategy                           `protobuf:"varint,4,opt,name=strategy,proto3,enum=ray.rpc.PlacementStrategy" json:"strategy,omitempty"`
+	State               PlacementGroupTableData_PlacementGroupState `protobuf:"varint,5,opt,name=state,proto3,enum=ray.rpc.PlacementGroupTableData_PlacementGroupState" json:"state,omitempty"`
+	CreatorJobId        []byte                                      `protobuf:"bytes,6,opt,name=creator_job_id,json=creatorJobId,proto3" json:"creator_job_id,omitempty"`
+	IsDetached          bool                                        `protobuf:"varint,10,opt,name=is_detached,json=isDetached,proto3" json:"is_detached,omitempty"`
+	RayNamespace        string                                      `protobuf:"bytes,11,opt,name=ray_namespace,json=rayNamespace,proto3" json:"ray_namespace,omitempty"`
+	Stats               *PlacementGroupStats                        `protobuf:"bytes,12,opt,name=stats,proto3" json:"stats,omitempty"`
+	TopologyAssignments map[string]string                           `protobuf:"bytes,17,rep,name=topology_assignments,json=topologyAssignments,proto3" json:"topology_assignments,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	TopologyStrategy    map[string]PlacementStrategy                `protobuf:"bytes,18,rep,name=topology_strategy,json=topologyStrategy,proto3" json:"topology_strategy,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value,enum=ray.rpc.PlacementStrategy"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *PlacementGroupTableData) Reset() {
 	*x = PlacementGroupTableData{}
-	mi := &file_ray_gcs_proto_msgTypes[60]
+	mi := &file_ray_gcs_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3372,7 +3599,7 @@ func (x *PlacementGroupTableData) String() string {
 func (*PlacementGroupTableData) ProtoMessage() {}
 
 func (x *PlacementGroupTableData) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[60]
+	mi := &file_ray_gcs_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3385,7 +3612,7 @@ func (x *PlacementGroupTableData) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlacementGroupTableData.ProtoReflect.Descriptor instead.
 func (*PlacementGroupTableData) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{60}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *PlacementGroupTableData) GetPlacementGroupId() []byte {
@@ -3423,6 +3650,13 @@ func (x *PlacementGroupTableData) GetState() PlacementGroupTableData_PlacementGr
 	return PlacementGroupTableData_PENDING
 }
 
+func (x *PlacementGroupTableData) GetCreatorJobId() []byte {
+	if x != nil {
+		return x.CreatorJobId
+	}
+	return nil
+}
+
 func (x *PlacementGroupTableData) GetIsDetached() bool {
 	if x != nil {
 		return x.IsDetached
@@ -3444,8 +3678,24 @@ func (x *PlacementGroupTableData) GetStats() *PlacementGroupStats {
 	return nil
 }
 
+func (x *PlacementGroupTableData) GetTopologyAssignments() map[string]string {
+	if x != nil {
+		return x.TopologyAssignments
+	}
+	return nil
+}
+
+func (x *PlacementGroupTableData) GetTopologyStrategy() map[string]PlacementStrategy {
+	if x != nil {
+		return x.TopologyStrategy
+	}
+	return nil
+}
+
 type PlacementGroupStats struct {
 	state                     protoimpl.MessageState              `protogen:"open.v1"`
+	CreationRequestReceivedNs int64                               `protobuf:"varint,2,opt,name=creation_request_received_ns,json=creationRequestReceivedNs,proto3" json:"creation_request_received_ns,omitempty"`
+	SchedulingStartedTimeNs   int64                               `protobuf:"varint,3,opt,name=scheduling_started_time_ns,json=schedulingStartedTimeNs,proto3" json:"scheduling_started_time_ns,omitempty"`
 	SchedulingLatencyUs       int64                               `protobuf:"varint,4,opt,name=scheduling_latency_us,json=schedulingLatencyUs,proto3" json:"scheduling_latency_us,omitempty"`
 	EndToEndCreationLatencyUs int64                               `protobuf:"varint,5,opt,name=end_to_end_creation_latency_us,json=endToEndCreationLatencyUs,proto3" json:"end_to_end_creation_latency_us,omitempty"`
 	SchedulingAttempt         uint32                              `protobuf:"varint,6,opt,name=scheduling_attempt,json=schedulingAttempt,proto3" json:"scheduling_attempt,omitempty"`
@@ -3457,7 +3707,7 @@ type PlacementGroupStats struct {
 
 func (x *PlacementGroupStats) Reset() {
 	*x = PlacementGroupStats{}
-	mi := &file_ray_gcs_proto_msgTypes[61]
+	mi := &file_ray_gcs_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3469,7 +3719,7 @@ func (x *PlacementGroupStats) String() string {
 func (*PlacementGroupStats) ProtoMessage() {}
 
 func (x *PlacementGroupStats) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[61]
+	mi := &file_ray_gcs_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3482,7 +3732,21 @@ func (x *PlacementGroupStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlacementGroupStats.ProtoReflect.Descriptor instead.
 func (*PlacementGroupStats) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{61}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{65}
+}
+
+func (x *PlacementGroupStats) GetCreationRequestReceivedNs() int64 {
+	if x != nil {
+		return x.CreationRequestReceivedNs
+	}
+	return 0
+}
+
+func (x *PlacementGroupStats) GetSchedulingStartedTimeNs() int64 {
+	if x != nil {
+		return x.SchedulingStartedTimeNs
+	}
+	return 0
 }
 
 func (x *PlacementGroupStats) GetSchedulingLatencyUs() int64 {
@@ -3535,7 +3799,7 @@ type GetAllNodeInfoRequest_NodeSelector struct {
 
 func (x *GetAllNodeInfoRequest_NodeSelector) Reset() {
 	*x = GetAllNodeInfoRequest_NodeSelector{}
-	mi := &file_ray_gcs_proto_msgTypes[62]
+	mi := &file_ray_gcs_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3547,7 +3811,7 @@ func (x *GetAllNodeInfoRequest_NodeSelector) String() string {
 func (*GetAllNodeInfoRequest_NodeSelector) ProtoMessage() {}
 
 func (x *GetAllNodeInfoRequest_NodeSelector) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[62]
+	mi := &file_ray_gcs_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3560,7 +3824,7 @@ func (x *GetAllNodeInfoRequest_NodeSelector) ProtoReflect() protoreflect.Message
 
 // Deprecated: Use GetAllNodeInfoRequest_NodeSelector.ProtoReflect.Descriptor instead.
 func (*GetAllNodeInfoRequest_NodeSelector) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{6, 0}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{8, 0}
 }
 
 func (x *GetAllNodeInfoRequest_NodeSelector) GetNodeSelector() isGetAllNodeInfoRequest_NodeSelector_NodeSelector {
@@ -3638,6 +3902,58 @@ func (*GetAllNodeInfoRequest_NodeSelector_NodeIpAddress) isGetAllNodeInfoRequest
 func (*GetAllNodeInfoRequest_NodeSelector_IsHeadNode) isGetAllNodeInfoRequest_NodeSelector_NodeSelector() {
 }
 
+type GetAllActorInfoRequest_Filters struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ActorId       []byte                 `protobuf:"bytes,1,opt,name=actor_id,json=actorId,proto3,oneof" json:"actor_id,omitempty"`
+	JobId         []byte                 `protobuf:"bytes,2,opt,name=job_id,json=jobId,proto3,oneof" json:"job_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAllActorInfoRequest_Filters) Reset() {
+	*x = GetAllActorInfoRequest_Filters{}
+	mi := &file_ray_gcs_proto_msgTypes[68]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAllActorInfoRequest_Filters) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAllActorInfoRequest_Filters) ProtoMessage() {}
+
+func (x *GetAllActorInfoRequest_Filters) ProtoReflect() protoreflect.Message {
+	mi := &file_ray_gcs_proto_msgTypes[68]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAllActorInfoRequest_Filters.ProtoReflect.Descriptor instead.
+func (*GetAllActorInfoRequest_Filters) Descriptor() ([]byte, []int) {
+	return file_ray_gcs_proto_rawDescGZIP(), []int{35, 0}
+}
+
+func (x *GetAllActorInfoRequest_Filters) GetActorId() []byte {
+	if x != nil {
+		return x.ActorId
+	}
+	return nil
+}
+
+func (x *GetAllActorInfoRequest_Filters) GetJobId() []byte {
+	if x != nil {
+		return x.JobId
+	}
+	return nil
+}
+
 type Bundle_BundleIdentifier struct {
 	state            protoimpl.MessageState `protogen:"open.v1"`
 	PlacementGroupId []byte                 `protobuf:"bytes,1,opt,name=placement_group_id,json=placementGroupId,proto3" json:"placement_group_id,omitempty"`
@@ -3648,7 +3964,7 @@ type Bundle_BundleIdentifier struct {
 
 func (x *Bundle_BundleIdentifier) Reset() {
 	*x = Bundle_BundleIdentifier{}
-	mi := &file_ray_gcs_proto_msgTypes[64]
+	mi := &file_ray_gcs_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3660,7 +3976,7 @@ func (x *Bundle_BundleIdentifier) String() string {
 func (*Bundle_BundleIdentifier) ProtoMessage() {}
 
 func (x *Bundle_BundleIdentifier) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_gcs_proto_msgTypes[64]
+	mi := &file_ray_gcs_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3673,7 +3989,7 @@ func (x *Bundle_BundleIdentifier) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bundle_BundleIdentifier.ProtoReflect.Descriptor instead.
 func (*Bundle_BundleIdentifier) Descriptor() ([]byte, []int) {
-	return file_ray_gcs_proto_rawDescGZIP(), []int{46, 0}
+	return file_ray_gcs_proto_rawDescGZIP(), []int{50, 0}
 }
 
 func (x *Bundle_BundleIdentifier) GetPlacementGroupId() []byte {
@@ -3699,7 +4015,14 @@ const file_ray_gcs_proto_rawDesc = "" +
 	"\vworker_data\x18\x01 \x01(\v2\x18.ray.rpc.WorkerTableDataR\n" +
 	"workerData\"@\n" +
 	"\x12AddWorkerInfoReply\x12*\n" +
-	"\x06status\x18\x01 \x01(\v2\x12.ray.rpc.GcsStatusR\x06status\"\x15\n" +
+	"\x06status\x18\x01 \x01(\v2\x12.ray.rpc.GcsStatusR\x06status\">\n" +
+	"\x17GetAllWorkerInfoRequest\x12\x19\n" +
+	"\x05limit\x18\x01 \x01(\x03H\x00R\x05limit\x88\x01\x01B\b\n" +
+	"\x06_limit\"\x9f\x01\n" +
+	"\x15GetAllWorkerInfoReply\x12*\n" +
+	"\x06status\x18\x01 \x01(\v2\x12.ray.rpc.GcsStatusR\x06status\x12D\n" +
+	"\x11worker_table_data\x18\x02 \x03(\v2\x18.ray.rpc.WorkerTableDataR\x0fworkerTableData\x12\x14\n" +
+	"\x05total\x18\x03 \x01(\x03R\x05total\"\x15\n" +
 	"\x13GetClusterIdRequest\"^\n" +
 	"\x11GetClusterIdReply\x12*\n" +
 	"\x06status\x18\x01 \x01(\v2\x12.ray.rpc.GcsStatusR\x06status\x12\x1d\n" +
@@ -3815,7 +4138,23 @@ const file_ray_gcs_proto_rawDesc = "" +
 	"\x04name\x18\x02 \x01(\tR\x04name\"\x82\x01\n" +
 	"\x11GetActorInfoReply\x12*\n" +
 	"\x06status\x18\x01 \x01(\v2\x12.ray.rpc.GcsStatusR\x06status\x12A\n" +
-	"\x10actor_table_data\x18\x02 \x01(\v2\x17.ray.rpc.ActorTableDataR\x0eactorTableData\"S\n" +
+	"\x10actor_table_data\x18\x02 \x01(\v2\x17.ray.rpc.ActorTableDataR\x0eactorTableData\"\xf0\x01\n" +
+	"\x16GetAllActorInfoRequest\x12\x19\n" +
+	"\x05limit\x18\x02 \x01(\x03H\x00R\x05limit\x88\x01\x01\x12F\n" +
+	"\afilters\x18\x03 \x01(\v2'.ray.rpc.GetAllActorInfoRequest.FiltersH\x01R\afilters\x88\x01\x01\x1a]\n" +
+	"\aFilters\x12\x1e\n" +
+	"\bactor_id\x18\x01 \x01(\fH\x00R\aactorId\x88\x01\x01\x12\x1a\n" +
+	"\x06job_id\x18\x02 \x01(\fH\x01R\x05jobId\x88\x01\x01B\v\n" +
+	"\t_actor_idB\t\n" +
+	"\a_job_idB\b\n" +
+	"\x06_limitB\n" +
+	"\n" +
+	"\b_filters\"\xbe\x01\n" +
+	"\x14GetAllActorInfoReply\x12*\n" +
+	"\x06status\x18\x01 \x01(\v2\x12.ray.rpc.GcsStatusR\x06status\x12A\n" +
+	"\x10actor_table_data\x18\x02 \x03(\v2\x17.ray.rpc.ActorTableDataR\x0eactorTableData\x12\x14\n" +
+	"\x05total\x18\x03 \x01(\x03R\x05total\x12!\n" +
+	"\fnum_filtered\x18\x04 \x01(\x03R\vnumFiltered\"S\n" +
 	"\x18GetNamedActorInfoRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12#\n" +
 	"\rray_namespace\x18\x02 \x01(\tR\frayNamespace\"\xb7\x01\n" +
@@ -3918,25 +4257,36 @@ const file_ray_gcs_proto_rawDesc = "" +
 	"#WaitPlacementGroupUntilReadyRequest\x12,\n" +
 	"\x12placement_group_id\x18\x01 \x01(\fR\x10placementGroupId\"O\n" +
 	"!WaitPlacementGroupUntilReadyReply\x12*\n" +
-	"\x06status\x18\x01 \x01(\v2\x12.ray.rpc.GcsStatusR\x06status\"\xe2\x03\n" +
+	"\x06status\x18\x01 \x01(\v2\x12.ray.rpc.GcsStatusR\x06status\"\x84\a\n" +
 	"\x17PlacementGroupTableData\x12,\n" +
 	"\x12placement_group_id\x18\x01 \x01(\fR\x10placementGroupId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12)\n" +
 	"\abundles\x18\x03 \x03(\v2\x0f.ray.rpc.BundleR\abundles\x126\n" +
 	"\bstrategy\x18\x04 \x01(\x0e2\x1a.ray.rpc.PlacementStrategyR\bstrategy\x12J\n" +
-	"\x05state\x18\x05 \x01(\x0e24.ray.rpc.PlacementGroupTableData.PlacementGroupStateR\x05state\x12\x1f\n" +
+	"\x05state\x18\x05 \x01(\x0e24.ray.rpc.PlacementGroupTableData.PlacementGroupStateR\x05state\x12$\n" +
+	"\x0ecreator_job_id\x18\x06 \x01(\fR\fcreatorJobId\x12\x1f\n" +
 	"\vis_detached\x18\n" +
 	" \x01(\bR\n" +
 	"isDetached\x12#\n" +
 	"\rray_namespace\x18\v \x01(\tR\frayNamespace\x122\n" +
-	"\x05stats\x18\f \x01(\v2\x1c.ray.rpc.PlacementGroupStatsR\x05stats\"\\\n" +
+	"\x05stats\x18\f \x01(\v2\x1c.ray.rpc.PlacementGroupStatsR\x05stats\x12l\n" +
+	"\x14topology_assignments\x18\x11 \x03(\v29.ray.rpc.PlacementGroupTableData.TopologyAssignmentsEntryR\x13topologyAssignments\x12c\n" +
+	"\x11topology_strategy\x18\x12 \x03(\v26.ray.rpc.PlacementGroupTableData.TopologyStrategyEntryR\x10topologyStrategy\x1aF\n" +
+	"\x18TopologyAssignmentsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a_\n" +
+	"\x15TopologyStrategyEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x120\n" +
+	"\x05value\x18\x02 \x01(\x0e2\x1a.ray.rpc.PlacementStrategyR\x05value:\x028\x01\"\\\n" +
 	"\x13PlacementGroupState\x12\v\n" +
 	"\aPENDING\x10\x00\x12\f\n" +
 	"\bPREPARED\x10\x01\x12\v\n" +
 	"\aCREATED\x10\x02\x12\v\n" +
 	"\aREMOVED\x10\x03\x12\x10\n" +
-	"\fRESCHEDULING\x10\x04\"\xde\x03\n" +
-	"\x13PlacementGroupStats\x122\n" +
+	"\fRESCHEDULING\x10\x04\"\xdc\x04\n" +
+	"\x13PlacementGroupStats\x12?\n" +
+	"\x1ccreation_request_received_ns\x18\x02 \x01(\x03R\x19creationRequestReceivedNs\x12;\n" +
+	"\x1ascheduling_started_time_ns\x18\x03 \x01(\x03R\x17schedulingStartedTimeNs\x122\n" +
 	"\x15scheduling_latency_us\x18\x04 \x01(\x03R\x13schedulingLatencyUs\x12A\n" +
 	"\x1eend_to_end_creation_latency_us\x18\x05 \x01(\x03R\x19endToEndCreationLatencyUs\x12-\n" +
 	"\x12scheduling_attempt\x18\x06 \x01(\rR\x11schedulingAttempt\x123\n" +
@@ -3962,9 +4312,10 @@ const file_ray_gcs_proto_rawDesc = "" +
 	"\fGetClusterId\x12\x1c.ray.rpc.GetClusterIdRequest\x1a\x1a.ray.rpc.GetClusterIdReply\x12B\n" +
 	"\n" +
 	"CheckAlive\x12\x1a.ray.rpc.CheckAliveRequest\x1a\x18.ray.rpc.CheckAliveReply\x12N\n" +
-	"\x0eGetAllNodeInfo\x12\x1e.ray.rpc.GetAllNodeInfoRequest\x1a\x1c.ray.rpc.GetAllNodeInfoReply2c\n" +
+	"\x0eGetAllNodeInfo\x12\x1e.ray.rpc.GetAllNodeInfoRequest\x1a\x1c.ray.rpc.GetAllNodeInfoReply2\xb9\x01\n" +
 	"\x14WorkerInfoGcsService\x12K\n" +
-	"\rAddWorkerInfo\x12\x1d.ray.rpc.AddWorkerInfoRequest\x1a\x1b.ray.rpc.AddWorkerInfoReply2\x8a\x01\n" +
+	"\rAddWorkerInfo\x12\x1d.ray.rpc.AddWorkerInfoRequest\x1a\x1b.ray.rpc.AddWorkerInfoReply\x12T\n" +
+	"\x10GetAllWorkerInfo\x12 .ray.rpc.GetAllWorkerInfoRequest\x1a\x1e.ray.rpc.GetAllWorkerInfoReply2\x8a\x01\n" +
 	"\x1aNodeResourceInfoGcsService\x12l\n" +
 	"\x18GetAllAvailableResources\x12(.ray.rpc.GetAllAvailableResourcesRequest\x1a&.ray.rpc.GetAllAvailableResourcesReply2\xaa\x01\n" +
 	"\x11JobInfoGcsService\x12H\n" +
@@ -3976,11 +4327,12 @@ const file_ray_gcs_proto_rawDesc = "" +
 	"\rInternalKVDel\x12\x1d.ray.rpc.InternalKVDelRequest\x1a\x1b.ray.rpc.InternalKVDelReply\x12T\n" +
 	"\x10InternalKVExists\x12 .ray.rpc.InternalKVExistsRequest\x1a\x1e.ray.rpc.InternalKVExistsReply\x12N\n" +
 	"\x0eInternalKVKeys\x12\x1e.ray.rpc.InternalKVKeysRequest\x1a\x1c.ray.rpc.InternalKVKeysReply\x12W\n" +
-	"\x11GetInternalConfig\x12!.ray.rpc.GetInternalConfigRequest\x1a\x1f.ray.rpc.GetInternalConfigReply2\xd7\x04\n" +
+	"\x11GetInternalConfig\x12!.ray.rpc.GetInternalConfigRequest\x1a\x1f.ray.rpc.GetInternalConfigReply2\xaa\x05\n" +
 	"\x13ActorInfoGcsService\x12K\n" +
 	"\rRegisterActor\x12\x1d.ray.rpc.RegisterActorRequest\x1a\x1b.ray.rpc.RegisterActorReply\x12E\n" +
 	"\vCreateActor\x12\x1b.ray.rpc.CreateActorRequest\x1a\x19.ray.rpc.CreateActorReply\x12H\n" +
-	"\fGetActorInfo\x12\x1c.ray.rpc.GetActorInfoRequest\x1a\x1a.ray.rpc.GetActorInfoReply\x12W\n" +
+	"\fGetActorInfo\x12\x1c.ray.rpc.GetActorInfoRequest\x1a\x1a.ray.rpc.GetActorInfoReply\x12Q\n" +
+	"\x0fGetAllActorInfo\x12\x1f.ray.rpc.GetAllActorInfoRequest\x1a\x1d.ray.rpc.GetAllActorInfoReply\x12W\n" +
 	"\x11GetNamedActorInfo\x12!.ray.rpc.GetNamedActorInfoRequest\x1a\x1f.ray.rpc.GetNamedActorInfoReply\x12Q\n" +
 	"\x0fListNamedActors\x12\x1f.ray.rpc.ListNamedActorsRequest\x1a\x1d.ray.rpc.ListNamedActorsReply\x12Q\n" +
 	"\x0fKillActorViaGcs\x12\x1f.ray.rpc.KillActorViaGcsRequest\x1a\x1d.ray.rpc.KillActorViaGcsReply\x12c\n" +
@@ -4012,220 +4364,239 @@ func file_ray_gcs_proto_rawDescGZIP() []byte {
 }
 
 var file_ray_gcs_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_ray_gcs_proto_msgTypes = make([]protoimpl.MessageInfo, 68)
+var file_ray_gcs_proto_msgTypes = make([]protoimpl.MessageInfo, 75)
 var file_ray_gcs_proto_goTypes = []any{
 	(PlacementStrategy)(0),                           // 0: ray.rpc.PlacementStrategy
 	(PlacementGroupTableData_PlacementGroupState)(0), // 1: ray.rpc.PlacementGroupTableData.PlacementGroupState
 	(PlacementGroupStats_SchedulingState)(0),         // 2: ray.rpc.PlacementGroupStats.SchedulingState
 	(*AddWorkerInfoRequest)(nil),                     // 3: ray.rpc.AddWorkerInfoRequest
 	(*AddWorkerInfoReply)(nil),                       // 4: ray.rpc.AddWorkerInfoReply
-	(*GetClusterIdRequest)(nil),                      // 5: ray.rpc.GetClusterIdRequest
-	(*GetClusterIdReply)(nil),                        // 6: ray.rpc.GetClusterIdReply
-	(*CheckAliveRequest)(nil),                        // 7: ray.rpc.CheckAliveRequest
-	(*CheckAliveReply)(nil),                          // 8: ray.rpc.CheckAliveReply
-	(*GetAllNodeInfoRequest)(nil),                    // 9: ray.rpc.GetAllNodeInfoRequest
-	(*GetAllNodeInfoReply)(nil),                      // 10: ray.rpc.GetAllNodeInfoReply
-	(*GetAllAvailableResourcesRequest)(nil),          // 11: ray.rpc.GetAllAvailableResourcesRequest
-	(*GetAllAvailableResourcesReply)(nil),            // 12: ray.rpc.GetAllAvailableResourcesReply
-	(*AvailableResources)(nil),                       // 13: ray.rpc.AvailableResources
-	(*GetNextJobIDRequest)(nil),                      // 14: ray.rpc.GetNextJobIDRequest
-	(*GetNextJobIDReply)(nil),                        // 15: ray.rpc.GetNextJobIDReply
-	(*GetAllJobInfoRequest)(nil),                     // 16: ray.rpc.GetAllJobInfoRequest
-	(*GetAllJobInfoReply)(nil),                       // 17: ray.rpc.GetAllJobInfoReply
-	(*InternalKVGetRequest)(nil),                     // 18: ray.rpc.InternalKVGetRequest
-	(*InternalKVGetReply)(nil),                       // 19: ray.rpc.InternalKVGetReply
-	(*InternalKVPutRequest)(nil),                     // 20: ray.rpc.InternalKVPutRequest
-	(*InternalKVPutReply)(nil),                       // 21: ray.rpc.InternalKVPutReply
-	(*InternalKVDelRequest)(nil),                     // 22: ray.rpc.InternalKVDelRequest
-	(*InternalKVDelReply)(nil),                       // 23: ray.rpc.InternalKVDelReply
-	(*InternalKVExistsRequest)(nil),                  // 24: ray.rpc.InternalKVExistsRequest
-	(*InternalKVExistsReply)(nil),                    // 25: ray.rpc.InternalKVExistsReply
-	(*InternalKVKeysRequest)(nil),                    // 26: ray.rpc.InternalKVKeysRequest
-	(*InternalKVKeysReply)(nil),                      // 27: ray.rpc.InternalKVKeysReply
-	(*GetInternalConfigRequest)(nil),                 // 28: ray.rpc.GetInternalConfigRequest
-	(*GetInternalConfigReply)(nil),                   // 29: ray.rpc.GetInternalConfigReply
-	(*RegisterActorRequest)(nil),                     // 30: ray.rpc.RegisterActorRequest
-	(*RegisterActorReply)(nil),                       // 31: ray.rpc.RegisterActorReply
-	(*CreateActorRequest)(nil),                       // 32: ray.rpc.CreateActorRequest
-	(*CreateActorReply)(nil),                         // 33: ray.rpc.CreateActorReply
-	(*GetActorInfoRequest)(nil),                      // 34: ray.rpc.GetActorInfoRequest
-	(*GetActorInfoReply)(nil),                        // 35: ray.rpc.GetActorInfoReply
-	(*GetNamedActorInfoRequest)(nil),                 // 36: ray.rpc.GetNamedActorInfoRequest
-	(*GetNamedActorInfoReply)(nil),                   // 37: ray.rpc.GetNamedActorInfoReply
-	(*ListNamedActorsRequest)(nil),                   // 38: ray.rpc.ListNamedActorsRequest
-	(*ListNamedActorsReply)(nil),                     // 39: ray.rpc.ListNamedActorsReply
-	(*KillActorViaGcsRequest)(nil),                   // 40: ray.rpc.KillActorViaGcsRequest
-	(*KillActorViaGcsReply)(nil),                     // 41: ray.rpc.KillActorViaGcsReply
-	(*ReportActorOutOfScopeRequest)(nil),             // 42: ray.rpc.ReportActorOutOfScopeRequest
-	(*ReportActorOutOfScopeReply)(nil),               // 43: ray.rpc.ReportActorOutOfScopeReply
-	(*NamedActorInfo)(nil),                           // 44: ray.rpc.NamedActorInfo
-	(*GcsSubscriberPollRequest)(nil),                 // 45: ray.rpc.GcsSubscriberPollRequest
-	(*GcsSubscriberPollReply)(nil),                   // 46: ray.rpc.GcsSubscriberPollReply
-	(*GcsSubscriberCommandBatchRequest)(nil),         // 47: ray.rpc.GcsSubscriberCommandBatchRequest
-	(*GcsSubscriberCommandBatchReply)(nil),           // 48: ray.rpc.GcsSubscriberCommandBatchReply
-	(*Bundle)(nil),                                   // 49: ray.rpc.Bundle
-	(*PlacementGroupSpec)(nil),                       // 50: ray.rpc.PlacementGroupSpec
-	(*CreatePlacementGroupRequest)(nil),              // 51: ray.rpc.CreatePlacementGroupRequest
-	(*CreatePlacementGroupReply)(nil),                // 52: ray.rpc.CreatePlacementGroupReply
-	(*RemovePlacementGroupRequest)(nil),              // 53: ray.rpc.RemovePlacementGroupRequest
-	(*RemovePlacementGroupReply)(nil),                // 54: ray.rpc.RemovePlacementGroupReply
-	(*GetPlacementGroupRequest)(nil),                 // 55: ray.rpc.GetPlacementGroupRequest
-	(*GetPlacementGroupReply)(nil),                   // 56: ray.rpc.GetPlacementGroupReply
-	(*GetNamedPlacementGroupRequest)(nil),            // 57: ray.rpc.GetNamedPlacementGroupRequest
-	(*GetNamedPlacementGroupReply)(nil),              // 58: ray.rpc.GetNamedPlacementGroupReply
-	(*GetAllPlacementGroupRequest)(nil),              // 59: ray.rpc.GetAllPlacementGroupRequest
-	(*GetAllPlacementGroupReply)(nil),                // 60: ray.rpc.GetAllPlacementGroupReply
-	(*WaitPlacementGroupUntilReadyRequest)(nil),      // 61: ray.rpc.WaitPlacementGroupUntilReadyRequest
-	(*WaitPlacementGroupUntilReadyReply)(nil),        // 62: ray.rpc.WaitPlacementGroupUntilReadyReply
-	(*PlacementGroupTableData)(nil),                  // 63: ray.rpc.PlacementGroupTableData
-	(*PlacementGroupStats)(nil),                      // 64: ray.rpc.PlacementGroupStats
-	(*GetAllNodeInfoRequest_NodeSelector)(nil),       // 65: ray.rpc.GetAllNodeInfoRequest.NodeSelector
-	nil,                             // 66: ray.rpc.AvailableResources.ResourcesAvailableEntry
-	(*Bundle_BundleIdentifier)(nil), // 67: ray.rpc.Bundle.BundleIdentifier
-	nil,                             // 68: ray.rpc.Bundle.UnitResourcesEntry
-	nil,                             // 69: ray.rpc.Bundle.LabelSelectorEntry
-	nil,                             // 70: ray.rpc.PlacementGroupSpec.TopologyStrategyEntry
-	(*WorkerTableData)(nil),         // 71: ray.rpc.WorkerTableData
-	(*GcsStatus)(nil),               // 72: ray.rpc.GcsStatus
-	(GcsNodeInfo_GcsNodeState)(0),   // 73: ray.rpc.GcsNodeInfo.GcsNodeState
-	(*GcsNodeInfo)(nil),             // 74: ray.rpc.GcsNodeInfo
-	(*JobTableData)(nil),            // 75: ray.rpc.JobTableData
-	(*TaskSpec)(nil),                // 76: ray.rpc.TaskSpec
-	(*Address)(nil),                 // 77: ray.rpc.Address
-	(*ObjectReferenceCount)(nil),    // 78: ray.rpc.ObjectReferenceCount
-	(*ActorDeathCause)(nil),         // 79: ray.rpc.ActorDeathCause
-	(*ActorTableData)(nil),          // 80: ray.rpc.ActorTableData
-	(*PubMessage)(nil),              // 81: ray.rpc.PubMessage
-	(*Command)(nil),                 // 82: ray.rpc.Command
+	(*GetAllWorkerInfoRequest)(nil),                  // 5: ray.rpc.GetAllWorkerInfoRequest
+	(*GetAllWorkerInfoReply)(nil),                    // 6: ray.rpc.GetAllWorkerInfoReply
+	(*GetClusterIdRequest)(nil),                      // 7: ray.rpc.GetClusterIdRequest
+	(*GetClusterIdReply)(nil),                        // 8: ray.rpc.GetClusterIdReply
+	(*CheckAliveRequest)(nil),                        // 9: ray.rpc.CheckAliveRequest
+	(*CheckAliveReply)(nil),                          // 10: ray.rpc.CheckAliveReply
+	(*GetAllNodeInfoRequest)(nil),                    // 11: ray.rpc.GetAllNodeInfoRequest
+	(*GetAllNodeInfoReply)(nil),                      // 12: ray.rpc.GetAllNodeInfoReply
+	(*GetAllAvailableResourcesRequest)(nil),          // 13: ray.rpc.GetAllAvailableResourcesRequest
+	(*GetAllAvailableResourcesReply)(nil),            // 14: ray.rpc.GetAllAvailableResourcesReply
+	(*AvailableResources)(nil),                       // 15: ray.rpc.AvailableResources
+	(*GetNextJobIDRequest)(nil),                      // 16: ray.rpc.GetNextJobIDRequest
+	(*GetNextJobIDReply)(nil),                        // 17: ray.rpc.GetNextJobIDReply
+	(*GetAllJobInfoRequest)(nil),                     // 18: ray.rpc.GetAllJobInfoRequest
+	(*GetAllJobInfoReply)(nil),                       // 19: ray.rpc.GetAllJobInfoReply
+	(*InternalKVGetRequest)(nil),                     // 20: ray.rpc.InternalKVGetRequest
+	(*InternalKVGetReply)(nil),                       // 21: ray.rpc.InternalKVGetReply
+	(*InternalKVPutRequest)(nil),                     // 22: ray.rpc.InternalKVPutRequest
+	(*InternalKVPutReply)(nil),                       // 23: ray.rpc.InternalKVPutReply
+	(*InternalKVDelRequest)(nil),                     // 24: ray.rpc.InternalKVDelRequest
+	(*InternalKVDelReply)(nil),                       // 25: ray.rpc.InternalKVDelReply
+	(*InternalKVExistsRequest)(nil),                  // 26: ray.rpc.InternalKVExistsRequest
+	(*InternalKVExistsReply)(nil),                    // 27: ray.rpc.InternalKVExistsReply
+	(*InternalKVKeysRequest)(nil),                    // 28: ray.rpc.InternalKVKeysRequest
+	(*InternalKVKeysReply)(nil),                      // 29: ray.rpc.InternalKVKeysReply
+	(*GetInternalConfigRequest)(nil),                 // 30: ray.rpc.GetInternalConfigRequest
+	(*GetInternalConfigReply)(nil),                   // 31: ray.rpc.GetInternalConfigReply
+	(*RegisterActorRequest)(nil),                     // 32: ray.rpc.RegisterActorRequest
+	(*RegisterActorReply)(nil),                       // 33: ray.rpc.RegisterActorReply
+	(*CreateActorRequest)(nil),                       // 34: ray.rpc.CreateActorRequest
+	(*CreateActorReply)(nil),                         // 35: ray.rpc.CreateActorReply
+	(*GetActorInfoRequest)(nil),                      // 36: ray.rpc.GetActorInfoRequest
+	(*GetActorInfoReply)(nil),                        // 37: ray.rpc.GetActorInfoReply
+	(*GetAllActorInfoRequest)(nil),                   // 38: ray.rpc.GetAllActorInfoRequest
+	(*GetAllActorInfoReply)(nil),                     // 39: ray.rpc.GetAllActorInfoReply
+	(*GetNamedActorInfoRequest)(nil),                 // 40: ray.rpc.GetNamedActorInfoRequest
+	(*GetNamedActorInfoReply)(nil),                   // 41: ray.rpc.GetNamedActorInfoReply
+	(*ListNamedActorsRequest)(nil),                   // 42: ray.rpc.ListNamedActorsRequest
+	(*ListNamedActorsReply)(nil),                     // 43: ray.rpc.ListNamedActorsReply
+	(*KillActorViaGcsRequest)(nil),                   // 44: ray.rpc.KillActorViaGcsRequest
+	(*KillActorViaGcsReply)(nil),                     // 45: ray.rpc.KillActorViaGcsReply
+	(*ReportActorOutOfScopeRequest)(nil),             // 46: ray.rpc.ReportActorOutOfScopeRequest
+	(*ReportActorOutOfScopeReply)(nil),               // 47: ray.rpc.ReportActorOutOfScopeReply
+	(*NamedActorInfo)(nil),                           // 48: ray.rpc.NamedActorInfo
+	(*GcsSubscriberPollRequest)(nil),                 // 49: ray.rpc.GcsSubscriberPollRequest
+	(*GcsSubscriberPollReply)(nil),                   // 50: ray.rpc.GcsSubscriberPollReply
+	(*GcsSubscriberCommandBatchRequest)(nil),         // 51: ray.rpc.GcsSubscriberCommandBatchRequest
+	(*GcsSubscriberCommandBatchReply)(nil),           // 52: ray.rpc.GcsSubscriberCommandBatchReply
+	(*Bundle)(nil),                                   // 53: ray.rpc.Bundle
+	(*PlacementGroupSpec)(nil),                       // 54: ray.rpc.PlacementGroupSpec
+	(*CreatePlacementGroupRequest)(nil),              // 55: ray.rpc.CreatePlacementGroupRequest
+	(*CreatePlacementGroupReply)(nil),                // 56: ray.rpc.CreatePlacementGroupReply
+	(*RemovePlacementGroupRequest)(nil),              // 57: ray.rpc.RemovePlacementGroupRequest
+	(*RemovePlacementGroupReply)(nil),                // 58: ray.rpc.RemovePlacementGroupReply
+	(*GetPlacementGroupRequest)(nil),                 // 59: ray.rpc.GetPlacementGroupRequest
+	(*GetPlacementGroupReply)(nil),                   // 60: ray.rpc.GetPlacementGroupReply
+	(*GetNamedPlacementGroupRequest)(nil),            // 61: ray.rpc.GetNamedPlacementGroupRequest
+	(*GetNamedPlacementGroupReply)(nil),              // 62: ray.rpc.GetNamedPlacementGroupReply
+	(*GetAllPlacementGroupRequest)(nil),              // 63: ray.rpc.GetAllPlacementGroupRequest
+	(*GetAllPlacementGroupReply)(nil),                // 64: ray.rpc.GetAllPlacementGroupReply
+	(*WaitPlacementGroupUntilReadyRequest)(nil),      // 65: ray.rpc.WaitPlacementGroupUntilReadyRequest
+	(*WaitPlacementGroupUntilReadyReply)(nil),        // 66: ray.rpc.WaitPlacementGroupUntilReadyReply
+	(*PlacementGroupTableData)(nil),                  // 67: ray.rpc.PlacementGroupTableData
+	(*PlacementGroupStats)(nil),                      // 68: ray.rpc.PlacementGroupStats
+	(*GetAllNodeInfoRequest_NodeSelector)(nil),       // 69: ray.rpc.GetAllNodeInfoRequest.NodeSelector
+	nil,                                    // 70: ray.rpc.AvailableResources.ResourcesAvailableEntry
+	(*GetAllActorInfoRequest_Filters)(nil), // 71: ray.rpc.GetAllActorInfoRequest.Filters
+	(*Bundle_BundleIdentifier)(nil),        // 72: ray.rpc.Bundle.BundleIdentifier
+	nil,                                    // 73: ray.rpc.Bundle.UnitResourcesEntry
+	nil,                                    // 74: ray.rpc.Bundle.LabelSelectorEntry
+	nil,                                    // 75: ray.rpc.PlacementGroupSpec.TopologyStrategyEntry
+	nil,                                    // 76: ray.rpc.PlacementGroupTableData.TopologyAssignmentsEntry
+	nil,                                    // 77: ray.rpc.PlacementGroupTableData.TopologyStrategyEntry
+	(*WorkerTableData)(nil),                // 78: ray.rpc.WorkerTableData
+	(*GcsStatus)(nil),                      // 79: ray.rpc.GcsStatus
+	(GcsNodeInfo_GcsNodeState)(0),          // 80: ray.rpc.GcsNodeInfo.GcsNodeState
+	(*GcsNodeInfo)(nil),                    // 81: ray.rpc.GcsNodeInfo
+	(*JobTableData)(nil),                   // 82: ray.rpc.JobTableData
+	(*TaskSpec)(nil),                       // 83: ray.rpc.TaskSpec
+	(*Address)(nil),                        // 84: ray.rpc.Address
+	(*ObjectReferenceCount)(nil),           // 85: ray.rpc.ObjectReferenceCount
+	(*ActorDeathCause)(nil),                // 86: ray.rpc.ActorDeathCause
+	(*ActorTableData)(nil),                 // 87: ray.rpc.ActorTableData
+	(*PubMessage)(nil),                     // 88: ray.rpc.PubMessage
+	(*Command)(nil),                        // 89: ray.rpc.Command
 }
 var file_ray_gcs_proto_depIdxs = []int32{
-	71, // 0: ray.rpc.AddWorkerInfoRequest.worker_data:type_name -> ray.rpc.WorkerTableData
-	72, // 1: ray.rpc.AddWorkerInfoReply.status:type_name -> ray.rpc.GcsStatus
-	72, // 2: ray.rpc.GetClusterIdReply.status:type_name -> ray.rpc.GcsStatus
-	72, // 3: ray.rpc.CheckAliveReply.status:type_name -> ray.rpc.GcsStatus
-	65, // 4: ray.rpc.GetAllNodeInfoRequest.node_selectors:type_name -> ray.rpc.GetAllNodeInfoRequest.NodeSelector
-	73, // 5: ray.rpc.GetAllNodeInfoRequest.state_filter:type_name -> ray.rpc.GcsNodeInfo.GcsNodeState
-	72, // 6: ray.rpc.GetAllNodeInfoReply.status:type_name -> ray.rpc.GcsStatus
-	74, // 7: ray.rpc.GetAllNodeInfoReply.node_info_list:type_name -> ray.rpc.GcsNodeInfo
-	72, // 8: ray.rpc.GetAllAvailableResourcesReply.status:type_name -> ray.rpc.GcsStatus
-	13, // 9: ray.rpc.GetAllAvailableResourcesReply.resources_list:type_name -> ray.rpc.AvailableResources
-	66, // 10: ray.rpc.AvailableResources.resources_available:type_name -> ray.rpc.AvailableResources.ResourcesAvailableEntry
-	72, // 11: ray.rpc.GetNextJobIDReply.status:type_name -> ray.rpc.GcsStatus
-	72, // 12: ray.rpc.GetAllJobInfoReply.status:type_name -> ray.rpc.GcsStatus
-	75, // 13: ray.rpc.GetAllJobInfoReply.job_info_list:type_name -> ray.rpc.JobTableData
-	72, // 14: ray.rpc.InternalKVGetReply.status:type_name -> ray.rpc.GcsStatus
-	72, // 15: ray.rpc.InternalKVPutReply.status:type_name -> ray.rpc.GcsStatus
-	72, // 16: ray.rpc.InternalKVDelReply.status:type_name -> ray.rpc.GcsStatus
-	72, // 17: ray.rpc.InternalKVExistsReply.status:type_name -> ray.rpc.GcsStatus
-	72, // 18: ray.rpc.InternalKVKeysReply.status:type_name -> ray.rpc.GcsStatus
-	72, // 19: ray.rpc.GetInternalConfigReply.status:type_name -> ray.rpc.GcsStatus
-	76, // 20: ray.rpc.RegisterActorRequest.task_spec:type_name -> ray.rpc.TaskSpec
-	72, // 21: ray.rpc.RegisterActorReply.status:type_name -> ray.rpc.GcsStatus
-	76, // 22: ray.rpc.CreateActorRequest.task_spec:type_name -> ray.rpc.TaskSpec
-	72, // 23: ray.rpc.CreateActorReply.status:type_name -> ray.rpc.GcsStatus
-	77, // 24: ray.rpc.CreateActorReply.actor_address:type_name -> ray.rpc.Address
-	78, // 25: ray.rpc.CreateActorReply.borrowed_refs:type_name -> ray.rpc.ObjectReferenceCount
-	79, // 26: ray.rpc.CreateActorReply.death_cause:type_name -> ray.rpc.ActorDeathCause
-	72, // 27: ray.rpc.GetActorInfoReply.status:type_name -> ray.rpc.GcsStatus
-	80, // 28: ray.rpc.GetActorInfoReply.actor_table_data:type_name -> ray.rpc.ActorTableData
-	72, // 29: ray.rpc.GetNamedActorInfoReply.status:type_name -> ray.rpc.GcsStatus
-	80, // 30: ray.rpc.GetNamedActorInfoReply.actor_table_data:type_name -> ray.rpc.ActorTableData
-	76, // 31: ray.rpc.GetNamedActorInfoReply.task_spec:type_name -> ray.rpc.TaskSpec
-	72, // 32: ray.rpc.ListNamedActorsReply.status:type_name -> ray.rpc.GcsStatus
-	44, // 33: ray.rpc.ListNamedActorsReply.named_actors_list:type_name -> ray.rpc.NamedActorInfo
-	72, // 34: ray.rpc.KillActorViaGcsReply.status:type_name -> ray.rpc.GcsStatus
-	72, // 35: ray.rpc.ReportActorOutOfScopeReply.status:type_name -> ray.rpc.GcsStatus
-	81, // 36: ray.rpc.GcsSubscriberPollReply.pub_messages:type_name -> ray.rpc.PubMessage
-	72, // 37: ray.rpc.GcsSubscriberPollReply.status:type_name -> ray.rpc.GcsStatus
-	82, // 38: ray.rpc.GcsSubscriberCommandBatchRequest.commands:type_name -> ray.rpc.Command
-	72, // 39: ray.rpc.GcsSubscriberCommandBatchReply.status:type_name -> ray.rpc.GcsStatus
-	67, // 40: ray.rpc.Bundle.bundle_id:type_name -> ray.rpc.Bundle.BundleIdentifier
-	68, // 41: ray.rpc.Bundle.unit_resources:type_name -> ray.rpc.Bundle.UnitResourcesEntry
-	69, // 42: ray.rpc.Bundle.label_selector:type_name -> ray.rpc.Bundle.LabelSelectorEntry
-	49, // 43: ray.rpc.PlacementGroupSpec.bundles:type_name -> ray.rpc.Bundle
-	0,  // 44: ray.rpc.PlacementGroupSpec.strategy:type_name -> ray.rpc.PlacementStrategy
-	70, // 45: ray.rpc.PlacementGroupSpec.topology_strategy:type_name -> ray.rpc.PlacementGroupSpec.TopologyStrategyEntry
-	50, // 46: ray.rpc.CreatePlacementGroupRequest.placement_group_spec:type_name -> ray.rpc.PlacementGroupSpec
-	72, // 47: ray.rpc.CreatePlacementGroupReply.status:type_name -> ray.rpc.GcsStatus
-	72, // 48: ray.rpc.RemovePlacementGroupReply.status:type_name -> ray.rpc.GcsStatus
-	72, // 49: ray.rpc.GetPlacementGroupReply.status:type_name -> ray.rpc.GcsStatus
-	63, // 50: ray.rpc.GetPlacementGroupReply.placement_group_table_data:type_name -> ray.rpc.PlacementGroupTableData
-	72, // 51: ray.rpc.GetNamedPlacementGroupReply.status:type_name -> ray.rpc.GcsStatus
-	63, // 52: ray.rpc.GetNamedPlacementGroupReply.placement_group_table_data:type_name -> ray.rpc.PlacementGroupTableData
-	72, // 53: ray.rpc.GetAllPlacementGroupReply.status:type_name -> ray.rpc.GcsStatus
-	63, // 54: ray.rpc.GetAllPlacementGroupReply.placement_group_table_data:type_name -> ray.rpc.PlacementGroupTableData
-	72, // 55: ray.rpc.WaitPlacementGroupUntilReadyReply.status:type_name -> ray.rpc.GcsStatus
-	49, // 56: ray.rpc.PlacementGroupTableData.bundles:type_name -> ray.rpc.Bundle
-	0,  // 57: ray.rpc.PlacementGroupTableData.strategy:type_name -> ray.rpc.PlacementStrategy
-	1,  // 58: ray.rpc.PlacementGroupTableData.state:type_name -> ray.rpc.PlacementGroupTableData.PlacementGroupState
-	64, // 59: ray.rpc.PlacementGroupTableData.stats:type_name -> ray.rpc.PlacementGroupStats
-	2,  // 60: ray.rpc.PlacementGroupStats.scheduling_state:type_name -> ray.rpc.PlacementGroupStats.SchedulingState
-	0,  // 61: ray.rpc.PlacementGroupSpec.TopologyStrategyEntry.value:type_name -> ray.rpc.PlacementStrategy
-	5,  // 62: ray.rpc.NodeInfoGcsService.GetClusterId:input_type -> ray.rpc.GetClusterIdRequest
-	7,  // 63: ray.rpc.NodeInfoGcsService.CheckAlive:input_type -> ray.rpc.CheckAliveRequest
-	9,  // 64: ray.rpc.NodeInfoGcsService.GetAllNodeInfo:input_type -> ray.rpc.GetAllNodeInfoRequest
-	3,  // 65: ray.rpc.WorkerInfoGcsService.AddWorkerInfo:input_type -> ray.rpc.AddWorkerInfoRequest
-	11, // 66: ray.rpc.NodeResourceInfoGcsService.GetAllAvailableResources:input_type -> ray.rpc.GetAllAvailableResourcesRequest
-	14, // 67: ray.rpc.JobInfoGcsService.GetNextJobID:input_type -> ray.rpc.GetNextJobIDRequest
-	16, // 68: ray.rpc.JobInfoGcsService.GetAllJobInfo:input_type -> ray.rpc.GetAllJobInfoRequest
-	18, // 69: ray.rpc.InternalKVGcsService.InternalKVGet:input_type -> ray.rpc.InternalKVGetRequest
-	20, // 70: ray.rpc.InternalKVGcsService.InternalKVPut:input_type -> ray.rpc.InternalKVPutRequest
-	22, // 71: ray.rpc.InternalKVGcsService.InternalKVDel:input_type -> ray.rpc.InternalKVDelRequest
-	24, // 72: ray.rpc.InternalKVGcsService.InternalKVExists:input_type -> ray.rpc.InternalKVExistsRequest
-	26, // 73: ray.rpc.InternalKVGcsService.InternalKVKeys:input_type -> ray.rpc.InternalKVKeysRequest
-	28, // 74: ray.rpc.InternalKVGcsService.GetInternalConfig:input_type -> ray.rpc.GetInternalConfigRequest
-	30, // 75: ray.rpc.ActorInfoGcsService.RegisterActor:input_type -> ray.rpc.RegisterActorRequest
-	32, // 76: ray.rpc.ActorInfoGcsService.CreateActor:input_type -> ray.rpc.CreateActorRequest
-	34, // 77: ray.rpc.ActorInfoGcsService.GetActorInfo:input_type -> ray.rpc.GetActorInfoRequest
-	36, // 78: ray.rpc.ActorInfoGcsService.GetNamedActorInfo:input_type -> ray.rpc.GetNamedActorInfoRequest
-	38, // 79: ray.rpc.ActorInfoGcsService.ListNamedActors:input_type -> ray.rpc.ListNamedActorsRequest
-	40, // 80: ray.rpc.ActorInfoGcsService.KillActorViaGcs:input_type -> ray.rpc.KillActorViaGcsRequest
-	42, // 81: ray.rpc.ActorInfoGcsService.ReportActorOutOfScope:input_type -> ray.rpc.ReportActorOutOfScopeRequest
-	45, // 82: ray.rpc.ControlPlanePubSubGcsService.GcsSubscriberPoll:input_type -> ray.rpc.GcsSubscriberPollRequest
-	47, // 83: ray.rpc.ControlPlanePubSubGcsService.GcsSubscriberCommandBatch:input_type -> ray.rpc.GcsSubscriberCommandBatchRequest
-	45, // 84: ray.rpc.ObservabilityPubSubService.GcsSubscriberPoll:input_type -> ray.rpc.GcsSubscriberPollRequest
-	47, // 85: ray.rpc.ObservabilityPubSubService.GcsSubscriberCommandBatch:input_type -> ray.rpc.GcsSubscriberCommandBatchRequest
-	51, // 86: ray.rpc.PlacementGroupInfoGcsService.CreatePlacementGroup:input_type -> ray.rpc.CreatePlacementGroupRequest
-	53, // 87: ray.rpc.PlacementGroupInfoGcsService.RemovePlacementGroup:input_type -> ray.rpc.RemovePlacementGroupRequest
-	55, // 88: ray.rpc.PlacementGroupInfoGcsService.GetPlacementGroup:input_type -> ray.rpc.GetPlacementGroupRequest
-	57, // 89: ray.rpc.PlacementGroupInfoGcsService.GetNamedPlacementGroup:input_type -> ray.rpc.GetNamedPlacementGroupRequest
-	59, // 90: ray.rpc.PlacementGroupInfoGcsService.GetAllPlacementGroup:input_type -> ray.rpc.GetAllPlacementGroupRequest
-	61, // 91: ray.rpc.PlacementGroupInfoGcsService.WaitPlacementGroupUntilReady:input_type -> ray.rpc.WaitPlacementGroupUntilReadyRequest
-	6,  // 92: ray.rpc.NodeInfoGcsService.GetClusterId:output_type -> ray.rpc.GetClusterIdReply
-	8,  // 93: ray.rpc.NodeInfoGcsService.CheckAlive:output_type -> ray.rpc.CheckAliveReply
-	10, // 94: ray.rpc.NodeInfoGcsService.GetAllNodeInfo:output_type -> ray.rpc.GetAllNodeInfoReply
-	4,  // 95: ray.rpc.WorkerInfoGcsService.AddWorkerInfo:output_type -> ray.rpc.AddWorkerInfoReply
-	12, // 96: ray.rpc.NodeResourceInfoGcsService.GetAllAvailableResources:output_type -> ray.rpc.GetAllAvailableResourcesReply
-	15, // 97: ray.rpc.JobInfoGcsService.GetNextJobID:output_type -> ray.rpc.GetNextJobIDReply
-	17, // 98: ray.rpc.JobInfoGcsService.GetAllJobInfo:output_type -> ray.rpc.GetAllJobInfoReply
-	19, // 99: ray.rpc.InternalKVGcsService.InternalKVGet:output_type -> ray.rpc.InternalKVGetReply
-	21, // 100: ray.rpc.InternalKVGcsService.InternalKVPut:output_type -> ray.rpc.InternalKVPutReply
-	23, // 101: ray.rpc.InternalKVGcsService.InternalKVDel:output_type -> ray.rpc.InternalKVDelReply
-	25, // 102: ray.rpc.InternalKVGcsService.InternalKVExists:output_type -> ray.rpc.InternalKVExistsReply
-	27, // 103: ray.rpc.InternalKVGcsService.InternalKVKeys:output_type -> ray.rpc.InternalKVKeysReply
-	29, // 104: ray.rpc.InternalKVGcsService.GetInternalConfig:output_type -> ray.rpc.GetInternalConfigReply
-	31, // 105: ray.rpc.ActorInfoGcsService.RegisterActor:output_type -> ray.rpc.RegisterActorReply
-	33, // 106: ray.rpc.ActorInfoGcsService.CreateActor:output_type -> ray.rpc.CreateActorReply
-	35, // 107: ray.rpc.ActorInfoGcsService.GetActorInfo:output_type -> ray.rpc.GetActorInfoReply
-	37, // 108: ray.rpc.ActorInfoGcsService.GetNamedActorInfo:output_type -> ray.rpc.GetNamedActorInfoReply
-	39, // 109: ray.rpc.ActorInfoGcsService.ListNamedActors:output_type -> ray.rpc.ListNamedActorsReply
-	41, // 110: ray.rpc.ActorInfoGcsService.KillActorViaGcs:output_type -> ray.rpc.KillActorViaGcsReply
-	43, // 111: ray.rpc.ActorInfoGcsService.ReportActorOutOfScope:output_type -> ray.rpc.ReportActorOutOfScopeReply
-	46, // 112: ray.rpc.ControlPlanePubSubGcsService.GcsSubscriberPoll:output_type -> ray.rpc.GcsSubscriberPollReply
-	48, // 113: ray.rpc.ControlPlanePubSubGcsService.GcsSubscriberCommandBatch:output_type -> ray.rpc.GcsSubscriberCommandBatchReply
-	46, // 114: ray.rpc.ObservabilityPubSubService.GcsSubscriberPoll:output_type -> ray.rpc.GcsSubscriberPollReply
-	48, // 115: ray.rpc.ObservabilityPubSubService.GcsSubscriberCommandBatch:output_type -> ray.rpc.GcsSubscriberCommandBatchReply
-	52, // 116: ray.rpc.PlacementGroupInfoGcsService.CreatePlacementGroup:output_type -> ray.rpc.CreatePlacementGroupReply
-	54, // 117: ray.rpc.PlacementGroupInfoGcsService.RemovePlacementGroup:output_type -> ray.rpc.RemovePlacementGroupReply
-	56, // 118: ray.rpc.PlacementGroupInfoGcsService.GetPlacementGroup:output_type -> ray.rpc.GetPlacementGroupReply
-	58, // 119: ray.rpc.PlacementGroupInfoGcsService.GetNamedPlacementGroup:output_type -> ray.rpc.GetNamedPlacementGroupReply
-	60, // 120: ray.rpc.PlacementGroupInfoGcsService.GetAllPlacementGroup:output_type -> ray.rpc.GetAllPlacementGroupReply
-	62, // 121: ray.rpc.PlacementGroupInfoGcsService.WaitPlacementGroupUntilReady:output_type -> ray.rpc.WaitPlacementGroupUntilReadyReply
-	92, // [92:122] is the sub-list for method output_type
-	62, // [62:92] is the sub-list for method input_type
-	62, // [62:62] is the sub-list for extension type_name
-	62, // [62:62] is the sub-list for extension extendee
-	0,  // [0:62] is the sub-list for field type_name
+	78,  // 0: ray.rpc.AddWorkerInfoRequest.worker_data:type_name -> ray.rpc.WorkerTableData
+	79,  // 1: ray.rpc.AddWorkerInfoReply.status:type_name -> ray.rpc.GcsStatus
+	79,  // 2: ray.rpc.GetAllWorkerInfoReply.status:type_name -> ray.rpc.GcsStatus
+	78,  // 3: ray.rpc.GetAllWorkerInfoReply.worker_table_data:type_name -> ray.rpc.WorkerTableData
+	79,  // 4: ray.rpc.GetClusterIdReply.status:type_name -> ray.rpc.GcsStatus
+	79,  // 5: ray.rpc.CheckAliveReply.status:type_name -> ray.rpc.GcsStatus
+	69,  // 6: ray.rpc.GetAllNodeInfoRequest.node_selectors:type_name -> ray.rpc.GetAllNodeInfoRequest.NodeSelector
+	80,  // 7: ray.rpc.GetAllNodeInfoRequest.state_filter:type_name -> ray.rpc.GcsNodeInfo.GcsNodeState
+	79,  // 8: ray.rpc.GetAllNodeInfoReply.status:type_name -> ray.rpc.GcsStatus
+	81,  // 9: ray.rpc.GetAllNodeInfoReply.node_info_list:type_name -> ray.rpc.GcsNodeInfo
+	79,  // 10: ray.rpc.GetAllAvailableResourcesReply.status:type_name -> ray.rpc.GcsStatus
+	15,  // 11: ray.rpc.GetAllAvailableResourcesReply.resources_list:type_name -> ray.rpc.AvailableResources
+	70,  // 12: ray.rpc.AvailableResources.resources_available:type_name -> ray.rpc.AvailableResources.ResourcesAvailableEntry
+	79,  // 13: ray.rpc.GetNextJobIDReply.status:type_name -> ray.rpc.GcsStatus
+	79,  // 14: ray.rpc.GetAllJobInfoReply.status:type_name -> ray.rpc.GcsStatus
+	82,  // 15: ray.rpc.GetAllJobInfoReply.job_info_list:type_name -> ray.rpc.JobTableData
+	79,  // 16: ray.rpc.InternalKVGetReply.status:type_name -> ray.rpc.GcsStatus
+	79,  // 17: ray.rpc.InternalKVPutReply.status:type_name -> ray.rpc.GcsStatus
+	79,  // 18: ray.rpc.InternalKVDelReply.status:type_name -> ray.rpc.GcsStatus
+	79,  // 19: ray.rpc.InternalKVExistsReply.status:type_name -> ray.rpc.GcsStatus
+	79,  // 20: ray.rpc.InternalKVKeysReply.status:type_name -> ray.rpc.GcsStatus
+	79,  // 21: ray.rpc.GetInternalConfigReply.status:type_name -> ray.rpc.GcsStatus
+	83,  // 22: ray.rpc.RegisterActorRequest.task_spec:type_name -> ray.rpc.TaskSpec
+	79,  // 23: ray.rpc.RegisterActorReply.status:type_name -> ray.rpc.GcsStatus
+	83,  // 24: ray.rpc.CreateActorRequest.task_spec:type_name -> ray.rpc.TaskSpec
+	79,  // 25: ray.rpc.CreateActorReply.status:type_name -> ray.rpc.GcsStatus
+	84,  // 26: ray.rpc.CreateActorReply.actor_address:type_name -> ray.rpc.Address
+	85,  // 27: ray.rpc.CreateActorReply.borrowed_refs:type_name -> ray.rpc.ObjectReferenceCount
+	86,  // 28: ray.rpc.CreateActorReply.death_cause:type_name -> ray.rpc.ActorDeathCause
+	79,  // 29: ray.rpc.GetActorInfoReply.status:type_name -> ray.rpc.GcsStatus
+	87,  // 30: ray.rpc.GetActorInfoReply.actor_table_data:type_name -> ray.rpc.ActorTableData
+	71,  // 31: ray.rpc.GetAllActorInfoRequest.filters:type_name -> ray.rpc.GetAllActorInfoRequest.Filters
+	79,  // 32: ray.rpc.GetAllActorInfoReply.status:type_name -> ray.rpc.GcsStatus
+	87,  // 33: ray.rpc.GetAllActorInfoReply.actor_table_data:type_name -> ray.rpc.ActorTableData
+	79,  // 34: ray.rpc.GetNamedActorInfoReply.status:type_name -> ray.rpc.GcsStatus
+	87,  // 35: ray.rpc.GetNamedActorInfoReply.actor_table_data:type_name -> ray.rpc.ActorTableData
+	83,  // 36: ray.rpc.GetNamedActorInfoReply.task_spec:type_name -> ray.rpc.TaskSpec
+	79,  // 37: ray.rpc.ListNamedActorsReply.status:type_name -> ray.rpc.GcsStatus
+	48,  // 38: ray.rpc.ListNamedActorsReply.named_actors_list:type_name -> ray.rpc.NamedActorInfo
+	79,  // 39: ray.rpc.KillActorViaGcsReply.status:type_name -> ray.rpc.GcsStatus
+	79,  // 40: ray.rpc.ReportActorOutOfScopeReply.status:type_name -> ray.rpc.GcsStatus
+	88,  // 41: ray.rpc.GcsSubscriberPollReply.pub_messages:type_name -> ray.rpc.PubMessage
+	79,  // 42: ray.rpc.GcsSubscriberPollReply.status:type_name -> ray.rpc.GcsStatus
+	89,  // 43: ray.rpc.GcsSubscriberCommandBatchRequest.commands:type_name -> ray.rpc.Command
+	79,  // 44: ray.rpc.GcsSubscriberCommandBatchReply.status:type_name -> ray.rpc.GcsStatus
+	72,  // 45: ray.rpc.Bundle.bundle_id:type_name -> ray.rpc.Bundle.BundleIdentifier
+	73,  // 46: ray.rpc.Bundle.unit_resources:type_name -> ray.rpc.Bundle.UnitResourcesEntry
+	74,  // 47: ray.rpc.Bundle.label_selector:type_name -> ray.rpc.Bundle.LabelSelectorEntry
+	53,  // 48: ray.rpc.PlacementGroupSpec.bundles:type_name -> ray.rpc.Bundle
+	0,   // 49: ray.rpc.PlacementGroupSpec.strategy:type_name -> ray.rpc.PlacementStrategy
+	75,  // 50: ray.rpc.PlacementGroupSpec.topology_strategy:type_name -> ray.rpc.PlacementGroupSpec.TopologyStrategyEntry
+	54,  // 51: ray.rpc.CreatePlacementGroupRequest.placement_group_spec:type_name -> ray.rpc.PlacementGroupSpec
+	79,  // 52: ray.rpc.CreatePlacementGroupReply.status:type_name -> ray.rpc.GcsStatus
+	79,  // 53: ray.rpc.RemovePlacementGroupReply.status:type_name -> ray.rpc.GcsStatus
+	79,  // 54: ray.rpc.GetPlacementGroupReply.status:type_name -> ray.rpc.GcsStatus
+	67,  // 55: ray.rpc.GetPlacementGroupReply.placement_group_table_data:type_name -> ray.rpc.PlacementGroupTableData
+	79,  // 56: ray.rpc.GetNamedPlacementGroupReply.status:type_name -> ray.rpc.GcsStatus
+	67,  // 57: ray.rpc.GetNamedPlacementGroupReply.placement_group_table_data:type_name -> ray.rpc.PlacementGroupTableData
+	79,  // 58: ray.rpc.GetAllPlacementGroupReply.status:type_name -> ray.rpc.GcsStatus
+	67,  // 59: ray.rpc.GetAllPlacementGroupReply.placement_group_table_data:type_name -> ray.rpc.PlacementGroupTableData
+	79,  // 60: ray.rpc.WaitPlacementGroupUntilReadyReply.status:type_name -> ray.rpc.GcsStatus
+	53,  // 61: ray.rpc.PlacementGroupTableData.bundles:type_name -> ray.rpc.Bundle
+	0,   // 62: ray.rpc.PlacementGroupTableData.strategy:type_name -> ray.rpc.PlacementStrategy
+	1,   // 63: ray.rpc.PlacementGroupTableData.state:type_name -> ray.rpc.PlacementGroupTableData.PlacementGroupState
+	68,  // 64: ray.rpc.PlacementGroupTableData.stats:type_name -> ray.rpc.PlacementGroupStats
+	76,  // 65: ray.rpc.PlacementGroupTableData.topology_assignments:type_name -> ray.rpc.PlacementGroupTableData.TopologyAssignmentsEntry
+	77,  // 66: ray.rpc.PlacementGroupTableData.topology_strategy:type_name -> ray.rpc.PlacementGroupTableData.TopologyStrategyEntry
+	2,   // 67: ray.rpc.PlacementGroupStats.scheduling_state:type_name -> ray.rpc.PlacementGroupStats.SchedulingState
+	0,   // 68: ray.rpc.PlacementGroupSpec.TopologyStrategyEntry.value:type_name -> ray.rpc.PlacementStrategy
+	0,   // 69: ray.rpc.PlacementGroupTableData.TopologyStrategyEntry.value:type_name -> ray.rpc.PlacementStrategy
+	7,   // 70: ray.rpc.NodeInfoGcsService.GetClusterId:input_type -> ray.rpc.GetClusterIdRequest
+	9,   // 71: ray.rpc.NodeInfoGcsService.CheckAlive:input_type -> ray.rpc.CheckAliveRequest
+	11,  // 72: ray.rpc.NodeInfoGcsService.GetAllNodeInfo:input_type -> ray.rpc.GetAllNodeInfoRequest
+	3,   // 73: ray.rpc.WorkerInfoGcsService.AddWorkerInfo:input_type -> ray.rpc.AddWorkerInfoRequest
+	5,   // 74: ray.rpc.WorkerInfoGcsService.GetAllWorkerInfo:input_type -> ray.rpc.GetAllWorkerInfoRequest
+	13,  // 75: ray.rpc.NodeResourceInfoGcsService.GetAllAvailableResources:input_type -> ray.rpc.GetAllAvailableResourcesRequest
+	16,  // 76: ray.rpc.JobInfoGcsService.GetNextJobID:input_type -> ray.rpc.GetNextJobIDRequest
+	18,  // 77: ray.rpc.JobInfoGcsService.GetAllJobInfo:input_type -> ray.rpc.GetAllJobInfoRequest
+	20,  // 78: ray.rpc.InternalKVGcsService.InternalKVGet:input_type -> ray.rpc.InternalKVGetRequest
+	22,  // 79: ray.rpc.InternalKVGcsService.InternalKVPut:input_type -> ray.rpc.InternalKVPutRequest
+	24,  // 80: ray.rpc.InternalKVGcsService.InternalKVDel:input_type -> ray.rpc.InternalKVDelRequest
+	26,  // 81: ray.rpc.InternalKVGcsService.InternalKVExists:input_type -> ray.rpc.InternalKVExistsRequest
+	28,  // 82: ray.rpc.InternalKVGcsService.InternalKVKeys:input_type -> ray.rpc.InternalKVKeysRequest
+	30,  // 83: ray.rpc.InternalKVGcsService.GetInternalConfig:input_type -> ray.rpc.GetInternalConfigRequest
+	32,  // 84: ray.rpc.ActorInfoGcsService.RegisterActor:input_type -> ray.rpc.RegisterActorRequest
+	34,  // 85: ray.rpc.ActorInfoGcsService.CreateActor:input_type -> ray.rpc.CreateActorRequest
+	36,  // 86: ray.rpc.ActorInfoGcsService.GetActorInfo:input_type -> ray.rpc.GetActorInfoRequest
+	38,  // 87: ray.rpc.ActorInfoGcsService.GetAllActorInfo:input_type -> ray.rpc.GetAllActorInfoRequest
+	40,  // 88: ray.rpc.ActorInfoGcsService.GetNamedActorInfo:input_type -> ray.rpc.GetNamedActorInfoRequest
+	42,  // 89: ray.rpc.ActorInfoGcsService.ListNamedActors:input_type -> ray.rpc.ListNamedActorsRequest
+	44,  // 90: ray.rpc.ActorInfoGcsService.KillActorViaGcs:input_type -> ray.rpc.KillActorViaGcsRequest
+	46,  // 91: ray.rpc.ActorInfoGcsService.ReportActorOutOfScope:input_type -> ray.rpc.ReportActorOutOfScopeRequest
+	49,  // 92: ray.rpc.ControlPlanePubSubGcsService.GcsSubscriberPoll:input_type -> ray.rpc.GcsSubscriberPollRequest
+	51,  // 93: ray.rpc.ControlPlanePubSubGcsService.GcsSubscriberCommandBatch:input_type -> ray.rpc.GcsSubscriberCommandBatchRequest
+	49,  // 94: ray.rpc.ObservabilityPubSubService.GcsSubscriberPoll:input_type -> ray.rpc.GcsSubscriberPollRequest
+	51,  // 95: ray.rpc.ObservabilityPubSubService.GcsSubscriberCommandBatch:input_type -> ray.rpc.GcsSubscriberCommandBatchRequest
+	55,  // 96: ray.rpc.PlacementGroupInfoGcsService.CreatePlacementGroup:input_type -> ray.rpc.CreatePlacementGroupRequest
+	57,  // 97: ray.rpc.PlacementGroupInfoGcsService.RemovePlacementGroup:input_type -> ray.rpc.RemovePlacementGroupRequest
+	59,  // 98: ray.rpc.PlacementGroupInfoGcsService.GetPlacementGroup:input_type -> ray.rpc.GetPlacementGroupRequest
+	61,  // 99: ray.rpc.PlacementGroupInfoGcsService.GetNamedPlacementGroup:input_type -> ray.rpc.GetNamedPlacementGroupRequest
+	63,  // 100: ray.rpc.PlacementGroupInfoGcsService.GetAllPlacementGroup:input_type -> ray.rpc.GetAllPlacementGroupRequest
+	65,  // 101: ray.rpc.PlacementGroupInfoGcsService.WaitPlacementGroupUntilReady:input_type -> ray.rpc.WaitPlacementGroupUntilReadyRequest
+	8,   // 102: ray.rpc.NodeInfoGcsService.GetClusterId:output_type -> ray.rpc.GetClusterIdReply
+	10,  // 103: ray.rpc.NodeInfoGcsService.CheckAlive:output_type -> ray.rpc.CheckAliveReply
+	12,  // 104: ray.rpc.NodeInfoGcsService.GetAllNodeInfo:output_type -> ray.rpc.GetAllNodeInfoReply
+	4,   // 105: ray.rpc.WorkerInfoGcsService.AddWorkerInfo:output_type -> ray.rpc.AddWorkerInfoReply
+	6,   // 106: ray.rpc.WorkerInfoGcsService.GetAllWorkerInfo:output_type -> ray.rpc.GetAllWorkerInfoReply
+	14,  // 107: ray.rpc.NodeResourceInfoGcsService.GetAllAvailableResources:output_type -> ray.rpc.GetAllAvailableResourcesReply
+	17,  // 108: ray.rpc.JobInfoGcsService.GetNextJobID:output_type -> ray.rpc.GetNextJobIDReply
+	19,  // 109: ray.rpc.JobInfoGcsService.GetAllJobInfo:output_type -> ray.rpc.GetAllJobInfoReply
+	21,  // 110: ray.rpc.InternalKVGcsService.InternalKVGet:output_type -> ray.rpc.InternalKVGetReply
+	23,  // 111: ray.rpc.InternalKVGcsService.InternalKVPut:output_type -> ray.rpc.InternalKVPutReply
+	25,  // 112: ray.rpc.InternalKVGcsService.InternalKVDel:output_type -> ray.rpc.InternalKVDelReply
+	27,  // 113: ray.rpc.InternalKVGcsService.InternalKVExists:output_type -> ray.rpc.InternalKVExistsReply
+	29,  // 114: ray.rpc.InternalKVGcsService.InternalKVKeys:output_type -> ray.rpc.InternalKVKeysReply
+	31,  // 115: ray.rpc.InternalKVGcsService.GetInternalConfig:output_type -> ray.rpc.GetInternalConfigReply
+	33,  // 116: ray.rpc.ActorInfoGcsService.RegisterActor:output_type -> ray.rpc.RegisterActorReply
+	35,  // 117: ray.rpc.ActorInfoGcsService.CreateActor:output_type -> ray.rpc.CreateActorReply
+	37,  // 118: ray.rpc.ActorInfoGcsService.GetActorInfo:output_type -> ray.rpc.GetActorInfoReply
+	39,  // 119: ray.rpc.ActorInfoGcsService.GetAllActorInfo:output_type -> ray.rpc.GetAllActorInfoReply
+	41,  // 120: ray.rpc.ActorInfoGcsService.GetNamedActorInfo:output_type -> ray.rpc.GetNamedActorInfoReply
+	43,  // 121: ray.rpc.ActorInfoGcsService.ListNamedActors:output_type -> ray.rpc.ListNamedActorsReply
+	45,  // 122: ray.rpc.ActorInfoGcsService.KillActorViaGcs:output_type -> ray.rpc.KillActorViaGcsReply
+	47,  // 123: ray.rpc.ActorInfoGcsService.ReportActorOutOfScope:output_type -> ray.rpc.ReportActorOutOfScopeReply
+	50,  // 124: ray.rpc.ControlPlanePubSubGcsService.GcsSubscriberPoll:output_type -> ray.rpc.GcsSubscriberPollReply
+	52,  // 125: ray.rpc.ControlPlanePubSubGcsService.GcsSubscriberCommandBatch:output_type -> ray.rpc.GcsSubscriberCommandBatchReply
+	50,  // 126: ray.rpc.ObservabilityPubSubService.GcsSubscriberPoll:output_type -> ray.rpc.GcsSubscriberPollReply
+	52,  // 127: ray.rpc.ObservabilityPubSubService.GcsSubscriberCommandBatch:output_type -> ray.rpc.GcsSubscriberCommandBatchReply
+	56,  // 128: ray.rpc.PlacementGroupInfoGcsService.CreatePlacementGroup:output_type -> ray.rpc.CreatePlacementGroupReply
+	58,  // 129: ray.rpc.PlacementGroupInfoGcsService.RemovePlacementGroup:output_type -> ray.rpc.RemovePlacementGroupReply
+	60,  // 130: ray.rpc.PlacementGroupInfoGcsService.GetPlacementGroup:output_type -> ray.rpc.GetPlacementGroupReply
+	62,  // 131: ray.rpc.PlacementGroupInfoGcsService.GetNamedPlacementGroup:output_type -> ray.rpc.GetNamedPlacementGroupReply
+	64,  // 132: ray.rpc.PlacementGroupInfoGcsService.GetAllPlacementGroup:output_type -> ray.rpc.GetAllPlacementGroupReply
+	66,  // 133: ray.rpc.PlacementGroupInfoGcsService.WaitPlacementGroupUntilReady:output_type -> ray.rpc.WaitPlacementGroupUntilReadyReply
+	102, // [102:134] is the sub-list for method output_type
+	70,  // [70:102] is the sub-list for method input_type
+	70,  // [70:70] is the sub-list for extension type_name
+	70,  // [70:70] is the sub-list for extension extendee
+	0,   // [0:70] is the sub-list for field type_name
 }
 
 func init() { file_ray_gcs_proto_init() }
@@ -4237,24 +4608,27 @@ func file_ray_gcs_proto_init() {
 	file_ray_task_proto_init()
 	file_ray_tables_proto_init()
 	file_ray_pubsub_proto_init()
-	file_ray_gcs_proto_msgTypes[5].OneofWrappers = []any{}
-	file_ray_gcs_proto_msgTypes[6].OneofWrappers = []any{}
-	file_ray_gcs_proto_msgTypes[13].OneofWrappers = []any{}
-	file_ray_gcs_proto_msgTypes[30].OneofWrappers = []any{}
-	file_ray_gcs_proto_msgTypes[56].OneofWrappers = []any{}
-	file_ray_gcs_proto_msgTypes[62].OneofWrappers = []any{
+	file_ray_gcs_proto_msgTypes[2].OneofWrappers = []any{}
+	file_ray_gcs_proto_msgTypes[7].OneofWrappers = []any{}
+	file_ray_gcs_proto_msgTypes[8].OneofWrappers = []any{}
+	file_ray_gcs_proto_msgTypes[15].OneofWrappers = []any{}
+	file_ray_gcs_proto_msgTypes[32].OneofWrappers = []any{}
+	file_ray_gcs_proto_msgTypes[35].OneofWrappers = []any{}
+	file_ray_gcs_proto_msgTypes[60].OneofWrappers = []any{}
+	file_ray_gcs_proto_msgTypes[66].OneofWrappers = []any{
 		(*GetAllNodeInfoRequest_NodeSelector_NodeId)(nil),
 		(*GetAllNodeInfoRequest_NodeSelector_NodeName)(nil),
 		(*GetAllNodeInfoRequest_NodeSelector_NodeIpAddress)(nil),
 		(*GetAllNodeInfoRequest_NodeSelector_IsHeadNode)(nil),
 	}
+	file_ray_gcs_proto_msgTypes[68].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ray_gcs_proto_rawDesc), len(file_ray_gcs_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   68,
+			NumMessages:   75,
 			NumExtensions: 0,
 			NumServices:   9,
 		},

@@ -204,7 +204,8 @@ var NodeInfoGcsService_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
-	WorkerInfoGcsService_AddWorkerInfo_FullMethodName = "/ray.rpc.WorkerInfoGcsService/AddWorkerInfo"
+	WorkerInfoGcsService_AddWorkerInfo_FullMethodName    = "/ray.rpc.WorkerInfoGcsService/AddWorkerInfo"
+	WorkerInfoGcsService_GetAllWorkerInfo_FullMethodName = "/ray.rpc.WorkerInfoGcsService/GetAllWorkerInfo"
 )
 
 // WorkerInfoGcsServiceClient is the client API for WorkerInfoGcsService service.
@@ -214,6 +215,7 @@ const (
 // Who is not in its table counts as dead: a worker gives a generator with a limit up whose owner is not there.
 type WorkerInfoGcsServiceClient interface {
 	AddWorkerInfo(ctx context.Context, in *AddWorkerInfoRequest, opts ...grpc.CallOption) (*AddWorkerInfoReply, error)
+	GetAllWorkerInfo(ctx context.Context, in *GetAllWorkerInfoRequest, opts ...grpc.CallOption) (*GetAllWorkerInfoReply, error)
 }
 
 type workerInfoGcsServiceClient struct {
@@ -234,6 +236,16 @@ func (c *workerInfoGcsServiceClient) AddWorkerInfo(ctx context.Context, in *AddW
 	return out, nil
 }
 
+func (c *workerInfoGcsServiceClient) GetAllWorkerInfo(ctx context.Context, in *GetAllWorkerInfoRequest, opts ...grpc.CallOption) (*GetAllWorkerInfoReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetAllWorkerInfoReply)
+	err := c.cc.Invoke(ctx, WorkerInfoGcsService_GetAllWorkerInfo_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // WorkerInfoGcsServiceServer is the server API for WorkerInfoGcsService service.
 // All implementations must embed UnimplementedWorkerInfoGcsServiceServer
 // for forward compatibility.
@@ -241,6 +253,7 @@ func (c *workerInfoGcsServiceClient) AddWorkerInfo(ctx context.Context, in *AddW
 // Who is not in its table counts as dead: a worker gives a generator with a limit up whose owner is not there.
 type WorkerInfoGcsServiceServer interface {
 	AddWorkerInfo(context.Context, *AddWorkerInfoRequest) (*AddWorkerInfoReply, error)
+	GetAllWorkerInfo(context.Context, *GetAllWorkerInfoRequest) (*GetAllWorkerInfoReply, error)
 	mustEmbedUnimplementedWorkerInfoGcsServiceServer()
 }
 
@@ -253,6 +266,9 @@ type UnimplementedWorkerInfoGcsServiceServer struct{}
 
 func (UnimplementedWorkerInfoGcsServiceServer) AddWorkerInfo(context.Context, *AddWorkerInfoRequest) (*AddWorkerInfoReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method AddWorkerInfo not implemented")
+}
+func (UnimplementedWorkerInfoGcsServiceServer) GetAllWorkerInfo(context.Context, *GetAllWorkerInfoRequest) (*GetAllWorkerInfoReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetAllWorkerInfo not implemented")
 }
 func (UnimplementedWorkerInfoGcsServiceServer) mustEmbedUnimplementedWorkerInfoGcsServiceServer() {}
 func (UnimplementedWorkerInfoGcsServiceServer) testEmbeddedByValue()                              {}
@@ -293,6 +309,24 @@ func _WorkerInfoGcsService_AddWorkerInfo_Handler(srv interface{}, ctx context.Co
 	return interceptor(ctx, in, info, handler)
 }
 
+func _WorkerInfoGcsService_GetAllWorkerInfo_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetAllWorkerInfoRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WorkerInfoGcsServiceServer).GetAllWorkerInfo(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: WorkerInfoGcsService_GetAllWorkerInfo_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WorkerInfoGcsServiceServer).GetAllWorkerInfo(ctx, req.(*GetAllWorkerInfoRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // WorkerInfoGcsService_ServiceDesc is the grpc.ServiceDesc for WorkerInfoGcsService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -303,6 +337,10 @@ var WorkerInfoGcsService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "AddWorkerInfo",
 			Handler:    _WorkerInfoGcsService_AddWorkerInfo_Handler,
+		},
+		{
+			MethodName: "GetAllWorkerInfo",
+			Handler:    _WorkerInfoGcsService_GetAllWorkerInfo_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
@@ -864,6 +902,7 @@ const (
 	ActorInfoGcsService_RegisterActor_FullMethodName         = "/ray.rpc.ActorInfoGcsService/RegisterActor"
 	ActorInfoGcsService_CreateActor_FullMethodName           = "/ray.rpc.ActorInfoGcsService/CreateActor"
 	ActorInfoGcsService_GetActorInfo_FullMethodName          = "/ray.rpc.ActorInfoGcsService/GetActorInfo"
+	ActorInfoGcsService_GetAllActorInfo_FullMethodName       = "/ray.rpc.ActorInfoGcsService/GetAllActorInfo"
 	ActorInfoGcsService_GetNamedActorInfo_FullMethodName     = "/ray.rpc.ActorInfoGcsService/GetNamedActorInfo"
 	ActorInfoGcsService_ListNamedActors_FullMethodName       = "/ray.rpc.ActorInfoGcsService/ListNamedActors"
 	ActorInfoGcsService_KillActorViaGcs_FullMethodName       = "/ray.rpc.ActorInfoGcsService/KillActorViaGcs"
@@ -879,6 +918,7 @@ type ActorInfoGcsServiceClient interface {
 	// Answers once the actor lives, or cannot.
 	CreateActor(ctx context.Context, in *CreateActorRequest, opts ...grpc.CallOption) (*CreateActorReply, error)
 	GetActorInfo(ctx context.Context, in *GetActorInfoRequest, opts ...grpc.CallOption) (*GetActorInfoReply, error)
+	GetAllActorInfo(ctx context.Context, in *GetAllActorInfoRequest, opts ...grpc.CallOption) (*GetAllActorInfoReply, error)
 	GetNamedActorInfo(ctx context.Context, in *GetNamedActorInfoRequest, opts ...grpc.CallOption) (*GetNamedActorInfoReply, error)
 	ListNamedActors(ctx context.Context, in *ListNamedActorsRequest, opts ...grpc.CallOption) (*ListNamedActorsReply, error)
 	KillActorViaGcs(ctx context.Context, in *KillActorViaGcsRequest, opts ...grpc.CallOption) (*KillActorViaGcsReply, error)
@@ -917,6 +957,16 @@ func (c *actorInfoGcsServiceClient) GetActorInfo(ctx context.Context, in *GetAct
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetActorInfoReply)
 	err := c.cc.Invoke(ctx, ActorInfoGcsService_GetActorInfo_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *actorInfoGcsServiceClient) GetAllActorInfo(ctx context.Context, in *GetAllActorInfoRequest, opts ...grpc.CallOption) (*GetAllActorInfoReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetAllActorInfoReply)
+	err := c.cc.Invoke(ctx, ActorInfoGcsService_GetAllActorInfo_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -972,6 +1022,7 @@ type ActorInfoGcsServiceServer interface {
 	// Answers once the actor lives, or cannot.
 	CreateActor(context.Context, *CreateActorRequest) (*CreateActorReply, error)
 	GetActorInfo(context.Context, *GetActorInfoRequest) (*GetActorInfoReply, error)
+	GetAllActorInfo(context.Context, *GetAllActorInfoRequest) (*GetAllActorInfoReply, error)
 	GetNamedActorInfo(context.Context, *GetNamedActorInfoRequest) (*GetNamedActorInfoReply, error)
 	ListNamedActors(context.Context, *ListNamedActorsRequest) (*ListNamedActorsReply, error)
 	KillActorViaGcs(context.Context, *KillActorViaGcsRequest) (*KillActorViaGcsReply, error)
@@ -994,6 +1045,9 @@ func (UnimplementedActorInfoGcsServiceServer) CreateActor(context.Context, *Crea
 }
 func (UnimplementedActorInfoGcsServiceServer) GetActorInfo(context.Context, *GetActorInfoRequest) (*GetActorInfoReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetActorInfo not implemented")
+}
+func (UnimplementedActorInfoGcsServiceServer) GetAllActorInfo(context.Context, *GetAllActorInfoRequest) (*GetAllActorInfoReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetAllActorInfo not implemented")
 }
 func (UnimplementedActorInfoGcsServiceServer) GetNamedActorInfo(context.Context, *GetNamedActorInfoRequest) (*GetNamedActorInfoReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetNamedActorInfo not implemented")
@@ -1078,6 +1132,24 @@ func _ActorInfoGcsService_GetActorInfo_Handler(srv interface{}, ctx context.Cont
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(ActorInfoGcsServiceServer).GetActorInfo(ctx, req.(*GetActorInfoRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ActorInfoGcsService_GetAllActorInfo_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetAllActorInfoRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ActorInfoGcsServiceServer).GetAllActorInfo(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ActorInfoGcsService_GetAllActorInfo_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ActorInfoGcsServiceServer).GetAllActorInfo(ctx, req.(*GetAllActorInfoRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -1172,6 +1244,10 @@ var ActorInfoGcsService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetActorInfo",
 			Handler:    _ActorInfoGcsService_GetActorInfo_Handler,
+		},
+		{
+			MethodName: "GetAllActorInfo",
+			Handler:    _ActorInfoGcsService_GetAllActorInfo_Handler,
 		},
 		{
 			MethodName: "GetNamedActorInfo",

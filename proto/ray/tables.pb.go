@@ -122,7 +122,7 @@ func (x ActorTableData_ActorState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ActorTableData_ActorState.Descriptor instead.
 func (ActorTableData_ActorState) EnumDescriptor() ([]byte, []int) {
-	return file_ray_tables_proto_rawDescGZIP(), []int{5, 0}
+	return file_ray_tables_proto_rawDescGZIP(), []int{6, 0}
 }
 
 // Absent, or code 0: it went well. The codes are those of Ray's Status.
@@ -435,15 +435,23 @@ func (x *GcsNodeAddressAndLiveness) GetDeathInfo() *NodeDeathInfo {
 }
 
 type WorkerTableData struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	IsAlive       bool                   `protobuf:"varint,1,opt,name=is_alive,json=isAlive,proto3" json:"is_alive,omitempty"`
-	WorkerAddress *Address               `protobuf:"bytes,2,opt,name=worker_address,json=workerAddress,proto3" json:"worker_address,omitempty"`
-	Timestamp     int64                  `protobuf:"varint,3,opt,name=timestamp,proto3" json:"timestamp,omitempty"`
-	WorkerType    WorkerType             `protobuf:"varint,5,opt,name=worker_type,json=workerType,proto3,enum=ray.rpc.WorkerType" json:"worker_type,omitempty"`
-	Pid           uint32                 `protobuf:"varint,21,opt,name=pid,proto3" json:"pid,omitempty"`
-	JobId         []byte                 `protobuf:"bytes,30,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state                protoimpl.MessageState `protogen:"open.v1"`
+	IsAlive              bool                   `protobuf:"varint,1,opt,name=is_alive,json=isAlive,proto3" json:"is_alive,omitempty"`
+	WorkerAddress        *Address               `protobuf:"bytes,2,opt,name=worker_address,json=workerAddress,proto3" json:"worker_address,omitempty"`
+	Timestamp            int64                  `protobuf:"varint,3,opt,name=timestamp,proto3" json:"timestamp,omitempty"`
+	WorkerType           WorkerType             `protobuf:"varint,5,opt,name=worker_type,json=workerType,proto3,enum=ray.rpc.WorkerType" json:"worker_type,omitempty"`
+	ExitType             *WorkerExitType        `protobuf:"varint,19,opt,name=exit_type,json=exitType,proto3,enum=ray.rpc.WorkerExitType,oneof" json:"exit_type,omitempty"`
+	ExitDetail           *string                `protobuf:"bytes,20,opt,name=exit_detail,json=exitDetail,proto3,oneof" json:"exit_detail,omitempty"`
+	Pid                  uint32                 `protobuf:"varint,21,opt,name=pid,proto3" json:"pid,omitempty"`
+	StartTimeMs          uint64                 `protobuf:"varint,23,opt,name=start_time_ms,json=startTimeMs,proto3" json:"start_time_ms,omitempty"`
+	EndTimeMs            uint64                 `protobuf:"varint,24,opt,name=end_time_ms,json=endTimeMs,proto3" json:"end_time_ms,omitempty"`
+	WorkerLaunchTimeMs   uint64                 `protobuf:"varint,25,opt,name=worker_launch_time_ms,json=workerLaunchTimeMs,proto3" json:"worker_launch_time_ms,omitempty"`
+	WorkerLaunchedTimeMs uint64                 `protobuf:"varint,26,opt,name=worker_launched_time_ms,json=workerLaunchedTimeMs,proto3" json:"worker_launched_time_ms,omitempty"`
+	DebuggerPort         *uint32                `protobuf:"varint,27,opt,name=debugger_port,json=debuggerPort,proto3,oneof" json:"debugger_port,omitempty"`
+	NumPausedThreads     *uint32                `protobuf:"varint,28,opt,name=num_paused_threads,json=numPausedThreads,proto3,oneof" json:"num_paused_threads,omitempty"`
+	JobId                []byte                 `protobuf:"bytes,30,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
 }
 
 func (x *WorkerTableData) Reset() {
@@ -504,9 +512,65 @@ func (x *WorkerTableData) GetWorkerType() WorkerType {
 	return WorkerType_WORKER
 }
 
+func (x *WorkerTableData) GetExitType() WorkerExitType {
+	if x != nil && x.ExitType != nil {
+		return *x.ExitType
+	}
+	return WorkerExitType_SYSTEM_ERROR
+}
+
+func (x *WorkerTableData) GetExitDetail() string {
+	if x != nil && x.ExitDetail != nil {
+		return *x.ExitDetail
+	}
+	return ""
+}
+
 func (x *WorkerTableData) GetPid() uint32 {
 	if x != nil {
 		return x.Pid
+	}
+	return 0
+}
+
+func (x *WorkerTableData) GetStartTimeMs() uint64 {
+	if x != nil {
+		return x.StartTimeMs
+	}
+	return 0
+}
+
+func (x *WorkerTableData) GetEndTimeMs() uint64 {
+	if x != nil {
+		return x.EndTimeMs
+	}
+	return 0
+}
+
+func (x *WorkerTableData) GetWorkerLaunchTimeMs() uint64 {
+	if x != nil {
+		return x.WorkerLaunchTimeMs
+	}
+	return 0
+}
+
+func (x *WorkerTableData) GetWorkerLaunchedTimeMs() uint64 {
+	if x != nil {
+		return x.WorkerLaunchedTimeMs
+	}
+	return 0
+}
+
+func (x *WorkerTableData) GetDebuggerPort() uint32 {
+	if x != nil && x.DebuggerPort != nil {
+		return *x.DebuggerPort
+	}
+	return 0
+}
+
+func (x *WorkerTableData) GetNumPausedThreads() uint32 {
+	if x != nil && x.NumPausedThreads != nil {
+		return *x.NumPausedThreads
 	}
 	return 0
 }
@@ -529,6 +593,7 @@ type JobTableData struct {
 	StartTime       uint64                 `protobuf:"varint,7,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
 	EndTime         uint64                 `protobuf:"varint,8,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
 	Entrypoint      string                 `protobuf:"bytes,9,opt,name=entrypoint,proto3" json:"entrypoint,omitempty"`
+	JobInfo         *JobsAPIInfo           `protobuf:"bytes,10,opt,name=job_info,json=jobInfo,proto3,oneof" json:"job_info,omitempty"` // of a program that was handed in
 	IsRunningTasks  *bool                  `protobuf:"varint,11,opt,name=is_running_tasks,json=isRunningTasks,proto3,oneof" json:"is_running_tasks,omitempty"`
 	DriverAddress   *Address               `protobuf:"bytes,12,opt,name=driver_address,json=driverAddress,proto3" json:"driver_address,omitempty"`
 	unknownFields   protoimpl.UnknownFields
@@ -628,6 +693,13 @@ func (x *JobTableData) GetEntrypoint() string {
 	return ""
 }
 
+func (x *JobTableData) GetJobInfo() *JobsAPIInfo {
+	if x != nil {
+		return x.JobInfo
+	}
+	return nil
+}
+
 func (x *JobTableData) GetIsRunningTasks() bool {
 	if x != nil && x.IsRunningTasks != nil {
 		return *x.IsRunningTasks
@@ -640,6 +712,130 @@ func (x *JobTableData) GetDriverAddress() *Address {
 		return x.DriverAddress
 	}
 	return nil
+}
+
+type JobsAPIInfo struct {
+	state                  protoimpl.MessageState `protogen:"open.v1"`
+	Status                 string                 `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	Entrypoint             string                 `protobuf:"bytes,2,opt,name=entrypoint,proto3" json:"entrypoint,omitempty"`
+	Message                *string                `protobuf:"bytes,3,opt,name=message,proto3,oneof" json:"message,omitempty"`
+	ErrorType              *string                `protobuf:"bytes,4,opt,name=error_type,json=errorType,proto3,oneof" json:"error_type,omitempty"`
+	StartTime              *uint64                `protobuf:"varint,5,opt,name=start_time,json=startTime,proto3,oneof" json:"start_time,omitempty"`
+	EndTime                *uint64                `protobuf:"varint,6,opt,name=end_time,json=endTime,proto3,oneof" json:"end_time,omitempty"`
+	Metadata               map[string]string      `protobuf:"bytes,7,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	RuntimeEnvJson         *string                `protobuf:"bytes,8,opt,name=runtime_env_json,json=runtimeEnvJson,proto3,oneof" json:"runtime_env_json,omitempty"`
+	DriverAgentHttpAddress *string                `protobuf:"bytes,12,opt,name=driver_agent_http_address,json=driverAgentHttpAddress,proto3,oneof" json:"driver_agent_http_address,omitempty"`
+	DriverNodeId           *string                `protobuf:"bytes,13,opt,name=driver_node_id,json=driverNodeId,proto3,oneof" json:"driver_node_id,omitempty"`
+	DriverExitCode         *int32                 `protobuf:"varint,14,opt,name=driver_exit_code,json=driverExitCode,proto3,oneof" json:"driver_exit_code,omitempty"`
+	unknownFields          protoimpl.UnknownFields
+	sizeCache              protoimpl.SizeCache
+}
+
+func (x *JobsAPIInfo) Reset() {
+	*x = JobsAPIInfo{}
+	mi := &file_ray_tables_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JobsAPIInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JobsAPIInfo) ProtoMessage() {}
+
+func (x *JobsAPIInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_ray_tables_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JobsAPIInfo.ProtoReflect.Descriptor instead.
+func (*JobsAPIInfo) Descriptor() ([]byte, []int) {
+	return file_ray_tables_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *JobsAPIInfo) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *JobsAPIInfo) GetEntrypoint() string {
+	if x != nil {
+		return x.Entrypoint
+	}
+	return ""
+}
+
+func (x *JobsAPIInfo) GetMessage() string {
+	if x != nil && x.Message != nil {
+		return *x.Message
+	}
+	return ""
+}
+
+func (x *JobsAPIInfo) GetErrorType() string {
+	if x != nil && x.ErrorType != nil {
+		return *x.ErrorType
+	}
+	return ""
+}
+
+func (x *JobsAPIInfo) GetStartTime() uint64 {
+	if x != nil && x.StartTime != nil {
+		return *x.StartTime
+	}
+	return 0
+}
+
+func (x *JobsAPIInfo) GetEndTime() uint64 {
+	if x != nil && x.EndTime != nil {
+		return *x.EndTime
+	}
+	return 0
+}
+
+func (x *JobsAPIInfo) GetMetadata() map[string]string {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
+func (x *JobsAPIInfo) GetRuntimeEnvJson() string {
+	if x != nil && x.RuntimeEnvJson != nil {
+		return *x.RuntimeEnvJson
+	}
+	return ""
+}
+
+func (x *JobsAPIInfo) GetDriverAgentHttpAddress() string {
+	if x != nil && x.DriverAgentHttpAddress != nil {
+		return *x.DriverAgentHttpAddress
+	}
+	return ""
+}
+
+func (x *JobsAPIInfo) GetDriverNodeId() string {
+	if x != nil && x.DriverNodeId != nil {
+		return *x.DriverNodeId
+	}
+	return ""
+}
+
+func (x *JobsAPIInfo) GetDriverExitCode() int32 {
+	if x != nil && x.DriverExitCode != nil {
+		return *x.DriverExitCode
+	}
+	return 0
 }
 
 type ActorTableData struct {
@@ -670,14 +866,16 @@ type ActorTableData struct {
 	Preempted                             bool                      `protobuf:"varint,32,opt,name=preempted,proto3" json:"preempted,omitempty"`
 	NumRestartsDueToLineageReconstruction uint64                    `protobuf:"varint,33,opt,name=num_restarts_due_to_lineage_reconstruction,json=numRestartsDueToLineageReconstruction,proto3" json:"num_restarts_due_to_lineage_reconstruction,omitempty"`
 	CallSite                              *string                   `protobuf:"bytes,34,opt,name=call_site,json=callSite,proto3,oneof" json:"call_site,omitempty"`
+	LabelSelector                         map[string]string         `protobuf:"bytes,35,rep,name=label_selector,json=labelSelector,proto3" json:"label_selector,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	NumRestartsDueToNodePreemption        uint64                    `protobuf:"varint,36,opt,name=num_restarts_due_to_node_preemption,json=numRestartsDueToNodePreemption,proto3" json:"num_restarts_due_to_node_preemption,omitempty"`
+	FallbackStrategy                      *FallbackStrategy         `protobuf:"bytes,38,opt,name=fallback_strategy,json=fallbackStrategy,proto3,oneof" json:"fallback_strategy,omitempty"`
 	unknownFields                         protoimpl.UnknownFields
 	sizeCache                             protoimpl.SizeCache
 }
 
 func (x *ActorTableData) Reset() {
 	*x = ActorTableData{}
-	mi := &file_ray_tables_proto_msgTypes[5]
+	mi := &file_ray_tables_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -689,7 +887,7 @@ func (x *ActorTableData) String() string {
 func (*ActorTableData) ProtoMessage() {}
 
 func (x *ActorTableData) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_tables_proto_msgTypes[5]
+	mi := &file_ray_tables_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -702,7 +900,7 @@ func (x *ActorTableData) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorTableData.ProtoReflect.Descriptor instead.
 func (*ActorTableData) Descriptor() ([]byte, []int) {
-	return file_ray_tables_proto_rawDescGZIP(), []int{5}
+	return file_ray_tables_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ActorTableData) GetActorId() []byte {
@@ -887,11 +1085,25 @@ func (x *ActorTableData) GetCallSite() string {
 	return ""
 }
 
+func (x *ActorTableData) GetLabelSelector() map[string]string {
+	if x != nil {
+		return x.LabelSelector
+	}
+	return nil
+}
+
 func (x *ActorTableData) GetNumRestartsDueToNodePreemption() uint64 {
 	if x != nil {
 		return x.NumRestartsDueToNodePreemption
 	}
 	return 0
+}
+
+func (x *ActorTableData) GetFallbackStrategy() *FallbackStrategy {
+	if x != nil {
+		return x.FallbackStrategy
+	}
+	return nil
 }
 
 // A worker or driver that is gone.
@@ -905,7 +1117,7 @@ type WorkerDeltaData struct {
 
 func (x *WorkerDeltaData) Reset() {
 	*x = WorkerDeltaData{}
-	mi := &file_ray_tables_proto_msgTypes[6]
+	mi := &file_ray_tables_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -917,7 +1129,7 @@ func (x *WorkerDeltaData) String() string {
 func (*WorkerDeltaData) ProtoMessage() {}
 
 func (x *WorkerDeltaData) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_tables_proto_msgTypes[6]
+	mi := &file_ray_tables_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -930,7 +1142,7 @@ func (x *WorkerDeltaData) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerDeltaData.ProtoReflect.Descriptor instead.
 func (*WorkerDeltaData) Descriptor() ([]byte, []int) {
-	return file_ray_tables_proto_rawDescGZIP(), []int{6}
+	return file_ray_tables_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *WorkerDeltaData) GetNodeId() []byte {
@@ -959,7 +1171,7 @@ type ErrorTableData struct {
 
 func (x *ErrorTableData) Reset() {
 	*x = ErrorTableData{}
-	mi := &file_ray_tables_proto_msgTypes[7]
+	mi := &file_ray_tables_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -971,7 +1183,7 @@ func (x *ErrorTableData) String() string {
 func (*ErrorTableData) ProtoMessage() {}
 
 func (x *ErrorTableData) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_tables_proto_msgTypes[7]
+	mi := &file_ray_tables_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -984,7 +1196,7 @@ func (x *ErrorTableData) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ErrorTableData.ProtoReflect.Descriptor instead.
 func (*ErrorTableData) Descriptor() ([]byte, []int) {
-	return file_ray_tables_proto_rawDescGZIP(), []int{7}
+	return file_ray_tables_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ErrorTableData) GetJobId() []byte {
@@ -1031,7 +1243,7 @@ type LogBatch struct {
 
 func (x *LogBatch) Reset() {
 	*x = LogBatch{}
-	mi := &file_ray_tables_proto_msgTypes[8]
+	mi := &file_ray_tables_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1043,7 +1255,7 @@ func (x *LogBatch) String() string {
 func (*LogBatch) ProtoMessage() {}
 
 func (x *LogBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_ray_tables_proto_msgTypes[8]
+	mi := &file_ray_tables_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1056,7 +1268,7 @@ func (x *LogBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogBatch.ProtoReflect.Descriptor instead.
 func (*LogBatch) Descriptor() ([]byte, []int) {
-	return file_ray_tables_proto_rawDescGZIP(), []int{8}
+	return file_ray_tables_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *LogBatch) GetIp() string {
@@ -1153,15 +1365,29 @@ const file_ray_tables_proto_rawDesc = "" +
 	"\x13object_manager_port\x18\x04 \x01(\x05R\x11objectManagerPort\x127\n" +
 	"\x05state\x18\x05 \x01(\x0e2!.ray.rpc.GcsNodeInfo.GcsNodeStateR\x05state\x125\n" +
 	"\n" +
-	"death_info\x18\x06 \x01(\v2\x16.ray.rpc.NodeDeathInfoR\tdeathInfo\"\xe2\x01\n" +
+	"death_info\x18\x06 \x01(\v2\x16.ray.rpc.NodeDeathInfoR\tdeathInfo\"\x95\x05\n" +
 	"\x0fWorkerTableData\x12\x19\n" +
 	"\bis_alive\x18\x01 \x01(\bR\aisAlive\x127\n" +
 	"\x0eworker_address\x18\x02 \x01(\v2\x10.ray.rpc.AddressR\rworkerAddress\x12\x1c\n" +
 	"\ttimestamp\x18\x03 \x01(\x03R\ttimestamp\x124\n" +
 	"\vworker_type\x18\x05 \x01(\x0e2\x13.ray.rpc.WorkerTypeR\n" +
-	"workerType\x12\x10\n" +
-	"\x03pid\x18\x15 \x01(\rR\x03pid\x12\x15\n" +
-	"\x06job_id\x18\x1e \x01(\fR\x05jobId\"\xaa\x03\n" +
+	"workerType\x129\n" +
+	"\texit_type\x18\x13 \x01(\x0e2\x17.ray.rpc.WorkerExitTypeH\x00R\bexitType\x88\x01\x01\x12$\n" +
+	"\vexit_detail\x18\x14 \x01(\tH\x01R\n" +
+	"exitDetail\x88\x01\x01\x12\x10\n" +
+	"\x03pid\x18\x15 \x01(\rR\x03pid\x12\"\n" +
+	"\rstart_time_ms\x18\x17 \x01(\x04R\vstartTimeMs\x12\x1e\n" +
+	"\vend_time_ms\x18\x18 \x01(\x04R\tendTimeMs\x121\n" +
+	"\x15worker_launch_time_ms\x18\x19 \x01(\x04R\x12workerLaunchTimeMs\x125\n" +
+	"\x17worker_launched_time_ms\x18\x1a \x01(\x04R\x14workerLaunchedTimeMs\x12(\n" +
+	"\rdebugger_port\x18\x1b \x01(\rH\x02R\fdebuggerPort\x88\x01\x01\x121\n" +
+	"\x12num_paused_threads\x18\x1c \x01(\rH\x03R\x10numPausedThreads\x88\x01\x01\x12\x15\n" +
+	"\x06job_id\x18\x1e \x01(\fR\x05jobIdB\f\n" +
+	"\n" +
+	"_exit_typeB\x0e\n" +
+	"\f_exit_detailB\x10\n" +
+	"\x0e_debugger_portB\x15\n" +
+	"\x13_num_paused_threads\"\xed\x03\n" +
 	"\fJobTableData\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\fR\x05jobId\x12\x17\n" +
 	"\ais_dead\x18\x02 \x01(\bR\x06isDead\x12\x1c\n" +
@@ -1175,11 +1401,41 @@ const file_ray_tables_proto_rawDesc = "" +
 	"\bend_time\x18\b \x01(\x04R\aendTime\x12\x1e\n" +
 	"\n" +
 	"entrypoint\x18\t \x01(\tR\n" +
-	"entrypoint\x12-\n" +
-	"\x10is_running_tasks\x18\v \x01(\bH\x00R\x0eisRunningTasks\x88\x01\x01\x127\n" +
-	"\x0edriver_address\x18\f \x01(\v2\x10.ray.rpc.AddressR\rdriverAddressB\x13\n" +
-	"\x11_is_running_tasks\"\xf3\n" +
+	"entrypoint\x124\n" +
+	"\bjob_info\x18\n" +
+	" \x01(\v2\x14.ray.rpc.JobsAPIInfoH\x00R\ajobInfo\x88\x01\x01\x12-\n" +
+	"\x10is_running_tasks\x18\v \x01(\bH\x01R\x0eisRunningTasks\x88\x01\x01\x127\n" +
+	"\x0edriver_address\x18\f \x01(\v2\x10.ray.rpc.AddressR\rdriverAddressB\v\n" +
+	"\t_job_infoB\x13\n" +
+	"\x11_is_running_tasks\"\xa4\x05\n" +
+	"\vJobsAPIInfo\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x1e\n" +
 	"\n" +
+	"entrypoint\x18\x02 \x01(\tR\n" +
+	"entrypoint\x12\x1d\n" +
+	"\amessage\x18\x03 \x01(\tH\x00R\amessage\x88\x01\x01\x12\"\n" +
+	"\n" +
+	"error_type\x18\x04 \x01(\tH\x01R\terrorType\x88\x01\x01\x12\"\n" +
+	"\n" +
+	"start_time\x18\x05 \x01(\x04H\x02R\tstartTime\x88\x01\x01\x12\x1e\n" +
+	"\bend_time\x18\x06 \x01(\x04H\x03R\aendTime\x88\x01\x01\x12>\n" +
+	"\bmetadata\x18\a \x03(\v2\".ray.rpc.JobsAPIInfo.MetadataEntryR\bmetadata\x12-\n" +
+	"\x10runtime_env_json\x18\b \x01(\tH\x04R\x0eruntimeEnvJson\x88\x01\x01\x12>\n" +
+	"\x19driver_agent_http_address\x18\f \x01(\tH\x05R\x16driverAgentHttpAddress\x88\x01\x01\x12)\n" +
+	"\x0edriver_node_id\x18\r \x01(\tH\x06R\fdriverNodeId\x88\x01\x01\x12-\n" +
+	"\x10driver_exit_code\x18\x0e \x01(\x05H\aR\x0edriverExitCode\x88\x01\x01\x1a;\n" +
+	"\rMetadataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\n" +
+	"\n" +
+	"\b_messageB\r\n" +
+	"\v_error_typeB\r\n" +
+	"\v_start_timeB\v\n" +
+	"\t_end_timeB\x13\n" +
+	"\x11_runtime_env_jsonB\x1c\n" +
+	"\x1a_driver_agent_http_addressB\x11\n" +
+	"\x0f_driver_node_idB\x13\n" +
+	"\x11_driver_exit_code\"\xeb\f\n" +
 	"\x0eActorTableData\x12\x19\n" +
 	"\bactor_id\x18\x01 \x01(\fR\aactorId\x12\x1b\n" +
 	"\tparent_id\x18\x02 \x01(\fR\bparentId\x12\x15\n" +
@@ -1211,11 +1467,16 @@ const file_ray_tables_proto_rawDesc = "" +
 	"\trepr_name\x18\x1f \x01(\tR\breprName\x12\x1c\n" +
 	"\tpreempted\x18  \x01(\bR\tpreempted\x12Y\n" +
 	"*num_restarts_due_to_lineage_reconstruction\x18! \x01(\x04R%numRestartsDueToLineageReconstruction\x12 \n" +
-	"\tcall_site\x18\" \x01(\tH\x02R\bcallSite\x88\x01\x01\x12K\n" +
-	"#num_restarts_due_to_node_preemption\x18$ \x01(\x04R\x1enumRestartsDueToNodePreemption\x1aD\n" +
+	"\tcall_site\x18\" \x01(\tH\x02R\bcallSite\x88\x01\x01\x12Q\n" +
+	"\x0elabel_selector\x18# \x03(\v2*.ray.rpc.ActorTableData.LabelSelectorEntryR\rlabelSelector\x12K\n" +
+	"#num_restarts_due_to_node_preemption\x18$ \x01(\x04R\x1enumRestartsDueToNodePreemption\x12K\n" +
+	"\x11fallback_strategy\x18& \x01(\v2\x19.ray.rpc.FallbackStrategyH\x03R\x10fallbackStrategy\x88\x01\x01\x1aD\n" +
 	"\x16RequiredResourcesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"a\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\x1a@\n" +
+	"\x12LabelSelectorEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"a\n" +
 	"\n" +
 	"ActorState\x12\x18\n" +
 	"\x14DEPENDENCIES_UNREADY\x10\x00\x12\x14\n" +
@@ -1228,7 +1489,8 @@ const file_ray_tables_proto_rawDesc = "" +
 	"\b_node_idB\x15\n" +
 	"\x13_placement_group_idB\f\n" +
 	"\n" +
-	"_call_site\"G\n" +
+	"_call_siteB\x14\n" +
+	"\x12_fallback_strategy\"G\n" +
 	"\x0fWorkerDeltaData\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\fR\x06nodeId\x12\x1b\n" +
 	"\tworker_id\x18\x02 \x01(\fR\bworkerId\"~\n" +
@@ -1260,7 +1522,7 @@ func file_ray_tables_proto_rawDescGZIP() []byte {
 }
 
 var file_ray_tables_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_ray_tables_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_ray_tables_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_ray_tables_proto_goTypes = []any{
 	(GcsNodeInfo_GcsNodeState)(0),     // 0: ray.rpc.GcsNodeInfo.GcsNodeState
 	(ActorTableData_ActorState)(0),    // 1: ray.rpc.ActorTableData.ActorState
@@ -1269,42 +1531,52 @@ var file_ray_tables_proto_goTypes = []any{
 	(*GcsNodeAddressAndLiveness)(nil), // 4: ray.rpc.GcsNodeAddressAndLiveness
 	(*WorkerTableData)(nil),           // 5: ray.rpc.WorkerTableData
 	(*JobTableData)(nil),              // 6: ray.rpc.JobTableData
-	(*ActorTableData)(nil),            // 7: ray.rpc.ActorTableData
-	(*WorkerDeltaData)(nil),           // 8: ray.rpc.WorkerDeltaData
-	(*ErrorTableData)(nil),            // 9: ray.rpc.ErrorTableData
-	(*LogBatch)(nil),                  // 10: ray.rpc.LogBatch
-	nil,                               // 11: ray.rpc.GcsNodeInfo.ResourcesTotalEntry
-	nil,                               // 12: ray.rpc.GcsNodeInfo.LabelsEntry
-	nil,                               // 13: ray.rpc.ActorTableData.RequiredResourcesEntry
-	(*NodeDeathInfo)(nil),             // 14: ray.rpc.NodeDeathInfo
-	(*Address)(nil),                   // 15: ray.rpc.Address
-	(WorkerType)(0),                   // 16: ray.rpc.WorkerType
-	(*JobConfig)(nil),                 // 17: ray.rpc.JobConfig
-	(*FunctionDescriptor)(nil),        // 18: ray.rpc.FunctionDescriptor
-	(*ActorDeathCause)(nil),           // 19: ray.rpc.ActorDeathCause
+	(*JobsAPIInfo)(nil),               // 7: ray.rpc.JobsAPIInfo
+	(*ActorTableData)(nil),            // 8: ray.rpc.ActorTableData
+	(*WorkerDeltaData)(nil),           // 9: ray.rpc.WorkerDeltaData
+	(*ErrorTableData)(nil),            // 10: ray.rpc.ErrorTableData
+	(*LogBatch)(nil),                  // 11: ray.rpc.LogBatch
+	nil,                               // 12: ray.rpc.GcsNodeInfo.ResourcesTotalEntry
+	nil,                               // 13: ray.rpc.GcsNodeInfo.LabelsEntry
+	nil,                               // 14: ray.rpc.JobsAPIInfo.MetadataEntry
+	nil,                               // 15: ray.rpc.ActorTableData.RequiredResourcesEntry
+	nil,                               // 16: ray.rpc.ActorTableData.LabelSelectorEntry
+	(*NodeDeathInfo)(nil),             // 17: ray.rpc.NodeDeathInfo
+	(*Address)(nil),                   // 18: ray.rpc.Address
+	(WorkerType)(0),                   // 19: ray.rpc.WorkerType
+	(WorkerExitType)(0),               // 20: ray.rpc.WorkerExitType
+	(*JobConfig)(nil),                 // 21: ray.rpc.JobConfig
+	(*FunctionDescriptor)(nil),        // 22: ray.rpc.FunctionDescriptor
+	(*ActorDeathCause)(nil),           // 23: ray.rpc.ActorDeathCause
+	(*FallbackStrategy)(nil),          // 24: ray.rpc.FallbackStrategy
 }
 var file_ray_tables_proto_depIdxs = []int32{
 	0,  // 0: ray.rpc.GcsNodeInfo.state:type_name -> ray.rpc.GcsNodeInfo.GcsNodeState
-	11, // 1: ray.rpc.GcsNodeInfo.resources_total:type_name -> ray.rpc.GcsNodeInfo.ResourcesTotalEntry
-	12, // 2: ray.rpc.GcsNodeInfo.labels:type_name -> ray.rpc.GcsNodeInfo.LabelsEntry
-	14, // 3: ray.rpc.GcsNodeInfo.death_info:type_name -> ray.rpc.NodeDeathInfo
+	12, // 1: ray.rpc.GcsNodeInfo.resources_total:type_name -> ray.rpc.GcsNodeInfo.ResourcesTotalEntry
+	13, // 2: ray.rpc.GcsNodeInfo.labels:type_name -> ray.rpc.GcsNodeInfo.LabelsEntry
+	17, // 3: ray.rpc.GcsNodeInfo.death_info:type_name -> ray.rpc.NodeDeathInfo
 	0,  // 4: ray.rpc.GcsNodeAddressAndLiveness.state:type_name -> ray.rpc.GcsNodeInfo.GcsNodeState
-	14, // 5: ray.rpc.GcsNodeAddressAndLiveness.death_info:type_name -> ray.rpc.NodeDeathInfo
-	15, // 6: ray.rpc.WorkerTableData.worker_address:type_name -> ray.rpc.Address
-	16, // 7: ray.rpc.WorkerTableData.worker_type:type_name -> ray.rpc.WorkerType
-	17, // 8: ray.rpc.JobTableData.config:type_name -> ray.rpc.JobConfig
-	15, // 9: ray.rpc.JobTableData.driver_address:type_name -> ray.rpc.Address
-	1,  // 10: ray.rpc.ActorTableData.state:type_name -> ray.rpc.ActorTableData.ActorState
-	15, // 11: ray.rpc.ActorTableData.address:type_name -> ray.rpc.Address
-	15, // 12: ray.rpc.ActorTableData.owner_address:type_name -> ray.rpc.Address
-	18, // 13: ray.rpc.ActorTableData.function_descriptor:type_name -> ray.rpc.FunctionDescriptor
-	19, // 14: ray.rpc.ActorTableData.death_cause:type_name -> ray.rpc.ActorDeathCause
-	13, // 15: ray.rpc.ActorTableData.required_resources:type_name -> ray.rpc.ActorTableData.RequiredResourcesEntry
-	16, // [16:16] is the sub-list for method output_type
-	16, // [16:16] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	17, // 5: ray.rpc.GcsNodeAddressAndLiveness.death_info:type_name -> ray.rpc.NodeDeathInfo
+	18, // 6: ray.rpc.WorkerTableData.worker_address:type_name -> ray.rpc.Address
+	19, // 7: ray.rpc.WorkerTableData.worker_type:type_name -> ray.rpc.WorkerType
+	20, // 8: ray.rpc.WorkerTableData.exit_type:type_name -> ray.rpc.WorkerExitType
+	21, // 9: ray.rpc.JobTableData.config:type_name -> ray.rpc.JobConfig
+	7,  // 10: ray.rpc.JobTableData.job_info:type_name -> ray.rpc.JobsAPIInfo
+	18, // 11: ray.rpc.JobTableData.driver_address:type_name -> ray.rpc.Address
+	14, // 12: ray.rpc.JobsAPIInfo.metadata:type_name -> ray.rpc.JobsAPIInfo.MetadataEntry
+	1,  // 13: ray.rpc.ActorTableData.state:type_name -> ray.rpc.ActorTableData.ActorState
+	18, // 14: ray.rpc.ActorTableData.address:type_name -> ray.rpc.Address
+	18, // 15: ray.rpc.ActorTableData.owner_address:type_name -> ray.rpc.Address
+	22, // 16: ray.rpc.ActorTableData.function_descriptor:type_name -> ray.rpc.FunctionDescriptor
+	23, // 17: ray.rpc.ActorTableData.death_cause:type_name -> ray.rpc.ActorDeathCause
+	15, // 18: ray.rpc.ActorTableData.required_resources:type_name -> ray.rpc.ActorTableData.RequiredResourcesEntry
+	16, // 19: ray.rpc.ActorTableData.label_selector:type_name -> ray.rpc.ActorTableData.LabelSelectorEntry
+	24, // 20: ray.rpc.ActorTableData.fallback_strategy:type_name -> ray.rpc.FallbackStrategy
+	21, // [21:21] is the sub-list for method output_type
+	21, // [21:21] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_ray_tables_proto_init() }
@@ -1314,15 +1586,17 @@ func file_ray_tables_proto_init() {
 	}
 	file_ray_common_proto_init()
 	file_ray_task_proto_init()
+	file_ray_tables_proto_msgTypes[3].OneofWrappers = []any{}
 	file_ray_tables_proto_msgTypes[4].OneofWrappers = []any{}
 	file_ray_tables_proto_msgTypes[5].OneofWrappers = []any{}
+	file_ray_tables_proto_msgTypes[6].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ray_tables_proto_rawDesc), len(file_ray_tables_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   12,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -238,7 +238,8 @@ def get_gpu_ids() -> list[Any]:
 
 def timeline(filename: str | None = None) -> list[dict[str, Any]] | None:
     """What ran when, as events of Chrome's trace viewer (chrome://tracing, ui.perfetto.dev): one for each attempt of a task that
-    has ended, the last 100,000 of them. Without those of `enable_task_events=False`.
+    has ended, the last 100,000 of them. Without those of `enable_task_events=False`. In a Ray cluster they are those of all its
+    drivers, and an attempt is there when its worker has told of it, a second later.
 
     With a `filename` it is written there as JSON, and the result is None. Raises RuntimeError where no session runs.
     """
@@ -247,8 +248,7 @@ def timeline(filename: str | None = None) -> list[dict[str, Any]] | None:
         raise RuntimeError("mobula has not been started: timeline() tells what happened in a session, call mobula.init() first")
     from mobula import events
 
-    session.refuse_in_cluster("timeline()")
-    trace = events.chrome_trace(process)
+    trace = events.cluster_trace(process) if session.in_cluster() else events.chrome_trace(process)
     if filename is None:
         return trace
     with open(filename, "w", encoding="utf-8") as out:

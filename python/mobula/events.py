@@ -2,7 +2,7 @@
 
 Owns the paging of the core's events and the words of the trace, which are Ray's where Ray has them: `cat` is "task::" and the
 task's name, `name` the function, `pid` the machine and `tid` the worker. Times are the core's, which sees a task begin and end
-some ten microseconds off.
+some ten microseconds off. In a cluster they are what its GCS was told.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import pickle
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from mobula import tables
 from mobula.resources import NODE_ADDRESS
 
 if TYPE_CHECKING:
@@ -63,6 +64,41 @@ def complete(event: pb.TaskEvent, function: str) -> dict[str, Any]:
         "tid": f"worker:{event.worker_id.hex()}",
         "ts": event.started_ns / 1000,
         "dur": max(event.ended_ns - event.started_ns, 0) / 1000,
+        "ph": "X",
+        "cname": "generic_work",
+        "args": args,
+    }
+
+
+def cluster_trace(process: Process) -> list[dict[str, Any]]:
+    """The attempts that a cluster knows, as complete events: of all its drivers, the times those of the workers and owners."""
+    addresses = {one["node_id"]: one["node_manager_address"] for one in tables.ask(process, "NODES", tables.MOST)}
+    found = [complete_of_cluster(one, addresses) for one in tables.ask(process, "TASKS", tables.MOST)]
+    return sorted((event for event in found if event is not None), key=lambda event: float(event["ts"]))
+
+
+def complete_of_cluster(attempt: dict[str, Any], addresses: dict[str, str]) -> dict[str, Any] | None:
+    """One attempt of a cluster as a complete event; None where it did not run, or nobody has told yet that it began or ended."""
+    when = dict(tables.times(attempt))
+    info, fared = attempt.get("task_info"), attempt.get("state_updates", {})
+    ended = when.get("FAILED", when.get("FINISHED"))
+    if info is None or ended is None or "RUNNING" not in when:
+        return None
+    began, name = when["RUNNING"], info["func_or_class_name"]
+    args: dict[str, Any] = {"name": name, "task_id": attempt["task_id"], "job_id": attempt["job_id"]}
+    if "FAILED" in when:
+        error = fared.get("error_info", {})
+        args |= {"state": "FAILED", "error": error.get("error_message", ""), "error_type": error.get("error_type", "")}
+    if attempt["attempt_number"]:
+        args["attempt_number"] = attempt["attempt_number"]
+    node = fared.get("node_id", "")
+    return {
+        "cat": f"task::{info['name']}",
+        "name": name,
+        "pid": addresses.get(node, node),
+        "tid": f"worker:{fared.get('worker_id', '')}",
+        "ts": began / 1000,
+        "dur": max(ended - began, 0) / 1000,  # two clocks, where owner and worker are on two machines
         "ph": "X",
         "cname": "generic_work",
         "args": args,

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -392,10 +392,11 @@ def test_a_task_returns_references_to_what_it_made() -> None:
 
 
 def test_what_is_not_there_yet_is_refused_by_name() -> None:
-    from mobula.util.state import list_nodes
+    from mobula.util.state import get_objects, list_objects, summarize_objects
 
-    for call in (mobula.timeline, list_nodes):
-        with pytest.raises(NotImplementedError, match="clusters yet"):
+    calls: list[Callable[[], object]] = [list_objects, summarize_objects, lambda: get_objects("ab")]
+    for call in calls:
+        with pytest.raises(NotImplementedError, match=r"list_objects.* clusters yet"):
             call()
     with pytest.raises(NotImplementedError, match="pip"):
         add.options(runtime_env={"pip": ["a"]}).remote(1)

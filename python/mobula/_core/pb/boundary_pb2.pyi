@@ -37,6 +37,15 @@ class ErrorKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_CANCELED: _ClassVar[ErrorKind]
     ERROR_INTERNAL: _ClassVar[ErrorKind]
 
+class ClusterTable(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CLUSTER_TASKS: _ClassVar[ClusterTable]
+    CLUSTER_ACTORS: _ClassVar[ClusterTable]
+    CLUSTER_NODES: _ClassVar[ClusterTable]
+    CLUSTER_GROUPS: _ClassVar[ClusterTable]
+    CLUSTER_JOBS: _ClassVar[ClusterTable]
+    CLUSTER_WORKERS: _ClassVar[ClusterTable]
+
 class PlacementStrategy(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     PACK: _ClassVar[PlacementStrategy]
@@ -102,6 +111,12 @@ ERROR_NOT_FOUND: ErrorKind
 ERROR_NAME_TAKEN: ErrorKind
 ERROR_CANCELED: ErrorKind
 ERROR_INTERNAL: ErrorKind
+CLUSTER_TASKS: ClusterTable
+CLUSTER_ACTORS: ClusterTable
+CLUSTER_NODES: ClusterTable
+CLUSTER_GROUPS: ClusterTable
+CLUSTER_JOBS: ClusterTable
+CLUSTER_WORKERS: ClusterTable
 PACK: PlacementStrategy
 SPREAD: PlacementStrategy
 STRICT_PACK: PlacementStrategy
@@ -523,7 +538,7 @@ class ActorCreation(_message.Message):
     def __init__(self, max_restarts: _Optional[int] = ..., max_concurrency: _Optional[int] = ..., is_asyncio: bool = ..., groups: _Optional[_Iterable[_Union[ConcurrencyGroup, _Mapping]]] = ..., name: _Optional[str] = ..., namespace: _Optional[str] = ..., detached: bool = ..., max_pending_calls: _Optional[int] = ..., handle: _Optional[bytes] = ..., class_name: _Optional[str] = ..., placement_resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., out_of_order: bool = ...) -> None: ...
 
 class Request(_message.Message):
-    __slots__ = ("id", "get", "wait", "allocate", "register_actor", "lookup_actor", "kv_get", "cluster_info", "abandon", "list_named_actors", "sync", "next_items", "demand", "task_events", "create_group", "remove_group", "find_groups")
+    __slots__ = ("id", "get", "wait", "allocate", "register_actor", "lookup_actor", "kv_get", "cluster_info", "abandon", "list_named_actors", "sync", "next_items", "demand", "task_events", "create_group", "remove_group", "find_groups", "cluster_rows")
     ID_FIELD_NUMBER: _ClassVar[int]
     GET_FIELD_NUMBER: _ClassVar[int]
     WAIT_FIELD_NUMBER: _ClassVar[int]
@@ -541,6 +556,7 @@ class Request(_message.Message):
     CREATE_GROUP_FIELD_NUMBER: _ClassVar[int]
     REMOVE_GROUP_FIELD_NUMBER: _ClassVar[int]
     FIND_GROUPS_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_ROWS_FIELD_NUMBER: _ClassVar[int]
     id: int
     get: Get
     wait: Wait
@@ -558,10 +574,11 @@ class Request(_message.Message):
     create_group: CreateGroup
     remove_group: RemoveGroup
     find_groups: FindGroups
-    def __init__(self, id: _Optional[int] = ..., get: _Optional[_Union[Get, _Mapping]] = ..., wait: _Optional[_Union[Wait, _Mapping]] = ..., allocate: _Optional[_Union[Allocate, _Mapping]] = ..., register_actor: _Optional[_Union[RegisterActor, _Mapping]] = ..., lookup_actor: _Optional[_Union[LookupActor, _Mapping]] = ..., kv_get: _Optional[_Union[KvGet, _Mapping]] = ..., cluster_info: _Optional[_Union[ClusterInfo, _Mapping]] = ..., abandon: _Optional[_Union[Abandon, _Mapping]] = ..., list_named_actors: _Optional[_Union[ListNamedActors, _Mapping]] = ..., sync: _Optional[_Union[Sync, _Mapping]] = ..., next_items: _Optional[_Union[NextItems, _Mapping]] = ..., demand: _Optional[_Union[Demand, _Mapping]] = ..., task_events: _Optional[_Union[TaskEvents, _Mapping]] = ..., create_group: _Optional[_Union[CreateGroup, _Mapping]] = ..., remove_group: _Optional[_Union[RemoveGroup, _Mapping]] = ..., find_groups: _Optional[_Union[FindGroups, _Mapping]] = ...) -> None: ...
+    cluster_rows: ClusterRows
+    def __init__(self, id: _Optional[int] = ..., get: _Optional[_Union[Get, _Mapping]] = ..., wait: _Optional[_Union[Wait, _Mapping]] = ..., allocate: _Optional[_Union[Allocate, _Mapping]] = ..., register_actor: _Optional[_Union[RegisterActor, _Mapping]] = ..., lookup_actor: _Optional[_Union[LookupActor, _Mapping]] = ..., kv_get: _Optional[_Union[KvGet, _Mapping]] = ..., cluster_info: _Optional[_Union[ClusterInfo, _Mapping]] = ..., abandon: _Optional[_Union[Abandon, _Mapping]] = ..., list_named_actors: _Optional[_Union[ListNamedActors, _Mapping]] = ..., sync: _Optional[_Union[Sync, _Mapping]] = ..., next_items: _Optional[_Union[NextItems, _Mapping]] = ..., demand: _Optional[_Union[Demand, _Mapping]] = ..., task_events: _Optional[_Union[TaskEvents, _Mapping]] = ..., create_group: _Optional[_Union[CreateGroup, _Mapping]] = ..., remove_group: _Optional[_Union[RemoveGroup, _Mapping]] = ..., find_groups: _Optional[_Union[FindGroups, _Mapping]] = ..., cluster_rows: _Optional[_Union[ClusterRows, _Mapping]] = ...) -> None: ...
 
 class Reply(_message.Message):
-    __slots__ = ("id", "error", "error_kind", "get", "wait", "allocate", "actor", "kv", "cluster_info", "named_actors", "items", "task_events", "groups")
+    __slots__ = ("id", "error", "error_kind", "get", "wait", "allocate", "actor", "kv", "cluster_info", "named_actors", "items", "task_events", "groups", "cluster_rows")
     ID_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     ERROR_KIND_FIELD_NUMBER: _ClassVar[int]
@@ -575,6 +592,7 @@ class Reply(_message.Message):
     ITEMS_FIELD_NUMBER: _ClassVar[int]
     TASK_EVENTS_FIELD_NUMBER: _ClassVar[int]
     GROUPS_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_ROWS_FIELD_NUMBER: _ClassVar[int]
     id: int
     error: str
     error_kind: ErrorKind
@@ -588,7 +606,8 @@ class Reply(_message.Message):
     items: ItemsReply
     task_events: TaskEventsReply
     groups: Groups
-    def __init__(self, id: _Optional[int] = ..., error: _Optional[str] = ..., error_kind: _Optional[_Union[ErrorKind, str]] = ..., get: _Optional[_Union[GetReply, _Mapping]] = ..., wait: _Optional[_Union[WaitReply, _Mapping]] = ..., allocate: _Optional[_Union[Block, _Mapping]] = ..., actor: _Optional[_Union[ActorInfo, _Mapping]] = ..., kv: _Optional[_Union[KvValue, _Mapping]] = ..., cluster_info: _Optional[_Union[ClusterInfoReply, _Mapping]] = ..., named_actors: _Optional[_Union[NamedActors, _Mapping]] = ..., items: _Optional[_Union[ItemsReply, _Mapping]] = ..., task_events: _Optional[_Union[TaskEventsReply, _Mapping]] = ..., groups: _Optional[_Union[Groups, _Mapping]] = ...) -> None: ...
+    cluster_rows: ClusterRowsReply
+    def __init__(self, id: _Optional[int] = ..., error: _Optional[str] = ..., error_kind: _Optional[_Union[ErrorKind, str]] = ..., get: _Optional[_Union[GetReply, _Mapping]] = ..., wait: _Optional[_Union[WaitReply, _Mapping]] = ..., allocate: _Optional[_Union[Block, _Mapping]] = ..., actor: _Optional[_Union[ActorInfo, _Mapping]] = ..., kv: _Optional[_Union[KvValue, _Mapping]] = ..., cluster_info: _Optional[_Union[ClusterInfoReply, _Mapping]] = ..., named_actors: _Optional[_Union[NamedActors, _Mapping]] = ..., items: _Optional[_Union[ItemsReply, _Mapping]] = ..., task_events: _Optional[_Union[TaskEventsReply, _Mapping]] = ..., groups: _Optional[_Union[Groups, _Mapping]] = ..., cluster_rows: _Optional[_Union[ClusterRowsReply, _Mapping]] = ...) -> None: ...
 
 class Get(_message.Message):
     __slots__ = ("object_ids", "timeout_ms", "task_id", "told")
@@ -717,6 +736,32 @@ class NamedActors(_message.Message):
     names: _containers.RepeatedScalarFieldContainer[str]
     namespaces: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, names: _Optional[_Iterable[str]] = ..., namespaces: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ClusterRows(_message.Message):
+    __slots__ = ("table", "most", "conditions")
+    TABLE_FIELD_NUMBER: _ClassVar[int]
+    MOST_FIELD_NUMBER: _ClassVar[int]
+    CONDITIONS_FIELD_NUMBER: _ClassVar[int]
+    table: ClusterTable
+    most: int
+    conditions: _containers.RepeatedCompositeFieldContainer[Condition]
+    def __init__(self, table: _Optional[_Union[ClusterTable, str]] = ..., most: _Optional[int] = ..., conditions: _Optional[_Iterable[_Union[Condition, _Mapping]]] = ...) -> None: ...
+
+class Condition(_message.Message):
+    __slots__ = ("field", "differs", "value")
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    DIFFERS_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    field: str
+    differs: bool
+    value: str
+    def __init__(self, field: _Optional[str] = ..., differs: bool = ..., value: _Optional[str] = ...) -> None: ...
+
+class ClusterRowsReply(_message.Message):
+    __slots__ = ("rows",)
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    rows: bytes
+    def __init__(self, rows: _Optional[bytes] = ...) -> None: ...
 
 class KvGet(_message.Message):
     __slots__ = ("namespace", "key")

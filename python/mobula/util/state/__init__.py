@@ -2,6 +2,8 @@
 
 Owns the names, which are Ray's. No dashboard is needed: the core is asked, over the session's own socket. What Ray has here and
 mobula has not (files of logs, cluster events) is an AttributeError that says why.
+
+In a Ray cluster its GCS is asked, and the rows have Ray's columns: `of_cluster`.
 """
 
 from typing import Any

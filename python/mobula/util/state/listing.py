@@ -1,4 +1,4 @@
-"""`list_*` and `get_*`: rows of the state of a session, filtered as Ray filters them."""
+"""`list_*` and `get_*`: rows of the state of a session or of the cluster that it has joined, filtered as Ray filters them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from mobula.util.state import rows
 
 if TYPE_CHECKING:
     from mobula._core.look import Watch
+    from mobula._core.process import Process
     from mobula.util.state.rows import ActorState, JobState, NodeState, ObjectState, PlacementGroupState, TaskState, WorkerState
 
 __all__ = [
@@ -42,18 +43,23 @@ MOST = 10_000  # rows, Ray's limit and the core's
 def watch(address: str | None = None) -> Watch:
     """The session to ask: of the folder or the driver's pid given, else this process's, else the only one that runs.
 
-    Raises ConnectionError where there is none, or several to choose from; NotImplementedError in a Ray cluster, whose state is
-    more than what this driver knows: `ray list` tells it.
+    Raises ConnectionError where there is none, or several to choose from; NotImplementedError in a Ray cluster, whose nodes would
+    have to be asked for their objects.
     """
     from mobula._core import look
 
     attached = session.current()
     if address is None and attached is not None:
-        session.refuse_in_cluster("mobula.util.state")
+        session.refuse_in_cluster("list_objects() of mobula.util.state")
         # The question goes by a connection of its own. What this process has done before must have arrived: this asks behind it.
         api.cluster_resources()
         return look.Watch(os.path.dirname(attached.session.socket_path))
     return look.find(address)
+
+
+def cluster(address: str | None) -> Process | None:
+    """The driver to ask for the state of the cluster that it has joined; None where the session to ask is one on this machine."""
+    return session.current() if address is None and session.in_cluster() else None
 
 
 def list_tasks(address: str | None = None, filters: Filters | None = None, limit: int = LIMIT, **rest: Any) -> list[TaskState]:
@@ -71,6 +77,11 @@ def list_tasks(address: str | None = None, filters: Filters | None = None, limit
     ['FINISHED']
     """
     _accept(rest)
+    driver = cluster(address)
+    if driver is not None:
+        from mobula.util.state import of_cluster
+
+        return chosen(of_cluster.tasks(driver, filters or ()), filters, limit)
     from mobula._core.pb import boundary_pb2 as pb
 
     core = watch(address)
@@ -83,6 +94,11 @@ def list_tasks(address: str | None = None, filters: Filters | None = None, limit
 def list_actors(address: str | None = None, filters: Filters | None = None, limit: int = LIMIT, **rest: Any) -> list[ActorState]:
     """Actors, dead ones included. Arguments and errors as of `list_tasks`."""
     _accept(rest)
+    driver = cluster(address)
+    if driver is not None:
+        from mobula.util.state import of_cluster
+
+        return chosen(of_cluster.actors(driver, filters or ()), filters, limit)
     from mobula._core.pb import boundary_pb2 as pb
 
     return chosen(map(rows.of_actor, watch(address).state(pb.STATE_ACTORS).actors), filters, limit)
@@ -99,14 +115,24 @@ def list_objects(address: str | None = None, filters: Filters | None = None, lim
 def list_workers(address: str | None = None, filters: Filters | None = None, limit: int = LIMIT, **rest: Any) -> list[WorkerState]:
     """Worker processes, in the order in which they were started. Arguments and errors as of `list_tasks`."""
     _accept(rest)
+    driver = cluster(address)
+    if driver is not None:
+        from mobula.util.state import of_cluster
+
+        return chosen(of_cluster.workers(driver, filters or ()), filters, limit)
     from mobula._core.pb import boundary_pb2 as pb
 
     return chosen(map(rows.of_worker, watch(address).state(pb.STATE_WORKERS).workers), filters, limit)
 
 
 def list_nodes(address: str | None = None, filters: Filters | None = None, limit: int = LIMIT, **rest: Any) -> list[NodeState]:
-    """The one machine of a session. Arguments and errors as of `list_tasks`."""
+    """The one machine of a session, or the nodes of a cluster. Arguments and errors as of `list_tasks`."""
     _accept(rest)
+    driver = cluster(address)
+    if driver is not None:
+        from mobula.util.state import of_cluster
+
+        return chosen(of_cluster.nodes(driver, filters or ()), filters, limit)
     from mobula._core.pb import boundary_pb2 as pb
 
     return chosen([rows.of_node(watch(address).state(pb.STATE_SESSION).session)], filters, limit)
@@ -126,6 +152,11 @@ def list_placement_groups(
     [('pair', 'CREATED', [{'CPU': 1.0}])]
     """
     _accept(rest)
+    driver = cluster(address)
+    if driver is not None:
+        from mobula.util.state import of_cluster
+
+        return chosen(of_cluster.groups(driver, filters or ()), filters, limit)
     from mobula._core.pb import boundary_pb2 as pb
 
     return chosen(map(rows.of_group, watch(address).state(pb.STATE_GROUPS).groups), filters, limit)
@@ -145,7 +176,9 @@ def get_actor(id: str, address: str | None = None, **rest: Any) -> ActorState | 
 
 
 def list_jobs(address: str | None = None, filters: Filters | None = None, limit: int = LIMIT, **rest: Any) -> list[JobState]:
-    """The jobs of a session: its drivers that have not left. Arguments and errors as of `list_tasks`.
+    """The jobs of a session: its drivers that have not left; of a cluster all that it remembers.
+
+    Arguments and errors as of `list_tasks`.
 
     >>> import mobula
     >>> from mobula.util.state import list_jobs
@@ -154,10 +187,15 @@ def list_jobs(address: str | None = None, filters: Filters | None = None, limit:
     [('01000000', 'RUNNING')]
     """
     _accept(rest)
+    driver = cluster(address)
+    if driver is not None:
+        from mobula.util.state import of_cluster
+
+        return chosen(of_cluster.jobs(driver, filters or ()), filters, limit)
     from mobula._core.pb import boundary_pb2 as pb
 
-    session = watch(address).state(pb.STATE_SESSION, 1).session
-    return chosen([rows.JobState(job.hex()) for job in session.job_ids], filters, limit)
+    told = watch(address).state(pb.STATE_SESSION, 1).session
+    return chosen([rows.JobState(job.hex()) for job in told.job_ids], filters, limit)
 
 
 def get_job(id: str, address: str | None = None, **rest: Any) -> JobState | None:
