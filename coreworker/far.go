@@ -234,6 +234,18 @@ func (c *Core) callSettled(id ids.ActorID) {
 	}
 }
 
+// MeetActor is told of an actor of the cluster that somebody else made, of which a value had a handle: what calls of it need.
+func (c *Core) MeetActor(id ids.ActorID, class backend.Function, outOfOrder bool) {
+	if c.far == nil {
+		c.report(fmt.Errorf("a handle of actor %s is of a cluster, which this session has not joined", id))
+		return
+	}
+	c.far.Meet(id, class, outOfOrder)
+	if !c.refs.Known(id.Handle()) { // it was in bytes that were no value of the cluster
+		c.report(c.refs.Own(id.Handle(), ids.DriverWorker(c.Job)))
+	}
+}
+
 // FindActor answers with the living actor that has the name, as a creation's spec of which no more than the id and the handle are
 // told. On this machine that is before it returns. embedded.ErrNoSuchActor.
 func (c *Core) FindActor(namespace, name string, answer func(*task.Spec, error)) {

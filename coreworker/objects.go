@@ -166,8 +166,15 @@ func (c *Core) Export(namespace string, key, value []byte, fn backend.Function) 
 	c.kv.Put(namespace, key, value)
 }
 
-// Lookup reads an entry of the function table.
-func (c *Core) Lookup(namespace string, key []byte) ([]byte, bool) { return c.kv.Get(namespace, key) }
+// Lookup reads an entry of the function table. On this machine it answers before it returns.
+func (c *Core) Lookup(namespace string, key []byte, answer func(value []byte, found bool, err error)) {
+	if c.cluster != nil {
+		c.cluster.Lookup(namespace, key, answer)
+		return
+	}
+	value, found := c.kv.Get(namespace, key)
+	answer(value, found, nil)
+}
 
 // FunctionFor returns the export of a function the first time this process needs it.
 func (p *Process) FunctionFor(id ids.FunctionID) ([]byte, bool) {

@@ -129,6 +129,14 @@ func (l *lane) decodeMutation(m *pb.Mutation) (func(), error) {
 			return nil, err
 		}
 		return func() { p.Refs(added, dropped); p.RefsOfCalls(unsure) }, nil
+	case *pb.Mutation_MeetActor:
+		m := k.MeetActor
+		id, err := ids.Actor(m.GetActorId())
+		if err != nil {
+			return nil, err
+		}
+		class := backend.Function{Module: m.GetModule(), Class: m.GetClassName(), Name: "__init__", Hash: m.GetFunctionHash()}
+		return func() { core.MeetActor(id, class, m.GetOutOfOrder()) }, nil
 	case *pb.Mutation_Unpin:
 		blocks, err := objects.BlockIDs(k.Unpin)
 		if err != nil {

@@ -105,6 +105,7 @@ func seeds(job ids.JobID) []*pb.FromShim {
 		mutations(1, &pb.Mutation{Kind: &pb.Mutation_Submit{Submit: plain}}),
 		mutations(2, &pb.Mutation{Kind: &pb.Mutation_Submit{Submit: spec(2, &pb.Arg{Ref: obj}, &pb.Arg{Value: &pb.Value{Data: []byte("x"), Contained: obj}, Keyword: "k", HasKeyword: true})}}),
 		mutations(3, &pb.Mutation{Kind: &pb.Mutation_Submit{Submit: creation}}, &pb.Mutation{Kind: &pb.Mutation_Submit{Submit: call}},
+			&pb.Mutation{Kind: &pb.Mutation_MeetActor{MeetActor: &pb.MeetActor{ActorId: actor.Bytes(), Module: "m", ClassName: "C", FunctionHash: "h"}}},
 			&pb.Mutation{Kind: &pb.Mutation_ActorHandles{ActorHandles: &pb.ActorHandles{Added: actor.Bytes()}}}),
 		mutations(3, &pb.Mutation{Kind: &pb.Mutation_Put{Put: &pb.Put{ObjectId: task(1).Put(0, 1).Bytes(), Value: &pb.Value{Data: []byte("x"), Metadata: []byte("RAW"), Contained: obj}}}},
 			&pb.Mutation{Kind: &pb.Mutation_Refs{Refs: &pb.Refs{Added: obj, Dropped: append(obj, obj...)}}}),

@@ -139,8 +139,15 @@ func (l *lane) decodeRequest(q *pb.Request) (func(), error) {
 		}, nil
 	case *pb.Request_KvGet:
 		return func() {
-			value, found := core.Lookup(k.KvGet.Namespace, k.KvGet.Key)
-			l.answer(id, &pb.Reply{Kind: &pb.Reply_Kv{Kv: &pb.KvValue{Found: found, Value: value}}})
+			l.later(id, func(answer func(*pb.Reply)) {
+				core.Lookup(k.KvGet.Namespace, k.KvGet.Key, func(value []byte, found bool, err error) {
+					if err != nil {
+						answer(refused(pb.ErrorKind_ERROR_INTERNAL, err))
+						return
+					}
+					answer(&pb.Reply{Kind: &pb.Reply_Kv{Kv: &pb.KvValue{Found: found, Value: value}}})
+				})
+			})
 		}, nil
 	case *pb.Request_ClusterInfo:
 		return func() {

@@ -152,6 +152,8 @@ type Cluster interface {
 	Witness() submit.Witness
 	// Export writes an entry of the function table; fn is what it holds. No task of it is sent before it is there.
 	Export(namespace string, key, value []byte, fn Function)
+	// Lookup reads what any driver has written there; it answers under the lock.
+	Lookup(namespace string, key []byte, answer func(value []byte, found bool, err error))
 	// Expect says that an object of this driver's will be, before anybody can hear of it.
 	Expect(ids.ObjectID)
 	// Made gives its value. Where that lies in the arena it is written to the node's store as well, for others to read; block is a
@@ -192,6 +194,8 @@ type Actors interface {
 	CancelCreation(*task.Entry)
 	Kill(id ids.ActorID, noRestart bool)
 	OutOfScope(ids.ActorID)
+	// Meet enters an actor that somebody else made, with the class that calls of it name.
+	Meet(id ids.ActorID, class Function, outOfOrder bool)
 	// Find looks a living actor up by its name and answers under the lock, with found=false where there is none.
 	Find(namespace, name string, answer func(id ids.ActorID, handle []byte, found bool, err error))
 	// Names tells under the lock of the living named actors of a namespace, or of all.

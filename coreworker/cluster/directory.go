@@ -19,9 +19,6 @@ import (
 // lookupPatience bounds a question to the GCS that it answers at once.
 const lookupPatience = 30 * time.Second
 
-// notFound is Ray's StatusCode of a name that nobody has.
-const notFound = 17
-
 // directory is the directory of actors as the core uses it.
 type directory struct {
 	*actors.Directory
@@ -40,8 +37,21 @@ func (a directory) Register(e *task.Entry) error {
 	return a.Directory.Register(e)
 }
 
-// OutOfScope implements backend.Actors. A stock worker may have kept a handle: then the actor lives until that is gone, too.
+// Meet implements backend.Actors. One that this driver made has its class from when it was registered.
+func (a directory) Meet(id ids.ActorID, class backend.Function, outOfOrder bool) {
+	if _, known := a.Target(id); known {
+		return
+	}
+	a.d.classes[id] = wire.Function(class)
+	a.Directory.Meet(id, outOfOrder)
+}
+
+// OutOfScope implements backend.Actors. A stock worker may have kept a handle: then the actor lives until that is gone, too. Of an
+// actor that somebody else owns, that owner hears that it is borrowed no more.
 func (a directory) OutOfScope(id ids.ActorID) {
+	if a.d.giveBack(id.Handle()) {
+		return
+	}
 	lent := false
 	a.d.owner.Do(func(o *objects.Owner) []objects.Free {
 		if lent = o.Lent(id.Handle()); lent {
@@ -71,7 +81,7 @@ func (a directory) Find(namespace, name string, answer func(ids.ActorID, []byte,
 		defer cancel()
 		spec, row, err := d.actors.NamedActor(ctx, namespace, name)
 		var refused *gcs.Refusal
-		missing := errors.As(err, &refused) && refused.Code == notFound
+		missing := errors.As(err, &refused) && refused.Code == gcs.NotFound
 		if missing || err == nil && row.GetState() == ray.ActorTableData_DEAD {
 			d.core.Do(func() { answer(ids.ActorID{}, nil, false, nil) })
 			return
@@ -82,8 +92,7 @@ func (a directory) Find(namespace, name string, answer func(ids.ActorID, []byte,
 		}
 		d.core.Do(func() {
 			if err == nil {
-				d.classes[r.id] = r.class
-				a.Meet(r.id, r.outOfOrder)
+				a.Meet(r.id, backend.Function(r.class), r.outOfOrder)
 			}
 			answer(r.id, r.handle, err == nil, err)
 		})

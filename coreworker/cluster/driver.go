@@ -198,6 +198,16 @@ func (d *Driver) Export(namespace string, key, value []byte, fn backend.Function
 	})
 }
 
+// Lookup implements backend.Cluster.
+func (d *Driver) Lookup(namespace string, key []byte, answer func([]byte, bool, error)) {
+	d.background(func() {
+		ctx, cancel := context.WithTimeout(d.ctx, lookupPatience)
+		defer cancel()
+		value, found, err := d.gcs.Get(ctx, namespace, key)
+		d.core.Do(func() { answer(value, found, err) })
+	})
+}
+
 // ready is how to wait until a task can be sent; nil where it can.
 func (d *Driver) ready(s *task.Spec) func(context.Context) error {
 	export := d.exported(s)

@@ -30,6 +30,16 @@ func (d *Driver) note(list []*ray.ObjectReference) {
 	}
 }
 
+// giveBack says that nobody here refers to an object any more, and whether that was somebody else's.
+func (d *Driver) giveBack(id ids.ObjectID) bool {
+	if d.foreign[id] == nil {
+		return false
+	}
+	delete(d.foreign, id)
+	d.owner.Do(func(o *objects.Owner) []objects.Free { o.Return(id); return nil })
+	return true
+}
+
 // ownerOf is who is to be asked about an object.
 func (d *Driver) ownerOf(id ids.ObjectID) *ray.Address {
 	if owner := d.foreign[id]; owner != nil {

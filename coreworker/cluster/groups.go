@@ -114,7 +114,7 @@ func (d *Driver) FindGroups(id *ids.GroupID, namespace, name string, answer func
 		return r.GetStatus(), err
 	}, func(err error) {
 		var refused *gcs.Refusal
-		if errors.As(err, &refused) && refused.Code == notFound {
+		if errors.As(err, &refused) && refused.Code == gcs.NotFound {
 			err, rows = nil, nil
 		}
 		var out []backend.Group

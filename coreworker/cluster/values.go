@@ -164,9 +164,7 @@ func (d *Driver) Forget(id ids.ObjectID) {
 	if id.Index() == 1 {
 		delete(d.streams, id.Task()) // of one whose end was not answered
 	}
-	if d.foreign[id] != nil {
-		delete(d.foreign, id)
-		d.owner.Do(func(o *objects.Owner) []objects.Free { o.Return(id); return nil })
+	if d.giveBack(id) {
 		return
 	}
 	d.owner.Do(func(o *objects.Owner) []objects.Free {

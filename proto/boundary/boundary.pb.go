@@ -1307,6 +1307,7 @@ type Mutation struct {
 	//	*Mutation_Export
 	//	*Mutation_KillActor
 	//	*Mutation_ActorHandles
+	//	*Mutation_MeetActor
 	//	*Mutation_Done
 	//	*Mutation_Discard
 	//	*Mutation_Item
@@ -1428,6 +1429,15 @@ func (x *Mutation) GetActorHandles() *ActorHandles {
 	return nil
 }
 
+func (x *Mutation) GetMeetActor() *MeetActor {
+	if x != nil {
+		if x, ok := x.Kind.(*Mutation_MeetActor); ok {
+			return x.MeetActor
+		}
+	}
+	return nil
+}
+
 func (x *Mutation) GetDone() *TaskDone {
 	if x != nil {
 		if x, ok := x.Kind.(*Mutation_Done); ok {
@@ -1527,6 +1537,10 @@ type Mutation_ActorHandles struct {
 	ActorHandles *ActorHandles `protobuf:"bytes,8,opt,name=actor_handles,json=actorHandles,proto3,oneof"`
 }
 
+type Mutation_MeetActor struct {
+	MeetActor *MeetActor `protobuf:"bytes,11,opt,name=meet_actor,json=meetActor,proto3,oneof"`
+}
+
 type Mutation_Done struct {
 	// A mutation, for it has its place in the order of the process: refs that
 	// the returns contain are let go only after it.
@@ -1572,6 +1586,8 @@ func (*Mutation_Export) isMutation_Kind() {}
 func (*Mutation_KillActor) isMutation_Kind() {}
 
 func (*Mutation_ActorHandles) isMutation_Kind() {}
+
+func (*Mutation_MeetActor) isMutation_Kind() {}
 
 func (*Mutation_Done) isMutation_Kind() {}
 
@@ -1937,6 +1953,84 @@ func (x *ActorHandles) GetUnsure() []byte {
 	return nil
 }
 
+// A value has brought a handle of an actor of the cluster that this session neither made nor asked for by name, and this is what
+// calls of it need. Comes before the handle is counted.
+type MeetActor struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ActorId       []byte                 `protobuf:"bytes,1,opt,name=actor_id,json=actorId,proto3" json:"actor_id,omitempty"`
+	Module        string                 `protobuf:"bytes,2,opt,name=module,proto3" json:"module,omitempty"`
+	ClassName     string                 `protobuf:"bytes,3,opt,name=class_name,json=className,proto3" json:"class_name,omitempty"`
+	FunctionHash  string                 `protobuf:"bytes,4,opt,name=function_hash,json=functionHash,proto3" json:"function_hash,omitempty"`
+	OutOfOrder    bool                   `protobuf:"varint,5,opt,name=out_of_order,json=outOfOrder,proto3" json:"out_of_order,omitempty"` // it starts calls as their arguments are there
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MeetActor) Reset() {
+	*x = MeetActor{}
+	mi := &file_boundary_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MeetActor) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MeetActor) ProtoMessage() {}
+
+func (x *MeetActor) ProtoReflect() protoreflect.Message {
+	mi := &file_boundary_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MeetActor.ProtoReflect.Descriptor instead.
+func (*MeetActor) Descriptor() ([]byte, []int) {
+	return file_boundary_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *MeetActor) GetActorId() []byte {
+	if x != nil {
+		return x.ActorId
+	}
+	return nil
+}
+
+func (x *MeetActor) GetModule() string {
+	if x != nil {
+		return x.Module
+	}
+	return ""
+}
+
+func (x *MeetActor) GetClassName() string {
+	if x != nil {
+		return x.ClassName
+	}
+	return ""
+}
+
+func (x *MeetActor) GetFunctionHash() string {
+	if x != nil {
+		return x.FunctionHash
+	}
+	return ""
+}
+
+func (x *MeetActor) GetOutOfOrder() bool {
+	if x != nil {
+		return x.OutOfOrder
+	}
+	return false
+}
+
 // Nobody will look at the answer to this request, whether it was given or is still to come: what it has handed to the
 // process (pins, a block to write) is taken back, and a request that waits is dropped. For lanes of calls and executors,
 // which have one request at a time: what an answer has handed over counts as taken when the next request is carried out.
@@ -1950,7 +2044,7 @@ type GiveUp struct {
 
 func (x *GiveUp) Reset() {
 	*x = GiveUp{}
-	mi := &file_boundary_proto_msgTypes[15]
+	mi := &file_boundary_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1962,7 +2056,7 @@ func (x *GiveUp) String() string {
 func (*GiveUp) ProtoMessage() {}
 
 func (x *GiveUp) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[15]
+	mi := &file_boundary_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1975,7 +2069,7 @@ func (x *GiveUp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GiveUp.ProtoReflect.Descriptor instead.
 func (*GiveUp) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{15}
+	return file_boundary_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *GiveUp) GetLane() uint64 {
@@ -2003,7 +2097,7 @@ type Cancel struct {
 
 func (x *Cancel) Reset() {
 	*x = Cancel{}
-	mi := &file_boundary_proto_msgTypes[16]
+	mi := &file_boundary_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2015,7 +2109,7 @@ func (x *Cancel) String() string {
 func (*Cancel) ProtoMessage() {}
 
 func (x *Cancel) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[16]
+	mi := &file_boundary_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2028,7 +2122,7 @@ func (x *Cancel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cancel.ProtoReflect.Descriptor instead.
 func (*Cancel) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{16}
+	return file_boundary_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Cancel) GetObjectId() []byte {
@@ -2069,7 +2163,7 @@ type Export struct {
 
 func (x *Export) Reset() {
 	*x = Export{}
-	mi := &file_boundary_proto_msgTypes[17]
+	mi := &file_boundary_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2081,7 +2175,7 @@ func (x *Export) String() string {
 func (*Export) ProtoMessage() {}
 
 func (x *Export) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[17]
+	mi := &file_boundary_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2094,7 +2188,7 @@ func (x *Export) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Export.ProtoReflect.Descriptor instead.
 func (*Export) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{17}
+	return file_boundary_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Export) GetNamespace() string {
@@ -2156,7 +2250,7 @@ type KillActor struct {
 
 func (x *KillActor) Reset() {
 	*x = KillActor{}
-	mi := &file_boundary_proto_msgTypes[18]
+	mi := &file_boundary_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2168,7 +2262,7 @@ func (x *KillActor) String() string {
 func (*KillActor) ProtoMessage() {}
 
 func (x *KillActor) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[18]
+	mi := &file_boundary_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2181,7 +2275,7 @@ func (x *KillActor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillActor.ProtoReflect.Descriptor instead.
 func (*KillActor) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{18}
+	return file_boundary_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *KillActor) GetActorId() []byte {
@@ -2208,7 +2302,7 @@ type Resource struct {
 
 func (x *Resource) Reset() {
 	*x = Resource{}
-	mi := &file_boundary_proto_msgTypes[19]
+	mi := &file_boundary_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2220,7 +2314,7 @@ func (x *Resource) String() string {
 func (*Resource) ProtoMessage() {}
 
 func (x *Resource) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[19]
+	mi := &file_boundary_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2233,7 +2327,7 @@ func (x *Resource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resource.ProtoReflect.Descriptor instead.
 func (*Resource) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{19}
+	return file_boundary_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Resource) GetName() string {
@@ -2292,7 +2386,7 @@ type TaskSpec struct {
 
 func (x *TaskSpec) Reset() {
 	*x = TaskSpec{}
-	mi := &file_boundary_proto_msgTypes[20]
+	mi := &file_boundary_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2304,7 +2398,7 @@ func (x *TaskSpec) String() string {
 func (*TaskSpec) ProtoMessage() {}
 
 func (x *TaskSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[20]
+	mi := &file_boundary_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2317,7 +2411,7 @@ func (x *TaskSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskSpec.ProtoReflect.Descriptor instead.
 func (*TaskSpec) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{20}
+	return file_boundary_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *TaskSpec) GetType() TaskType {
@@ -2549,7 +2643,7 @@ type Placement struct {
 
 func (x *Placement) Reset() {
 	*x = Placement{}
-	mi := &file_boundary_proto_msgTypes[21]
+	mi := &file_boundary_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2561,7 +2655,7 @@ func (x *Placement) String() string {
 func (*Placement) ProtoMessage() {}
 
 func (x *Placement) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[21]
+	mi := &file_boundary_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2574,7 +2668,7 @@ func (x *Placement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Placement.ProtoReflect.Descriptor instead.
 func (*Placement) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{21}
+	return file_boundary_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Placement) GetGroupId() []byte {
@@ -2608,7 +2702,7 @@ type LabelSelector struct {
 
 func (x *LabelSelector) Reset() {
 	*x = LabelSelector{}
-	mi := &file_boundary_proto_msgTypes[22]
+	mi := &file_boundary_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2620,7 +2714,7 @@ func (x *LabelSelector) String() string {
 func (*LabelSelector) ProtoMessage() {}
 
 func (x *LabelSelector) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[22]
+	mi := &file_boundary_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2633,7 +2727,7 @@ func (x *LabelSelector) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LabelSelector.ProtoReflect.Descriptor instead.
 func (*LabelSelector) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{22}
+	return file_boundary_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *LabelSelector) GetMatches() []*LabelMatch {
@@ -2655,7 +2749,7 @@ type LabelMatch struct {
 
 func (x *LabelMatch) Reset() {
 	*x = LabelMatch{}
-	mi := &file_boundary_proto_msgTypes[23]
+	mi := &file_boundary_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2667,7 +2761,7 @@ func (x *LabelMatch) String() string {
 func (*LabelMatch) ProtoMessage() {}
 
 func (x *LabelMatch) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[23]
+	mi := &file_boundary_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2680,7 +2774,7 @@ func (x *LabelMatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LabelMatch.ProtoReflect.Descriptor instead.
 func (*LabelMatch) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{23}
+	return file_boundary_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *LabelMatch) GetKey() string {
@@ -2714,7 +2808,7 @@ type ConcurrencyGroup struct {
 
 func (x *ConcurrencyGroup) Reset() {
 	*x = ConcurrencyGroup{}
-	mi := &file_boundary_proto_msgTypes[24]
+	mi := &file_boundary_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2726,7 +2820,7 @@ func (x *ConcurrencyGroup) String() string {
 func (*ConcurrencyGroup) ProtoMessage() {}
 
 func (x *ConcurrencyGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[24]
+	mi := &file_boundary_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2739,7 +2833,7 @@ func (x *ConcurrencyGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConcurrencyGroup.ProtoReflect.Descriptor instead.
 func (*ConcurrencyGroup) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{24}
+	return file_boundary_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ConcurrencyGroup) GetName() string {
@@ -2776,7 +2870,7 @@ type ActorCreation struct {
 
 func (x *ActorCreation) Reset() {
 	*x = ActorCreation{}
-	mi := &file_boundary_proto_msgTypes[25]
+	mi := &file_boundary_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2788,7 +2882,7 @@ func (x *ActorCreation) String() string {
 func (*ActorCreation) ProtoMessage() {}
 
 func (x *ActorCreation) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[25]
+	mi := &file_boundary_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2801,7 +2895,7 @@ func (x *ActorCreation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorCreation.ProtoReflect.Descriptor instead.
 func (*ActorCreation) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{25}
+	return file_boundary_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ActorCreation) GetMaxRestarts() int32 {
@@ -2917,7 +3011,7 @@ type Request struct {
 
 func (x *Request) Reset() {
 	*x = Request{}
-	mi := &file_boundary_proto_msgTypes[26]
+	mi := &file_boundary_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2929,7 +3023,7 @@ func (x *Request) String() string {
 func (*Request) ProtoMessage() {}
 
 func (x *Request) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[26]
+	mi := &file_boundary_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2942,7 +3036,7 @@ func (x *Request) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Request.ProtoReflect.Descriptor instead.
 func (*Request) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{26}
+	return file_boundary_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Request) GetId() uint64 {
@@ -3243,7 +3337,7 @@ type Reply struct {
 
 func (x *Reply) Reset() {
 	*x = Reply{}
-	mi := &file_boundary_proto_msgTypes[27]
+	mi := &file_boundary_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3255,7 +3349,7 @@ func (x *Reply) String() string {
 func (*Reply) ProtoMessage() {}
 
 func (x *Reply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[27]
+	mi := &file_boundary_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3268,7 +3362,7 @@ func (x *Reply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reply.ProtoReflect.Descriptor instead.
 func (*Reply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{27}
+	return file_boundary_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Reply) GetId() uint64 {
@@ -3481,7 +3575,7 @@ type Get struct {
 
 func (x *Get) Reset() {
 	*x = Get{}
-	mi := &file_boundary_proto_msgTypes[28]
+	mi := &file_boundary_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3493,7 +3587,7 @@ func (x *Get) String() string {
 func (*Get) ProtoMessage() {}
 
 func (x *Get) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[28]
+	mi := &file_boundary_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3506,7 +3600,7 @@ func (x *Get) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Get.ProtoReflect.Descriptor instead.
 func (*Get) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{28}
+	return file_boundary_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Get) GetObjectIds() []byte {
@@ -3549,7 +3643,7 @@ type GetReply struct {
 
 func (x *GetReply) Reset() {
 	*x = GetReply{}
-	mi := &file_boundary_proto_msgTypes[29]
+	mi := &file_boundary_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3561,7 +3655,7 @@ func (x *GetReply) String() string {
 func (*GetReply) ProtoMessage() {}
 
 func (x *GetReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[29]
+	mi := &file_boundary_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3574,7 +3668,7 @@ func (x *GetReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReply.ProtoReflect.Descriptor instead.
 func (*GetReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{29}
+	return file_boundary_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *GetReply) GetValues() []*Value {
@@ -3618,7 +3712,7 @@ type Wait struct {
 
 func (x *Wait) Reset() {
 	*x = Wait{}
-	mi := &file_boundary_proto_msgTypes[30]
+	mi := &file_boundary_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3630,7 +3724,7 @@ func (x *Wait) String() string {
 func (*Wait) ProtoMessage() {}
 
 func (x *Wait) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[30]
+	mi := &file_boundary_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3643,7 +3737,7 @@ func (x *Wait) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Wait.ProtoReflect.Descriptor instead.
 func (*Wait) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{30}
+	return file_boundary_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Wait) GetObjectIds() []byte {
@@ -3692,7 +3786,7 @@ type WaitReply struct {
 
 func (x *WaitReply) Reset() {
 	*x = WaitReply{}
-	mi := &file_boundary_proto_msgTypes[31]
+	mi := &file_boundary_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3704,7 +3798,7 @@ func (x *WaitReply) String() string {
 func (*WaitReply) ProtoMessage() {}
 
 func (x *WaitReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[31]
+	mi := &file_boundary_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3717,7 +3811,7 @@ func (x *WaitReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitReply.ProtoReflect.Descriptor instead.
 func (*WaitReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{31}
+	return file_boundary_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *WaitReply) GetReady() []byte {
@@ -3741,7 +3835,7 @@ type NextItems struct {
 
 func (x *NextItems) Reset() {
 	*x = NextItems{}
-	mi := &file_boundary_proto_msgTypes[32]
+	mi := &file_boundary_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3753,7 +3847,7 @@ func (x *NextItems) String() string {
 func (*NextItems) ProtoMessage() {}
 
 func (x *NextItems) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[32]
+	mi := &file_boundary_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3766,7 +3860,7 @@ func (x *NextItems) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NextItems.ProtoReflect.Descriptor instead.
 func (*NextItems) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{32}
+	return file_boundary_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *NextItems) GetObjectId() []byte {
@@ -3817,7 +3911,7 @@ type ItemsReply struct {
 
 func (x *ItemsReply) Reset() {
 	*x = ItemsReply{}
-	mi := &file_boundary_proto_msgTypes[33]
+	mi := &file_boundary_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3829,7 +3923,7 @@ func (x *ItemsReply) String() string {
 func (*ItemsReply) ProtoMessage() {}
 
 func (x *ItemsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[33]
+	mi := &file_boundary_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3842,7 +3936,7 @@ func (x *ItemsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ItemsReply.ProtoReflect.Descriptor instead.
 func (*ItemsReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{33}
+	return file_boundary_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ItemsReply) GetValues() []*Value {
@@ -3885,7 +3979,7 @@ type Demand struct {
 
 func (x *Demand) Reset() {
 	*x = Demand{}
-	mi := &file_boundary_proto_msgTypes[34]
+	mi := &file_boundary_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3897,7 +3991,7 @@ func (x *Demand) String() string {
 func (*Demand) ProtoMessage() {}
 
 func (x *Demand) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[34]
+	mi := &file_boundary_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3910,7 +4004,7 @@ func (x *Demand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Demand.ProtoReflect.Descriptor instead.
 func (*Demand) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{34}
+	return file_boundary_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Demand) GetObjectId() []byte {
@@ -3943,7 +4037,7 @@ type Allocate struct {
 
 func (x *Allocate) Reset() {
 	*x = Allocate{}
-	mi := &file_boundary_proto_msgTypes[35]
+	mi := &file_boundary_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3955,7 +4049,7 @@ func (x *Allocate) String() string {
 func (*Allocate) ProtoMessage() {}
 
 func (x *Allocate) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[35]
+	mi := &file_boundary_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3968,7 +4062,7 @@ func (x *Allocate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Allocate.ProtoReflect.Descriptor instead.
 func (*Allocate) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{35}
+	return file_boundary_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Allocate) GetSize() uint64 {
@@ -3989,7 +4083,7 @@ type RegisterActor struct {
 
 func (x *RegisterActor) Reset() {
 	*x = RegisterActor{}
-	mi := &file_boundary_proto_msgTypes[36]
+	mi := &file_boundary_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4001,7 +4095,7 @@ func (x *RegisterActor) String() string {
 func (*RegisterActor) ProtoMessage() {}
 
 func (x *RegisterActor) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[36]
+	mi := &file_boundary_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4014,7 +4108,7 @@ func (x *RegisterActor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterActor.ProtoReflect.Descriptor instead.
 func (*RegisterActor) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{36}
+	return file_boundary_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *RegisterActor) GetSpec() *TaskSpec {
@@ -4042,7 +4136,7 @@ type LookupActor struct {
 
 func (x *LookupActor) Reset() {
 	*x = LookupActor{}
-	mi := &file_boundary_proto_msgTypes[37]
+	mi := &file_boundary_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4054,7 +4148,7 @@ func (x *LookupActor) String() string {
 func (*LookupActor) ProtoMessage() {}
 
 func (x *LookupActor) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[37]
+	mi := &file_boundary_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4067,7 +4161,7 @@ func (x *LookupActor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupActor.ProtoReflect.Descriptor instead.
 func (*LookupActor) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{37}
+	return file_boundary_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *LookupActor) GetName() string {
@@ -4095,7 +4189,7 @@ type ActorInfo struct {
 
 func (x *ActorInfo) Reset() {
 	*x = ActorInfo{}
-	mi := &file_boundary_proto_msgTypes[38]
+	mi := &file_boundary_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4107,7 +4201,7 @@ func (x *ActorInfo) String() string {
 func (*ActorInfo) ProtoMessage() {}
 
 func (x *ActorInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[38]
+	mi := &file_boundary_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4120,7 +4214,7 @@ func (x *ActorInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorInfo.ProtoReflect.Descriptor instead.
 func (*ActorInfo) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{38}
+	return file_boundary_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ActorInfo) GetActorId() []byte {
@@ -4154,7 +4248,7 @@ type ListNamedActors struct {
 
 func (x *ListNamedActors) Reset() {
 	*x = ListNamedActors{}
-	mi := &file_boundary_proto_msgTypes[39]
+	mi := &file_boundary_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4166,7 +4260,7 @@ func (x *ListNamedActors) String() string {
 func (*ListNamedActors) ProtoMessage() {}
 
 func (x *ListNamedActors) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[39]
+	mi := &file_boundary_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4179,7 +4273,7 @@ func (x *ListNamedActors) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNamedActors.ProtoReflect.Descriptor instead.
 func (*ListNamedActors) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{39}
+	return file_boundary_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ListNamedActors) GetAllNamespaces() bool {
@@ -4206,7 +4300,7 @@ type NamedActors struct {
 
 func (x *NamedActors) Reset() {
 	*x = NamedActors{}
-	mi := &file_boundary_proto_msgTypes[40]
+	mi := &file_boundary_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4218,7 +4312,7 @@ func (x *NamedActors) String() string {
 func (*NamedActors) ProtoMessage() {}
 
 func (x *NamedActors) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[40]
+	mi := &file_boundary_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4231,7 +4325,7 @@ func (x *NamedActors) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamedActors.ProtoReflect.Descriptor instead.
 func (*NamedActors) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{40}
+	return file_boundary_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *NamedActors) GetNames() []string {
@@ -4260,7 +4354,7 @@ type ClusterRows struct {
 
 func (x *ClusterRows) Reset() {
 	*x = ClusterRows{}
-	mi := &file_boundary_proto_msgTypes[41]
+	mi := &file_boundary_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4272,7 +4366,7 @@ func (x *ClusterRows) String() string {
 func (*ClusterRows) ProtoMessage() {}
 
 func (x *ClusterRows) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[41]
+	mi := &file_boundary_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4285,7 +4379,7 @@ func (x *ClusterRows) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClusterRows.ProtoReflect.Descriptor instead.
 func (*ClusterRows) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{41}
+	return file_boundary_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ClusterRows) GetTable() ClusterTable {
@@ -4320,7 +4414,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_boundary_proto_msgTypes[42]
+	mi := &file_boundary_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4332,7 +4426,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[42]
+	mi := &file_boundary_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4345,7 +4439,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{42}
+	return file_boundary_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Condition) GetField() string {
@@ -4378,7 +4472,7 @@ type ClusterRowsReply struct {
 
 func (x *ClusterRowsReply) Reset() {
 	*x = ClusterRowsReply{}
-	mi := &file_boundary_proto_msgTypes[43]
+	mi := &file_boundary_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4390,7 +4484,7 @@ func (x *ClusterRowsReply) String() string {
 func (*ClusterRowsReply) ProtoMessage() {}
 
 func (x *ClusterRowsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[43]
+	mi := &file_boundary_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4403,7 +4497,7 @@ func (x *ClusterRowsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClusterRowsReply.ProtoReflect.Descriptor instead.
 func (*ClusterRowsReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{43}
+	return file_boundary_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ClusterRowsReply) GetRows() []byte {
@@ -4423,7 +4517,7 @@ type KvGet struct {
 
 func (x *KvGet) Reset() {
 	*x = KvGet{}
-	mi := &file_boundary_proto_msgTypes[44]
+	mi := &file_boundary_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4435,7 +4529,7 @@ func (x *KvGet) String() string {
 func (*KvGet) ProtoMessage() {}
 
 func (x *KvGet) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[44]
+	mi := &file_boundary_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4448,7 +4542,7 @@ func (x *KvGet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KvGet.ProtoReflect.Descriptor instead.
 func (*KvGet) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{44}
+	return file_boundary_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *KvGet) GetNamespace() string {
@@ -4475,7 +4569,7 @@ type KvValue struct {
 
 func (x *KvValue) Reset() {
 	*x = KvValue{}
-	mi := &file_boundary_proto_msgTypes[45]
+	mi := &file_boundary_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4487,7 +4581,7 @@ func (x *KvValue) String() string {
 func (*KvValue) ProtoMessage() {}
 
 func (x *KvValue) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[45]
+	mi := &file_boundary_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4500,7 +4594,7 @@ func (x *KvValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KvValue.ProtoReflect.Descriptor instead.
 func (*KvValue) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{45}
+	return file_boundary_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *KvValue) GetFound() bool {
@@ -4525,7 +4619,7 @@ type ClusterInfo struct {
 
 func (x *ClusterInfo) Reset() {
 	*x = ClusterInfo{}
-	mi := &file_boundary_proto_msgTypes[46]
+	mi := &file_boundary_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4537,7 +4631,7 @@ func (x *ClusterInfo) String() string {
 func (*ClusterInfo) ProtoMessage() {}
 
 func (x *ClusterInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[46]
+	mi := &file_boundary_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4550,7 +4644,7 @@ func (x *ClusterInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClusterInfo.ProtoReflect.Descriptor instead.
 func (*ClusterInfo) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{46}
+	return file_boundary_proto_rawDescGZIP(), []int{47}
 }
 
 type ClusterInfoReply struct {
@@ -4571,7 +4665,7 @@ type ClusterInfoReply struct {
 
 func (x *ClusterInfoReply) Reset() {
 	*x = ClusterInfoReply{}
-	mi := &file_boundary_proto_msgTypes[47]
+	mi := &file_boundary_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4583,7 +4677,7 @@ func (x *ClusterInfoReply) String() string {
 func (*ClusterInfoReply) ProtoMessage() {}
 
 func (x *ClusterInfoReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[47]
+	mi := &file_boundary_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4596,7 +4690,7 @@ func (x *ClusterInfoReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClusterInfoReply.ProtoReflect.Descriptor instead.
 func (*ClusterInfoReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{47}
+	return file_boundary_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ClusterInfoReply) GetTotal() []*Resource {
@@ -4678,7 +4772,7 @@ type ClusterNode struct {
 
 func (x *ClusterNode) Reset() {
 	*x = ClusterNode{}
-	mi := &file_boundary_proto_msgTypes[48]
+	mi := &file_boundary_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4690,7 +4784,7 @@ func (x *ClusterNode) String() string {
 func (*ClusterNode) ProtoMessage() {}
 
 func (x *ClusterNode) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[48]
+	mi := &file_boundary_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4703,7 +4797,7 @@ func (x *ClusterNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClusterNode.ProtoReflect.Descriptor instead.
 func (*ClusterNode) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{48}
+	return file_boundary_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ClusterNode) GetNodeId() []byte {
@@ -4774,7 +4868,7 @@ type GroupBundle struct {
 
 func (x *GroupBundle) Reset() {
 	*x = GroupBundle{}
-	mi := &file_boundary_proto_msgTypes[49]
+	mi := &file_boundary_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4786,7 +4880,7 @@ func (x *GroupBundle) String() string {
 func (*GroupBundle) ProtoMessage() {}
 
 func (x *GroupBundle) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[49]
+	mi := &file_boundary_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4799,7 +4893,7 @@ func (x *GroupBundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupBundle.ProtoReflect.Descriptor instead.
 func (*GroupBundle) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{49}
+	return file_boundary_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *GroupBundle) GetResources() []*Resource {
@@ -4847,7 +4941,7 @@ type CreateGroup struct {
 
 func (x *CreateGroup) Reset() {
 	*x = CreateGroup{}
-	mi := &file_boundary_proto_msgTypes[50]
+	mi := &file_boundary_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4859,7 +4953,7 @@ func (x *CreateGroup) String() string {
 func (*CreateGroup) ProtoMessage() {}
 
 func (x *CreateGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[50]
+	mi := &file_boundary_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4872,7 +4966,7 @@ func (x *CreateGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateGroup.ProtoReflect.Descriptor instead.
 func (*CreateGroup) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{50}
+	return file_boundary_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *CreateGroup) GetGroupId() []byte {
@@ -4941,7 +5035,7 @@ type RemoveGroup struct {
 
 func (x *RemoveGroup) Reset() {
 	*x = RemoveGroup{}
-	mi := &file_boundary_proto_msgTypes[51]
+	mi := &file_boundary_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4953,7 +5047,7 @@ func (x *RemoveGroup) String() string {
 func (*RemoveGroup) ProtoMessage() {}
 
 func (x *RemoveGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[51]
+	mi := &file_boundary_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4966,7 +5060,7 @@ func (x *RemoveGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveGroup.ProtoReflect.Descriptor instead.
 func (*RemoveGroup) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{51}
+	return file_boundary_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *RemoveGroup) GetGroupId() []byte {
@@ -4988,7 +5082,7 @@ type FindGroups struct {
 
 func (x *FindGroups) Reset() {
 	*x = FindGroups{}
-	mi := &file_boundary_proto_msgTypes[52]
+	mi := &file_boundary_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5000,7 +5094,7 @@ func (x *FindGroups) String() string {
 func (*FindGroups) ProtoMessage() {}
 
 func (x *FindGroups) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[52]
+	mi := &file_boundary_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5013,7 +5107,7 @@ func (x *FindGroups) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindGroups.ProtoReflect.Descriptor instead.
 func (*FindGroups) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{52}
+	return file_boundary_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *FindGroups) GetGroupId() []byte {
@@ -5046,7 +5140,7 @@ type Groups struct {
 
 func (x *Groups) Reset() {
 	*x = Groups{}
-	mi := &file_boundary_proto_msgTypes[53]
+	mi := &file_boundary_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5058,7 +5152,7 @@ func (x *Groups) String() string {
 func (*Groups) ProtoMessage() {}
 
 func (x *Groups) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[53]
+	mi := &file_boundary_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5071,7 +5165,7 @@ func (x *Groups) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Groups.ProtoReflect.Descriptor instead.
 func (*Groups) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{53}
+	return file_boundary_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *Groups) GetGroups() []*GroupInfo {
@@ -5104,7 +5198,7 @@ type GroupInfo struct {
 
 func (x *GroupInfo) Reset() {
 	*x = GroupInfo{}
-	mi := &file_boundary_proto_msgTypes[54]
+	mi := &file_boundary_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5116,7 +5210,7 @@ func (x *GroupInfo) String() string {
 func (*GroupInfo) ProtoMessage() {}
 
 func (x *GroupInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[54]
+	mi := &file_boundary_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5129,7 +5223,7 @@ func (x *GroupInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupInfo.ProtoReflect.Descriptor instead.
 func (*GroupInfo) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{54}
+	return file_boundary_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *GroupInfo) GetGroupId() []byte {
@@ -5241,7 +5335,7 @@ type TaskEvents struct {
 
 func (x *TaskEvents) Reset() {
 	*x = TaskEvents{}
-	mi := &file_boundary_proto_msgTypes[55]
+	mi := &file_boundary_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5253,7 +5347,7 @@ func (x *TaskEvents) String() string {
 func (*TaskEvents) ProtoMessage() {}
 
 func (x *TaskEvents) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[55]
+	mi := &file_boundary_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5266,7 +5360,7 @@ func (x *TaskEvents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskEvents.ProtoReflect.Descriptor instead.
 func (*TaskEvents) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{55}
+	return file_boundary_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *TaskEvents) GetFrom() uint64 {
@@ -5295,7 +5389,7 @@ type TaskEventsReply struct {
 
 func (x *TaskEventsReply) Reset() {
 	*x = TaskEventsReply{}
-	mi := &file_boundary_proto_msgTypes[56]
+	mi := &file_boundary_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5307,7 +5401,7 @@ func (x *TaskEventsReply) String() string {
 func (*TaskEventsReply) ProtoMessage() {}
 
 func (x *TaskEventsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[56]
+	mi := &file_boundary_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5320,7 +5414,7 @@ func (x *TaskEventsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskEventsReply.ProtoReflect.Descriptor instead.
 func (*TaskEventsReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{56}
+	return file_boundary_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *TaskEventsReply) GetEvents() []*TaskEvent {
@@ -5377,7 +5471,7 @@ type TaskEvent struct {
 
 func (x *TaskEvent) Reset() {
 	*x = TaskEvent{}
-	mi := &file_boundary_proto_msgTypes[57]
+	mi := &file_boundary_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5389,7 +5483,7 @@ func (x *TaskEvent) String() string {
 func (*TaskEvent) ProtoMessage() {}
 
 func (x *TaskEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[57]
+	mi := &file_boundary_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5402,7 +5496,7 @@ func (x *TaskEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskEvent.ProtoReflect.Descriptor instead.
 func (*TaskEvent) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{57}
+	return file_boundary_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *TaskEvent) GetTaskId() []byte {
@@ -5538,7 +5632,7 @@ type TaskGet struct {
 
 func (x *TaskGet) Reset() {
 	*x = TaskGet{}
-	mi := &file_boundary_proto_msgTypes[58]
+	mi := &file_boundary_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5550,7 +5644,7 @@ func (x *TaskGet) String() string {
 func (*TaskGet) ProtoMessage() {}
 
 func (x *TaskGet) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[58]
+	mi := &file_boundary_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5563,7 +5657,7 @@ func (x *TaskGet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskGet.ProtoReflect.Descriptor instead.
 func (*TaskGet) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{58}
+	return file_boundary_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *TaskGet) GetTaskId() []byte {
@@ -5610,7 +5704,7 @@ type Abandon struct {
 
 func (x *Abandon) Reset() {
 	*x = Abandon{}
-	mi := &file_boundary_proto_msgTypes[59]
+	mi := &file_boundary_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5622,7 +5716,7 @@ func (x *Abandon) String() string {
 func (*Abandon) ProtoMessage() {}
 
 func (x *Abandon) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[59]
+	mi := &file_boundary_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5635,7 +5729,7 @@ func (x *Abandon) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Abandon.ProtoReflect.Descriptor instead.
 func (*Abandon) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{59}
+	return file_boundary_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *Abandon) GetId() uint64 {
@@ -5656,7 +5750,7 @@ type Sync struct {
 
 func (x *Sync) Reset() {
 	*x = Sync{}
-	mi := &file_boundary_proto_msgTypes[60]
+	mi := &file_boundary_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5668,7 +5762,7 @@ func (x *Sync) String() string {
 func (*Sync) ProtoMessage() {}
 
 func (x *Sync) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[60]
+	mi := &file_boundary_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5681,7 +5775,7 @@ func (x *Sync) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sync.ProtoReflect.Descriptor instead.
 func (*Sync) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{60}
+	return file_boundary_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *Sync) GetObjectIds() []byte {
@@ -5710,7 +5804,7 @@ type RunTask struct {
 
 func (x *RunTask) Reset() {
 	*x = RunTask{}
-	mi := &file_boundary_proto_msgTypes[61]
+	mi := &file_boundary_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5722,7 +5816,7 @@ func (x *RunTask) String() string {
 func (*RunTask) ProtoMessage() {}
 
 func (x *RunTask) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[61]
+	mi := &file_boundary_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5735,7 +5829,7 @@ func (x *RunTask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunTask.ProtoReflect.Descriptor instead.
 func (*RunTask) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{61}
+	return file_boundary_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *RunTask) GetSpec() *TaskSpec {
@@ -5803,7 +5897,7 @@ type CancelRun struct {
 
 func (x *CancelRun) Reset() {
 	*x = CancelRun{}
-	mi := &file_boundary_proto_msgTypes[62]
+	mi := &file_boundary_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5815,7 +5909,7 @@ func (x *CancelRun) String() string {
 func (*CancelRun) ProtoMessage() {}
 
 func (x *CancelRun) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[62]
+	mi := &file_boundary_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5828,7 +5922,7 @@ func (x *CancelRun) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRun.ProtoReflect.Descriptor instead.
 func (*CancelRun) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{62}
+	return file_boundary_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *CancelRun) GetTaskId() []byte {
@@ -5849,7 +5943,7 @@ type OpenLane struct {
 
 func (x *OpenLane) Reset() {
 	*x = OpenLane{}
-	mi := &file_boundary_proto_msgTypes[63]
+	mi := &file_boundary_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5861,7 +5955,7 @@ func (x *OpenLane) String() string {
 func (*OpenLane) ProtoMessage() {}
 
 func (x *OpenLane) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[63]
+	mi := &file_boundary_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5874,7 +5968,7 @@ func (x *OpenLane) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenLane.ProtoReflect.Descriptor instead.
 func (*OpenLane) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{63}
+	return file_boundary_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *OpenLane) GetOpening() uint64 {
@@ -5902,7 +5996,7 @@ type Exit struct {
 
 func (x *Exit) Reset() {
 	*x = Exit{}
-	mi := &file_boundary_proto_msgTypes[64]
+	mi := &file_boundary_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5914,7 +6008,7 @@ func (x *Exit) String() string {
 func (*Exit) ProtoMessage() {}
 
 func (x *Exit) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[64]
+	mi := &file_boundary_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5927,7 +6021,7 @@ func (x *Exit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Exit.ProtoReflect.Descriptor instead.
 func (*Exit) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{64}
+	return file_boundary_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *Exit) GetNow() bool {
@@ -5967,7 +6061,7 @@ type TaskDone struct {
 
 func (x *TaskDone) Reset() {
 	*x = TaskDone{}
-	mi := &file_boundary_proto_msgTypes[65]
+	mi := &file_boundary_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5979,7 +6073,7 @@ func (x *TaskDone) String() string {
 func (*TaskDone) ProtoMessage() {}
 
 func (x *TaskDone) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[65]
+	mi := &file_boundary_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5992,7 +6086,7 @@ func (x *TaskDone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskDone.ProtoReflect.Descriptor instead.
 func (*TaskDone) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{65}
+	return file_boundary_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *TaskDone) GetTaskId() []byte {
@@ -6062,7 +6156,7 @@ type RunDropped struct {
 
 func (x *RunDropped) Reset() {
 	*x = RunDropped{}
-	mi := &file_boundary_proto_msgTypes[66]
+	mi := &file_boundary_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6074,7 +6168,7 @@ func (x *RunDropped) String() string {
 func (*RunDropped) ProtoMessage() {}
 
 func (x *RunDropped) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[66]
+	mi := &file_boundary_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6087,7 +6181,7 @@ func (x *RunDropped) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunDropped.ProtoReflect.Descriptor instead.
 func (*RunDropped) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{66}
+	return file_boundary_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *RunDropped) GetGeneration() uint64 {
@@ -6110,7 +6204,7 @@ type LogLine struct {
 
 func (x *LogLine) Reset() {
 	*x = LogLine{}
-	mi := &file_boundary_proto_msgTypes[67]
+	mi := &file_boundary_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6122,7 +6216,7 @@ func (x *LogLine) String() string {
 func (*LogLine) ProtoMessage() {}
 
 func (x *LogLine) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[67]
+	mi := &file_boundary_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6135,7 +6229,7 @@ func (x *LogLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogLine.ProtoReflect.Descriptor instead.
 func (*LogLine) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{67}
+	return file_boundary_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *LogLine) GetPid() uint32 {
@@ -6183,7 +6277,7 @@ type IsTaskCanceledRequest struct {
 
 func (x *IsTaskCanceledRequest) Reset() {
 	*x = IsTaskCanceledRequest{}
-	mi := &file_boundary_proto_msgTypes[68]
+	mi := &file_boundary_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6195,7 +6289,7 @@ func (x *IsTaskCanceledRequest) String() string {
 func (*IsTaskCanceledRequest) ProtoMessage() {}
 
 func (x *IsTaskCanceledRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[68]
+	mi := &file_boundary_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6208,7 +6302,7 @@ func (x *IsTaskCanceledRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IsTaskCanceledRequest.ProtoReflect.Descriptor instead.
 func (*IsTaskCanceledRequest) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{68}
+	return file_boundary_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *IsTaskCanceledRequest) GetWorkerId() []byte {
@@ -6234,7 +6328,7 @@ type IsTaskCanceledReply struct {
 
 func (x *IsTaskCanceledReply) Reset() {
 	*x = IsTaskCanceledReply{}
-	mi := &file_boundary_proto_msgTypes[69]
+	mi := &file_boundary_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6246,7 +6340,7 @@ func (x *IsTaskCanceledReply) String() string {
 func (*IsTaskCanceledReply) ProtoMessage() {}
 
 func (x *IsTaskCanceledReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[69]
+	mi := &file_boundary_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6259,7 +6353,7 @@ func (x *IsTaskCanceledReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IsTaskCanceledReply.ProtoReflect.Descriptor instead.
 func (*IsTaskCanceledReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{69}
+	return file_boundary_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *IsTaskCanceledReply) GetCanceled() bool {
@@ -6278,7 +6372,7 @@ type InspectRequest struct {
 
 func (x *InspectRequest) Reset() {
 	*x = InspectRequest{}
-	mi := &file_boundary_proto_msgTypes[70]
+	mi := &file_boundary_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6290,7 +6384,7 @@ func (x *InspectRequest) String() string {
 func (*InspectRequest) ProtoMessage() {}
 
 func (x *InspectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[70]
+	mi := &file_boundary_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6303,7 +6397,7 @@ func (x *InspectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectRequest.ProtoReflect.Descriptor instead.
 func (*InspectRequest) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{70}
+	return file_boundary_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *InspectRequest) GetValidate() bool {
@@ -6342,7 +6436,7 @@ type InspectReply struct {
 
 func (x *InspectReply) Reset() {
 	*x = InspectReply{}
-	mi := &file_boundary_proto_msgTypes[71]
+	mi := &file_boundary_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6354,7 +6448,7 @@ func (x *InspectReply) String() string {
 func (*InspectReply) ProtoMessage() {}
 
 func (x *InspectReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[71]
+	mi := &file_boundary_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6367,7 +6461,7 @@ func (x *InspectReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectReply.ProtoReflect.Descriptor instead.
 func (*InspectReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{71}
+	return file_boundary_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *InspectReply) GetProcesses() uint32 {
@@ -6527,7 +6621,7 @@ type StateRequest struct {
 
 func (x *StateRequest) Reset() {
 	*x = StateRequest{}
-	mi := &file_boundary_proto_msgTypes[72]
+	mi := &file_boundary_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6539,7 +6633,7 @@ func (x *StateRequest) String() string {
 func (*StateRequest) ProtoMessage() {}
 
 func (x *StateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[72]
+	mi := &file_boundary_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6552,7 +6646,7 @@ func (x *StateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StateRequest.ProtoReflect.Descriptor instead.
 func (*StateRequest) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{72}
+	return file_boundary_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *StateRequest) GetKind() StateKind {
@@ -6584,7 +6678,7 @@ type StateReply struct {
 
 func (x *StateReply) Reset() {
 	*x = StateReply{}
-	mi := &file_boundary_proto_msgTypes[73]
+	mi := &file_boundary_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6596,7 +6690,7 @@ func (x *StateReply) String() string {
 func (*StateReply) ProtoMessage() {}
 
 func (x *StateReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[73]
+	mi := &file_boundary_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6609,7 +6703,7 @@ func (x *StateReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StateReply.ProtoReflect.Descriptor instead.
 func (*StateReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{73}
+	return file_boundary_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *StateReply) GetTasks() []*TaskState {
@@ -6681,7 +6775,7 @@ type SessionState struct {
 
 func (x *SessionState) Reset() {
 	*x = SessionState{}
-	mi := &file_boundary_proto_msgTypes[74]
+	mi := &file_boundary_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6693,7 +6787,7 @@ func (x *SessionState) String() string {
 func (*SessionState) ProtoMessage() {}
 
 func (x *SessionState) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[74]
+	mi := &file_boundary_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6706,7 +6800,7 @@ func (x *SessionState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionState.ProtoReflect.Descriptor instead.
 func (*SessionState) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{74}
+	return file_boundary_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *SessionState) GetVersion() string {
@@ -6814,7 +6908,7 @@ type TaskState struct {
 
 func (x *TaskState) Reset() {
 	*x = TaskState{}
-	mi := &file_boundary_proto_msgTypes[75]
+	mi := &file_boundary_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6826,7 +6920,7 @@ func (x *TaskState) String() string {
 func (*TaskState) ProtoMessage() {}
 
 func (x *TaskState) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[75]
+	mi := &file_boundary_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6839,7 +6933,7 @@ func (x *TaskState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskState.ProtoReflect.Descriptor instead.
 func (*TaskState) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{75}
+	return file_boundary_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *TaskState) GetTaskId() []byte {
@@ -6952,7 +7046,7 @@ type ActorState struct {
 
 func (x *ActorState) Reset() {
 	*x = ActorState{}
-	mi := &file_boundary_proto_msgTypes[76]
+	mi := &file_boundary_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6964,7 +7058,7 @@ func (x *ActorState) String() string {
 func (*ActorState) ProtoMessage() {}
 
 func (x *ActorState) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[76]
+	mi := &file_boundary_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6977,7 +7071,7 @@ func (x *ActorState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorState.ProtoReflect.Descriptor instead.
 func (*ActorState) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{76}
+	return file_boundary_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *ActorState) GetActorId() []byte {
@@ -7075,7 +7169,7 @@ type ObjectState struct {
 
 func (x *ObjectState) Reset() {
 	*x = ObjectState{}
-	mi := &file_boundary_proto_msgTypes[77]
+	mi := &file_boundary_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7087,7 +7181,7 @@ func (x *ObjectState) String() string {
 func (*ObjectState) ProtoMessage() {}
 
 func (x *ObjectState) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[77]
+	mi := &file_boundary_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7100,7 +7194,7 @@ func (x *ObjectState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectState.ProtoReflect.Descriptor instead.
 func (*ObjectState) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{77}
+	return file_boundary_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *ObjectState) GetObjectId() []byte {
@@ -7188,7 +7282,7 @@ type WorkerState struct {
 
 func (x *WorkerState) Reset() {
 	*x = WorkerState{}
-	mi := &file_boundary_proto_msgTypes[78]
+	mi := &file_boundary_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7200,7 +7294,7 @@ func (x *WorkerState) String() string {
 func (*WorkerState) ProtoMessage() {}
 
 func (x *WorkerState) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[78]
+	mi := &file_boundary_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7213,7 +7307,7 @@ func (x *WorkerState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerState.ProtoReflect.Descriptor instead.
 func (*WorkerState) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{78}
+	return file_boundary_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *WorkerState) GetWorkerId() []byte {
@@ -7274,7 +7368,7 @@ type WhyRequest struct {
 
 func (x *WhyRequest) Reset() {
 	*x = WhyRequest{}
-	mi := &file_boundary_proto_msgTypes[79]
+	mi := &file_boundary_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7286,7 +7380,7 @@ func (x *WhyRequest) String() string {
 func (*WhyRequest) ProtoMessage() {}
 
 func (x *WhyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[79]
+	mi := &file_boundary_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7299,7 +7393,7 @@ func (x *WhyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyRequest.ProtoReflect.Descriptor instead.
 func (*WhyRequest) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{79}
+	return file_boundary_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *WhyRequest) GetTask() string {
@@ -7319,7 +7413,7 @@ type WhyReply struct {
 
 func (x *WhyReply) Reset() {
 	*x = WhyReply{}
-	mi := &file_boundary_proto_msgTypes[80]
+	mi := &file_boundary_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7331,7 +7425,7 @@ func (x *WhyReply) String() string {
 func (*WhyReply) ProtoMessage() {}
 
 func (x *WhyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[80]
+	mi := &file_boundary_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7344,7 +7438,7 @@ func (x *WhyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyReply.ProtoReflect.Descriptor instead.
 func (*WhyReply) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{80}
+	return file_boundary_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *WhyReply) GetLines() []*WhyLine {
@@ -7371,7 +7465,7 @@ type WhyLine struct {
 
 func (x *WhyLine) Reset() {
 	*x = WhyLine{}
-	mi := &file_boundary_proto_msgTypes[81]
+	mi := &file_boundary_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7383,7 +7477,7 @@ func (x *WhyLine) String() string {
 func (*WhyLine) ProtoMessage() {}
 
 func (x *WhyLine) ProtoReflect() protoreflect.Message {
-	mi := &file_boundary_proto_msgTypes[81]
+	mi := &file_boundary_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7396,7 +7490,7 @@ func (x *WhyLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyLine.ProtoReflect.Descriptor instead.
 func (*WhyLine) Descriptor() ([]byte, []int) {
-	return file_boundary_proto_rawDescGZIP(), []int{81}
+	return file_boundary_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *WhyLine) GetDepth() uint32 {
@@ -7472,7 +7566,7 @@ const file_boundary_proto_rawDesc = "" +
 	"\x03ref\x18\x02 \x01(\fR\x03ref\x12\x18\n" +
 	"\akeyword\x18\x03 \x01(\tR\akeyword\x12\x1f\n" +
 	"\vhas_keyword\x18\x04 \x01(\bR\n" +
-	"hasKeyword\"\x9e\x06\n" +
+	"hasKeyword\"\xde\x06\n" +
 	"\bMutation\x126\n" +
 	"\x06submit\x18\x01 \x01(\v2\x1c.mobula.boundary.v1.TaskSpecH\x00R\x06submit\x12+\n" +
 	"\x03put\x18\x02 \x01(\v2\x17.mobula.boundary.v1.PutH\x00R\x03put\x12.\n" +
@@ -7482,7 +7576,9 @@ const file_boundary_proto_rawDesc = "" +
 	"\x06export\x18\x06 \x01(\v2\x1a.mobula.boundary.v1.ExportH\x00R\x06export\x12>\n" +
 	"\n" +
 	"kill_actor\x18\a \x01(\v2\x1d.mobula.boundary.v1.KillActorH\x00R\tkillActor\x12G\n" +
-	"\ractor_handles\x18\b \x01(\v2 .mobula.boundary.v1.ActorHandlesH\x00R\factorHandles\x122\n" +
+	"\ractor_handles\x18\b \x01(\v2 .mobula.boundary.v1.ActorHandlesH\x00R\factorHandles\x12>\n" +
+	"\n" +
+	"meet_actor\x18\v \x01(\v2\x1d.mobula.boundary.v1.MeetActorH\x00R\tmeetActor\x122\n" +
 	"\x04done\x18\n" +
 	" \x01(\v2\x1c.mobula.boundary.v1.TaskDoneH\x00R\x04done\x12\x1a\n" +
 	"\adiscard\x18\t \x01(\fH\x00R\adiscard\x127\n" +
@@ -7515,7 +7611,15 @@ const file_boundary_proto_rawDesc = "" +
 	"\fActorHandles\x12\x14\n" +
 	"\x05added\x18\x01 \x01(\fR\x05added\x12\x18\n" +
 	"\adropped\x18\x02 \x01(\fR\adropped\x12\x16\n" +
-	"\x06unsure\x18\x03 \x01(\fR\x06unsure\"6\n" +
+	"\x06unsure\x18\x03 \x01(\fR\x06unsure\"\xa4\x01\n" +
+	"\tMeetActor\x12\x19\n" +
+	"\bactor_id\x18\x01 \x01(\fR\aactorId\x12\x16\n" +
+	"\x06module\x18\x02 \x01(\tR\x06module\x12\x1d\n" +
+	"\n" +
+	"class_name\x18\x03 \x01(\tR\tclassName\x12#\n" +
+	"\rfunction_hash\x18\x04 \x01(\tR\ffunctionHash\x12 \n" +
+	"\fout_of_order\x18\x05 \x01(\bR\n" +
+	"outOfOrder\"6\n" +
 	"\x06GiveUp\x12\x12\n" +
 	"\x04lane\x18\x01 \x01(\x04R\x04lane\x12\x18\n" +
 	"\arequest\x18\x02 \x01(\x04R\arequest\"Y\n" +
@@ -8126,7 +8230,7 @@ func file_boundary_proto_rawDescGZIP() []byte {
 }
 
 var file_boundary_proto_enumTypes = make([]protoimpl.EnumInfo, 11)
-var file_boundary_proto_msgTypes = make([]protoimpl.MessageInfo, 92)
+var file_boundary_proto_msgTypes = make([]protoimpl.MessageInfo, 93)
 var file_boundary_proto_goTypes = []any{
 	(Role)(0),                     // 0: mobula.boundary.v1.Role
 	(LaneKind)(0),                 // 1: mobula.boundary.v1.LaneKind
@@ -8154,219 +8258,221 @@ var file_boundary_proto_goTypes = []any{
 	(*Refs)(nil),                  // 23: mobula.boundary.v1.Refs
 	(*AwaitGroup)(nil),            // 24: mobula.boundary.v1.AwaitGroup
 	(*ActorHandles)(nil),          // 25: mobula.boundary.v1.ActorHandles
-	(*GiveUp)(nil),                // 26: mobula.boundary.v1.GiveUp
-	(*Cancel)(nil),                // 27: mobula.boundary.v1.Cancel
-	(*Export)(nil),                // 28: mobula.boundary.v1.Export
-	(*KillActor)(nil),             // 29: mobula.boundary.v1.KillActor
-	(*Resource)(nil),              // 30: mobula.boundary.v1.Resource
-	(*TaskSpec)(nil),              // 31: mobula.boundary.v1.TaskSpec
-	(*Placement)(nil),             // 32: mobula.boundary.v1.Placement
-	(*LabelSelector)(nil),         // 33: mobula.boundary.v1.LabelSelector
-	(*LabelMatch)(nil),            // 34: mobula.boundary.v1.LabelMatch
-	(*ConcurrencyGroup)(nil),      // 35: mobula.boundary.v1.ConcurrencyGroup
-	(*ActorCreation)(nil),         // 36: mobula.boundary.v1.ActorCreation
-	(*Request)(nil),               // 37: mobula.boundary.v1.Request
-	(*Reply)(nil),                 // 38: mobula.boundary.v1.Reply
-	(*Get)(nil),                   // 39: mobula.boundary.v1.Get
-	(*GetReply)(nil),              // 40: mobula.boundary.v1.GetReply
-	(*Wait)(nil),                  // 41: mobula.boundary.v1.Wait
-	(*WaitReply)(nil),             // 42: mobula.boundary.v1.WaitReply
-	(*NextItems)(nil),             // 43: mobula.boundary.v1.NextItems
-	(*ItemsReply)(nil),            // 44: mobula.boundary.v1.ItemsReply
-	(*Demand)(nil),                // 45: mobula.boundary.v1.Demand
-	(*Allocate)(nil),              // 46: mobula.boundary.v1.Allocate
-	(*RegisterActor)(nil),         // 47: mobula.boundary.v1.RegisterActor
-	(*LookupActor)(nil),           // 48: mobula.boundary.v1.LookupActor
-	(*ActorInfo)(nil),             // 49: mobula.boundary.v1.ActorInfo
-	(*ListNamedActors)(nil),       // 50: mobula.boundary.v1.ListNamedActors
-	(*NamedActors)(nil),           // 51: mobula.boundary.v1.NamedActors
-	(*ClusterRows)(nil),           // 52: mobula.boundary.v1.ClusterRows
-	(*Condition)(nil),             // 53: mobula.boundary.v1.Condition
-	(*ClusterRowsReply)(nil),      // 54: mobula.boundary.v1.ClusterRowsReply
-	(*KvGet)(nil),                 // 55: mobula.boundary.v1.KvGet
-	(*KvValue)(nil),               // 56: mobula.boundary.v1.KvValue
-	(*ClusterInfo)(nil),           // 57: mobula.boundary.v1.ClusterInfo
-	(*ClusterInfoReply)(nil),      // 58: mobula.boundary.v1.ClusterInfoReply
-	(*ClusterNode)(nil),           // 59: mobula.boundary.v1.ClusterNode
-	(*GroupBundle)(nil),           // 60: mobula.boundary.v1.GroupBundle
-	(*CreateGroup)(nil),           // 61: mobula.boundary.v1.CreateGroup
-	(*RemoveGroup)(nil),           // 62: mobula.boundary.v1.RemoveGroup
-	(*FindGroups)(nil),            // 63: mobula.boundary.v1.FindGroups
-	(*Groups)(nil),                // 64: mobula.boundary.v1.Groups
-	(*GroupInfo)(nil),             // 65: mobula.boundary.v1.GroupInfo
-	(*TaskEvents)(nil),            // 66: mobula.boundary.v1.TaskEvents
-	(*TaskEventsReply)(nil),       // 67: mobula.boundary.v1.TaskEventsReply
-	(*TaskEvent)(nil),             // 68: mobula.boundary.v1.TaskEvent
-	(*TaskGet)(nil),               // 69: mobula.boundary.v1.TaskGet
-	(*Abandon)(nil),               // 70: mobula.boundary.v1.Abandon
-	(*Sync)(nil),                  // 71: mobula.boundary.v1.Sync
-	(*RunTask)(nil),               // 72: mobula.boundary.v1.RunTask
-	(*CancelRun)(nil),             // 73: mobula.boundary.v1.CancelRun
-	(*OpenLane)(nil),              // 74: mobula.boundary.v1.OpenLane
-	(*Exit)(nil),                  // 75: mobula.boundary.v1.Exit
-	(*TaskDone)(nil),              // 76: mobula.boundary.v1.TaskDone
-	(*RunDropped)(nil),            // 77: mobula.boundary.v1.RunDropped
-	(*LogLine)(nil),               // 78: mobula.boundary.v1.LogLine
-	(*IsTaskCanceledRequest)(nil), // 79: mobula.boundary.v1.IsTaskCanceledRequest
-	(*IsTaskCanceledReply)(nil),   // 80: mobula.boundary.v1.IsTaskCanceledReply
-	(*InspectRequest)(nil),        // 81: mobula.boundary.v1.InspectRequest
-	(*InspectReply)(nil),          // 82: mobula.boundary.v1.InspectReply
-	(*StateRequest)(nil),          // 83: mobula.boundary.v1.StateRequest
-	(*StateReply)(nil),            // 84: mobula.boundary.v1.StateReply
-	(*SessionState)(nil),          // 85: mobula.boundary.v1.SessionState
-	(*TaskState)(nil),             // 86: mobula.boundary.v1.TaskState
-	(*ActorState)(nil),            // 87: mobula.boundary.v1.ActorState
-	(*ObjectState)(nil),           // 88: mobula.boundary.v1.ObjectState
-	(*WorkerState)(nil),           // 89: mobula.boundary.v1.WorkerState
-	(*WhyRequest)(nil),            // 90: mobula.boundary.v1.WhyRequest
-	(*WhyReply)(nil),              // 91: mobula.boundary.v1.WhyReply
-	(*WhyLine)(nil),               // 92: mobula.boundary.v1.WhyLine
-	nil,                           // 93: mobula.boundary.v1.ClusterInfoReply.LabelsEntry
-	nil,                           // 94: mobula.boundary.v1.ClusterNode.TotalEntry
-	nil,                           // 95: mobula.boundary.v1.ClusterNode.LabelsEntry
-	nil,                           // 96: mobula.boundary.v1.GroupBundle.LabelTextsEntry
-	nil,                           // 97: mobula.boundary.v1.SessionState.TotalEntry
-	nil,                           // 98: mobula.boundary.v1.SessionState.AvailableEntry
-	nil,                           // 99: mobula.boundary.v1.SessionState.LabelsEntry
-	nil,                           // 100: mobula.boundary.v1.TaskState.ResourcesEntry
-	nil,                           // 101: mobula.boundary.v1.ActorState.ResourcesEntry
-	nil,                           // 102: mobula.boundary.v1.WorkerState.ResourcesEntry
+	(*MeetActor)(nil),             // 26: mobula.boundary.v1.MeetActor
+	(*GiveUp)(nil),                // 27: mobula.boundary.v1.GiveUp
+	(*Cancel)(nil),                // 28: mobula.boundary.v1.Cancel
+	(*Export)(nil),                // 29: mobula.boundary.v1.Export
+	(*KillActor)(nil),             // 30: mobula.boundary.v1.KillActor
+	(*Resource)(nil),              // 31: mobula.boundary.v1.Resource
+	(*TaskSpec)(nil),              // 32: mobula.boundary.v1.TaskSpec
+	(*Placement)(nil),             // 33: mobula.boundary.v1.Placement
+	(*LabelSelector)(nil),         // 34: mobula.boundary.v1.LabelSelector
+	(*LabelMatch)(nil),            // 35: mobula.boundary.v1.LabelMatch
+	(*ConcurrencyGroup)(nil),      // 36: mobula.boundary.v1.ConcurrencyGroup
+	(*ActorCreation)(nil),         // 37: mobula.boundary.v1.ActorCreation
+	(*Request)(nil),               // 38: mobula.boundary.v1.Request
+	(*Reply)(nil),                 // 39: mobula.boundary.v1.Reply
+	(*Get)(nil),                   // 40: mobula.boundary.v1.Get
+	(*GetReply)(nil),              // 41: mobula.boundary.v1.GetReply
+	(*Wait)(nil),                  // 42: mobula.boundary.v1.Wait
+	(*WaitReply)(nil),             // 43: mobula.boundary.v1.WaitReply
+	(*NextItems)(nil),             // 44: mobula.boundary.v1.NextItems
+	(*ItemsReply)(nil),            // 45: mobula.boundary.v1.ItemsReply
+	(*Demand)(nil),                // 46: mobula.boundary.v1.Demand
+	(*Allocate)(nil),              // 47: mobula.boundary.v1.Allocate
+	(*RegisterActor)(nil),         // 48: mobula.boundary.v1.RegisterActor
+	(*LookupActor)(nil),           // 49: mobula.boundary.v1.LookupActor
+	(*ActorInfo)(nil),             // 50: mobula.boundary.v1.ActorInfo
+	(*ListNamedActors)(nil),       // 51: mobula.boundary.v1.ListNamedActors
+	(*NamedActors)(nil),           // 52: mobula.boundary.v1.NamedActors
+	(*ClusterRows)(nil),           // 53: mobula.boundary.v1.ClusterRows
+	(*Condition)(nil),             // 54: mobula.boundary.v1.Condition
+	(*ClusterRowsReply)(nil),      // 55: mobula.boundary.v1.ClusterRowsReply
+	(*KvGet)(nil),                 // 56: mobula.boundary.v1.KvGet
+	(*KvValue)(nil),               // 57: mobula.boundary.v1.KvValue
+	(*ClusterInfo)(nil),           // 58: mobula.boundary.v1.ClusterInfo
+	(*ClusterInfoReply)(nil),      // 59: mobula.boundary.v1.ClusterInfoReply
+	(*ClusterNode)(nil),           // 60: mobula.boundary.v1.ClusterNode
+	(*GroupBundle)(nil),           // 61: mobula.boundary.v1.GroupBundle
+	(*CreateGroup)(nil),           // 62: mobula.boundary.v1.CreateGroup
+	(*RemoveGroup)(nil),           // 63: mobula.boundary.v1.RemoveGroup
+	(*FindGroups)(nil),            // 64: mobula.boundary.v1.FindGroups
+	(*Groups)(nil),                // 65: mobula.boundary.v1.Groups
+	(*GroupInfo)(nil),             // 66: mobula.boundary.v1.GroupInfo
+	(*TaskEvents)(nil),            // 67: mobula.boundary.v1.TaskEvents
+	(*TaskEventsReply)(nil),       // 68: mobula.boundary.v1.TaskEventsReply
+	(*TaskEvent)(nil),             // 69: mobula.boundary.v1.TaskEvent
+	(*TaskGet)(nil),               // 70: mobula.boundary.v1.TaskGet
+	(*Abandon)(nil),               // 71: mobula.boundary.v1.Abandon
+	(*Sync)(nil),                  // 72: mobula.boundary.v1.Sync
+	(*RunTask)(nil),               // 73: mobula.boundary.v1.RunTask
+	(*CancelRun)(nil),             // 74: mobula.boundary.v1.CancelRun
+	(*OpenLane)(nil),              // 75: mobula.boundary.v1.OpenLane
+	(*Exit)(nil),                  // 76: mobula.boundary.v1.Exit
+	(*TaskDone)(nil),              // 77: mobula.boundary.v1.TaskDone
+	(*RunDropped)(nil),            // 78: mobula.boundary.v1.RunDropped
+	(*LogLine)(nil),               // 79: mobula.boundary.v1.LogLine
+	(*IsTaskCanceledRequest)(nil), // 80: mobula.boundary.v1.IsTaskCanceledRequest
+	(*IsTaskCanceledReply)(nil),   // 81: mobula.boundary.v1.IsTaskCanceledReply
+	(*InspectRequest)(nil),        // 82: mobula.boundary.v1.InspectRequest
+	(*InspectReply)(nil),          // 83: mobula.boundary.v1.InspectReply
+	(*StateRequest)(nil),          // 84: mobula.boundary.v1.StateRequest
+	(*StateReply)(nil),            // 85: mobula.boundary.v1.StateReply
+	(*SessionState)(nil),          // 86: mobula.boundary.v1.SessionState
+	(*TaskState)(nil),             // 87: mobula.boundary.v1.TaskState
+	(*ActorState)(nil),            // 88: mobula.boundary.v1.ActorState
+	(*ObjectState)(nil),           // 89: mobula.boundary.v1.ObjectState
+	(*WorkerState)(nil),           // 90: mobula.boundary.v1.WorkerState
+	(*WhyRequest)(nil),            // 91: mobula.boundary.v1.WhyRequest
+	(*WhyReply)(nil),              // 92: mobula.boundary.v1.WhyReply
+	(*WhyLine)(nil),               // 93: mobula.boundary.v1.WhyLine
+	nil,                           // 94: mobula.boundary.v1.ClusterInfoReply.LabelsEntry
+	nil,                           // 95: mobula.boundary.v1.ClusterNode.TotalEntry
+	nil,                           // 96: mobula.boundary.v1.ClusterNode.LabelsEntry
+	nil,                           // 97: mobula.boundary.v1.GroupBundle.LabelTextsEntry
+	nil,                           // 98: mobula.boundary.v1.SessionState.TotalEntry
+	nil,                           // 99: mobula.boundary.v1.SessionState.AvailableEntry
+	nil,                           // 100: mobula.boundary.v1.SessionState.LabelsEntry
+	nil,                           // 101: mobula.boundary.v1.TaskState.ResourcesEntry
+	nil,                           // 102: mobula.boundary.v1.ActorState.ResourcesEntry
+	nil,                           // 103: mobula.boundary.v1.WorkerState.ResourcesEntry
 }
 var file_boundary_proto_depIdxs = []int32{
 	14,  // 0: mobula.boundary.v1.FromShim.attach:type_name -> mobula.boundary.v1.Attach
 	19,  // 1: mobula.boundary.v1.FromShim.mutations:type_name -> mobula.boundary.v1.Mutation
-	37,  // 2: mobula.boundary.v1.FromShim.request:type_name -> mobula.boundary.v1.Request
-	77,  // 3: mobula.boundary.v1.FromShim.dropped:type_name -> mobula.boundary.v1.RunDropped
+	38,  // 2: mobula.boundary.v1.FromShim.request:type_name -> mobula.boundary.v1.Request
+	78,  // 3: mobula.boundary.v1.FromShim.dropped:type_name -> mobula.boundary.v1.RunDropped
 	15,  // 4: mobula.boundary.v1.ToShim.attached:type_name -> mobula.boundary.v1.Attached
-	38,  // 5: mobula.boundary.v1.ToShim.reply:type_name -> mobula.boundary.v1.Reply
-	72,  // 6: mobula.boundary.v1.ToShim.run:type_name -> mobula.boundary.v1.RunTask
-	73,  // 7: mobula.boundary.v1.ToShim.cancel:type_name -> mobula.boundary.v1.CancelRun
-	74,  // 8: mobula.boundary.v1.ToShim.open_lane:type_name -> mobula.boundary.v1.OpenLane
-	75,  // 9: mobula.boundary.v1.ToShim.exit:type_name -> mobula.boundary.v1.Exit
-	78,  // 10: mobula.boundary.v1.ToShim.logs:type_name -> mobula.boundary.v1.LogLine
+	39,  // 5: mobula.boundary.v1.ToShim.reply:type_name -> mobula.boundary.v1.Reply
+	73,  // 6: mobula.boundary.v1.ToShim.run:type_name -> mobula.boundary.v1.RunTask
+	74,  // 7: mobula.boundary.v1.ToShim.cancel:type_name -> mobula.boundary.v1.CancelRun
+	75,  // 8: mobula.boundary.v1.ToShim.open_lane:type_name -> mobula.boundary.v1.OpenLane
+	76,  // 9: mobula.boundary.v1.ToShim.exit:type_name -> mobula.boundary.v1.Exit
+	79,  // 10: mobula.boundary.v1.ToShim.logs:type_name -> mobula.boundary.v1.LogLine
 	13,  // 11: mobula.boundary.v1.ToShim.ahead:type_name -> mobula.boundary.v1.Ahead
 	16,  // 12: mobula.boundary.v1.Ahead.value:type_name -> mobula.boundary.v1.Value
 	0,   // 13: mobula.boundary.v1.Attach.role:type_name -> mobula.boundary.v1.Role
 	1,   // 14: mobula.boundary.v1.Attach.kind:type_name -> mobula.boundary.v1.LaneKind
 	17,  // 15: mobula.boundary.v1.Value.block:type_name -> mobula.boundary.v1.Block
 	16,  // 16: mobula.boundary.v1.Arg.value:type_name -> mobula.boundary.v1.Value
-	31,  // 17: mobula.boundary.v1.Mutation.submit:type_name -> mobula.boundary.v1.TaskSpec
+	32,  // 17: mobula.boundary.v1.Mutation.submit:type_name -> mobula.boundary.v1.TaskSpec
 	20,  // 18: mobula.boundary.v1.Mutation.put:type_name -> mobula.boundary.v1.Put
 	23,  // 19: mobula.boundary.v1.Mutation.refs:type_name -> mobula.boundary.v1.Refs
-	27,  // 20: mobula.boundary.v1.Mutation.cancel:type_name -> mobula.boundary.v1.Cancel
-	28,  // 21: mobula.boundary.v1.Mutation.export:type_name -> mobula.boundary.v1.Export
-	29,  // 22: mobula.boundary.v1.Mutation.kill_actor:type_name -> mobula.boundary.v1.KillActor
+	28,  // 20: mobula.boundary.v1.Mutation.cancel:type_name -> mobula.boundary.v1.Cancel
+	29,  // 21: mobula.boundary.v1.Mutation.export:type_name -> mobula.boundary.v1.Export
+	30,  // 22: mobula.boundary.v1.Mutation.kill_actor:type_name -> mobula.boundary.v1.KillActor
 	25,  // 23: mobula.boundary.v1.Mutation.actor_handles:type_name -> mobula.boundary.v1.ActorHandles
-	76,  // 24: mobula.boundary.v1.Mutation.done:type_name -> mobula.boundary.v1.TaskDone
-	21,  // 25: mobula.boundary.v1.Mutation.item:type_name -> mobula.boundary.v1.GeneratorItem
-	22,  // 26: mobula.boundary.v1.Mutation.consumed:type_name -> mobula.boundary.v1.StreamConsumed
-	24,  // 27: mobula.boundary.v1.Mutation.await_group:type_name -> mobula.boundary.v1.AwaitGroup
-	26,  // 28: mobula.boundary.v1.Mutation.give_up:type_name -> mobula.boundary.v1.GiveUp
-	16,  // 29: mobula.boundary.v1.Put.value:type_name -> mobula.boundary.v1.Value
-	16,  // 30: mobula.boundary.v1.GeneratorItem.value:type_name -> mobula.boundary.v1.Value
-	16,  // 31: mobula.boundary.v1.AwaitGroup.value:type_name -> mobula.boundary.v1.Value
-	2,   // 32: mobula.boundary.v1.TaskSpec.type:type_name -> mobula.boundary.v1.TaskType
-	18,  // 33: mobula.boundary.v1.TaskSpec.args:type_name -> mobula.boundary.v1.Arg
-	30,  // 34: mobula.boundary.v1.TaskSpec.resources:type_name -> mobula.boundary.v1.Resource
-	36,  // 35: mobula.boundary.v1.TaskSpec.actor:type_name -> mobula.boundary.v1.ActorCreation
-	32,  // 36: mobula.boundary.v1.TaskSpec.placement:type_name -> mobula.boundary.v1.Placement
-	33,  // 37: mobula.boundary.v1.TaskSpec.labels:type_name -> mobula.boundary.v1.LabelSelector
-	34,  // 38: mobula.boundary.v1.LabelSelector.matches:type_name -> mobula.boundary.v1.LabelMatch
-	35,  // 39: mobula.boundary.v1.ActorCreation.groups:type_name -> mobula.boundary.v1.ConcurrencyGroup
-	30,  // 40: mobula.boundary.v1.ActorCreation.placement_resources:type_name -> mobula.boundary.v1.Resource
-	39,  // 41: mobula.boundary.v1.Request.get:type_name -> mobula.boundary.v1.Get
-	41,  // 42: mobula.boundary.v1.Request.wait:type_name -> mobula.boundary.v1.Wait
-	46,  // 43: mobula.boundary.v1.Request.allocate:type_name -> mobula.boundary.v1.Allocate
-	47,  // 44: mobula.boundary.v1.Request.register_actor:type_name -> mobula.boundary.v1.RegisterActor
-	48,  // 45: mobula.boundary.v1.Request.lookup_actor:type_name -> mobula.boundary.v1.LookupActor
-	55,  // 46: mobula.boundary.v1.Request.kv_get:type_name -> mobula.boundary.v1.KvGet
-	57,  // 47: mobula.boundary.v1.Request.cluster_info:type_name -> mobula.boundary.v1.ClusterInfo
-	70,  // 48: mobula.boundary.v1.Request.abandon:type_name -> mobula.boundary.v1.Abandon
-	50,  // 49: mobula.boundary.v1.Request.list_named_actors:type_name -> mobula.boundary.v1.ListNamedActors
-	71,  // 50: mobula.boundary.v1.Request.sync:type_name -> mobula.boundary.v1.Sync
-	43,  // 51: mobula.boundary.v1.Request.next_items:type_name -> mobula.boundary.v1.NextItems
-	45,  // 52: mobula.boundary.v1.Request.demand:type_name -> mobula.boundary.v1.Demand
-	66,  // 53: mobula.boundary.v1.Request.task_events:type_name -> mobula.boundary.v1.TaskEvents
-	61,  // 54: mobula.boundary.v1.Request.create_group:type_name -> mobula.boundary.v1.CreateGroup
-	62,  // 55: mobula.boundary.v1.Request.remove_group:type_name -> mobula.boundary.v1.RemoveGroup
-	63,  // 56: mobula.boundary.v1.Request.find_groups:type_name -> mobula.boundary.v1.FindGroups
-	52,  // 57: mobula.boundary.v1.Request.cluster_rows:type_name -> mobula.boundary.v1.ClusterRows
-	3,   // 58: mobula.boundary.v1.Reply.error_kind:type_name -> mobula.boundary.v1.ErrorKind
-	40,  // 59: mobula.boundary.v1.Reply.get:type_name -> mobula.boundary.v1.GetReply
-	42,  // 60: mobula.boundary.v1.Reply.wait:type_name -> mobula.boundary.v1.WaitReply
-	17,  // 61: mobula.boundary.v1.Reply.allocate:type_name -> mobula.boundary.v1.Block
-	49,  // 62: mobula.boundary.v1.Reply.actor:type_name -> mobula.boundary.v1.ActorInfo
-	56,  // 63: mobula.boundary.v1.Reply.kv:type_name -> mobula.boundary.v1.KvValue
-	58,  // 64: mobula.boundary.v1.Reply.cluster_info:type_name -> mobula.boundary.v1.ClusterInfoReply
-	51,  // 65: mobula.boundary.v1.Reply.named_actors:type_name -> mobula.boundary.v1.NamedActors
-	44,  // 66: mobula.boundary.v1.Reply.items:type_name -> mobula.boundary.v1.ItemsReply
-	67,  // 67: mobula.boundary.v1.Reply.task_events:type_name -> mobula.boundary.v1.TaskEventsReply
-	64,  // 68: mobula.boundary.v1.Reply.groups:type_name -> mobula.boundary.v1.Groups
-	54,  // 69: mobula.boundary.v1.Reply.cluster_rows:type_name -> mobula.boundary.v1.ClusterRowsReply
-	16,  // 70: mobula.boundary.v1.GetReply.values:type_name -> mobula.boundary.v1.Value
-	16,  // 71: mobula.boundary.v1.ItemsReply.values:type_name -> mobula.boundary.v1.Value
-	31,  // 72: mobula.boundary.v1.RegisterActor.spec:type_name -> mobula.boundary.v1.TaskSpec
-	4,   // 73: mobula.boundary.v1.ClusterRows.table:type_name -> mobula.boundary.v1.ClusterTable
-	53,  // 74: mobula.boundary.v1.ClusterRows.conditions:type_name -> mobula.boundary.v1.Condition
-	30,  // 75: mobula.boundary.v1.ClusterInfoReply.total:type_name -> mobula.boundary.v1.Resource
-	30,  // 76: mobula.boundary.v1.ClusterInfoReply.available:type_name -> mobula.boundary.v1.Resource
-	30,  // 77: mobula.boundary.v1.ClusterInfoReply.groups_total:type_name -> mobula.boundary.v1.Resource
-	30,  // 78: mobula.boundary.v1.ClusterInfoReply.groups_available:type_name -> mobula.boundary.v1.Resource
-	93,  // 79: mobula.boundary.v1.ClusterInfoReply.labels:type_name -> mobula.boundary.v1.ClusterInfoReply.LabelsEntry
-	59,  // 80: mobula.boundary.v1.ClusterInfoReply.nodes:type_name -> mobula.boundary.v1.ClusterNode
-	94,  // 81: mobula.boundary.v1.ClusterNode.total:type_name -> mobula.boundary.v1.ClusterNode.TotalEntry
-	95,  // 82: mobula.boundary.v1.ClusterNode.labels:type_name -> mobula.boundary.v1.ClusterNode.LabelsEntry
-	30,  // 83: mobula.boundary.v1.GroupBundle.resources:type_name -> mobula.boundary.v1.Resource
-	33,  // 84: mobula.boundary.v1.GroupBundle.labels:type_name -> mobula.boundary.v1.LabelSelector
-	96,  // 85: mobula.boundary.v1.GroupBundle.label_texts:type_name -> mobula.boundary.v1.GroupBundle.LabelTextsEntry
-	5,   // 86: mobula.boundary.v1.CreateGroup.strategy:type_name -> mobula.boundary.v1.PlacementStrategy
-	60,  // 87: mobula.boundary.v1.CreateGroup.bundles:type_name -> mobula.boundary.v1.GroupBundle
-	65,  // 88: mobula.boundary.v1.Groups.groups:type_name -> mobula.boundary.v1.GroupInfo
-	5,   // 89: mobula.boundary.v1.GroupInfo.strategy:type_name -> mobula.boundary.v1.PlacementStrategy
-	60,  // 90: mobula.boundary.v1.GroupInfo.bundles:type_name -> mobula.boundary.v1.GroupBundle
-	6,   // 91: mobula.boundary.v1.GroupInfo.state:type_name -> mobula.boundary.v1.GroupState
-	68,  // 92: mobula.boundary.v1.TaskEventsReply.events:type_name -> mobula.boundary.v1.TaskEvent
-	69,  // 93: mobula.boundary.v1.TaskEventsReply.gets:type_name -> mobula.boundary.v1.TaskGet
-	2,   // 94: mobula.boundary.v1.TaskEvent.type:type_name -> mobula.boundary.v1.TaskType
-	7,   // 95: mobula.boundary.v1.TaskEvent.end:type_name -> mobula.boundary.v1.TaskEnd
-	31,  // 96: mobula.boundary.v1.RunTask.spec:type_name -> mobula.boundary.v1.TaskSpec
-	16,  // 97: mobula.boundary.v1.RunTask.function:type_name -> mobula.boundary.v1.Value
-	8,   // 98: mobula.boundary.v1.TaskDone.outcome:type_name -> mobula.boundary.v1.Outcome
-	16,  // 99: mobula.boundary.v1.TaskDone.returns:type_name -> mobula.boundary.v1.Value
-	16,  // 100: mobula.boundary.v1.TaskDone.error:type_name -> mobula.boundary.v1.Value
-	9,   // 101: mobula.boundary.v1.StateRequest.kind:type_name -> mobula.boundary.v1.StateKind
-	86,  // 102: mobula.boundary.v1.StateReply.tasks:type_name -> mobula.boundary.v1.TaskState
-	87,  // 103: mobula.boundary.v1.StateReply.actors:type_name -> mobula.boundary.v1.ActorState
-	88,  // 104: mobula.boundary.v1.StateReply.objects:type_name -> mobula.boundary.v1.ObjectState
-	89,  // 105: mobula.boundary.v1.StateReply.workers:type_name -> mobula.boundary.v1.WorkerState
-	85,  // 106: mobula.boundary.v1.StateReply.session:type_name -> mobula.boundary.v1.SessionState
-	65,  // 107: mobula.boundary.v1.StateReply.groups:type_name -> mobula.boundary.v1.GroupInfo
-	97,  // 108: mobula.boundary.v1.SessionState.total:type_name -> mobula.boundary.v1.SessionState.TotalEntry
-	98,  // 109: mobula.boundary.v1.SessionState.available:type_name -> mobula.boundary.v1.SessionState.AvailableEntry
-	82,  // 110: mobula.boundary.v1.SessionState.counts:type_name -> mobula.boundary.v1.InspectReply
-	99,  // 111: mobula.boundary.v1.SessionState.labels:type_name -> mobula.boundary.v1.SessionState.LabelsEntry
-	10,  // 112: mobula.boundary.v1.TaskState.stage:type_name -> mobula.boundary.v1.TaskStage
-	100, // 113: mobula.boundary.v1.TaskState.resources:type_name -> mobula.boundary.v1.TaskState.ResourcesEntry
-	101, // 114: mobula.boundary.v1.ActorState.resources:type_name -> mobula.boundary.v1.ActorState.ResourcesEntry
-	102, // 115: mobula.boundary.v1.WorkerState.resources:type_name -> mobula.boundary.v1.WorkerState.ResourcesEntry
-	92,  // 116: mobula.boundary.v1.WhyReply.lines:type_name -> mobula.boundary.v1.WhyLine
-	11,  // 117: mobula.boundary.v1.Boundary.Lane:input_type -> mobula.boundary.v1.FromShim
-	79,  // 118: mobula.boundary.v1.Boundary.IsTaskCanceled:input_type -> mobula.boundary.v1.IsTaskCanceledRequest
-	81,  // 119: mobula.boundary.v1.Boundary.Inspect:input_type -> mobula.boundary.v1.InspectRequest
-	83,  // 120: mobula.boundary.v1.Boundary.State:input_type -> mobula.boundary.v1.StateRequest
-	90,  // 121: mobula.boundary.v1.Boundary.Why:input_type -> mobula.boundary.v1.WhyRequest
-	66,  // 122: mobula.boundary.v1.Boundary.Events:input_type -> mobula.boundary.v1.TaskEvents
-	12,  // 123: mobula.boundary.v1.Boundary.Lane:output_type -> mobula.boundary.v1.ToShim
-	80,  // 124: mobula.boundary.v1.Boundary.IsTaskCanceled:output_type -> mobula.boundary.v1.IsTaskCanceledReply
-	82,  // 125: mobula.boundary.v1.Boundary.Inspect:output_type -> mobula.boundary.v1.InspectReply
-	84,  // 126: mobula.boundary.v1.Boundary.State:output_type -> mobula.boundary.v1.StateReply
-	91,  // 127: mobula.boundary.v1.Boundary.Why:output_type -> mobula.boundary.v1.WhyReply
-	67,  // 128: mobula.boundary.v1.Boundary.Events:output_type -> mobula.boundary.v1.TaskEventsReply
-	123, // [123:129] is the sub-list for method output_type
-	117, // [117:123] is the sub-list for method input_type
-	117, // [117:117] is the sub-list for extension type_name
-	117, // [117:117] is the sub-list for extension extendee
-	0,   // [0:117] is the sub-list for field type_name
+	26,  // 24: mobula.boundary.v1.Mutation.meet_actor:type_name -> mobula.boundary.v1.MeetActor
+	77,  // 25: mobula.boundary.v1.Mutation.done:type_name -> mobula.boundary.v1.TaskDone
+	21,  // 26: mobula.boundary.v1.Mutation.item:type_name -> mobula.boundary.v1.GeneratorItem
+	22,  // 27: mobula.boundary.v1.Mutation.consumed:type_name -> mobula.boundary.v1.StreamConsumed
+	24,  // 28: mobula.boundary.v1.Mutation.await_group:type_name -> mobula.boundary.v1.AwaitGroup
+	27,  // 29: mobula.boundary.v1.Mutation.give_up:type_name -> mobula.boundary.v1.GiveUp
+	16,  // 30: mobula.boundary.v1.Put.value:type_name -> mobula.boundary.v1.Value
+	16,  // 31: mobula.boundary.v1.GeneratorItem.value:type_name -> mobula.boundary.v1.Value
+	16,  // 32: mobula.boundary.v1.AwaitGroup.value:type_name -> mobula.boundary.v1.Value
+	2,   // 33: mobula.boundary.v1.TaskSpec.type:type_name -> mobula.boundary.v1.TaskType
+	18,  // 34: mobula.boundary.v1.TaskSpec.args:type_name -> mobula.boundary.v1.Arg
+	31,  // 35: mobula.boundary.v1.TaskSpec.resources:type_name -> mobula.boundary.v1.Resource
+	37,  // 36: mobula.boundary.v1.TaskSpec.actor:type_name -> mobula.boundary.v1.ActorCreation
+	33,  // 37: mobula.boundary.v1.TaskSpec.placement:type_name -> mobula.boundary.v1.Placement
+	34,  // 38: mobula.boundary.v1.TaskSpec.labels:type_name -> mobula.boundary.v1.LabelSelector
+	35,  // 39: mobula.boundary.v1.LabelSelector.matches:type_name -> mobula.boundary.v1.LabelMatch
+	36,  // 40: mobula.boundary.v1.ActorCreation.groups:type_name -> mobula.boundary.v1.ConcurrencyGroup
+	31,  // 41: mobula.boundary.v1.ActorCreation.placement_resources:type_name -> mobula.boundary.v1.Resource
+	40,  // 42: mobula.boundary.v1.Request.get:type_name -> mobula.boundary.v1.Get
+	42,  // 43: mobula.boundary.v1.Request.wait:type_name -> mobula.boundary.v1.Wait
+	47,  // 44: mobula.boundary.v1.Request.allocate:type_name -> mobula.boundary.v1.Allocate
+	48,  // 45: mobula.boundary.v1.Request.register_actor:type_name -> mobula.boundary.v1.RegisterActor
+	49,  // 46: mobula.boundary.v1.Request.lookup_actor:type_name -> mobula.boundary.v1.LookupActor
+	56,  // 47: mobula.boundary.v1.Request.kv_get:type_name -> mobula.boundary.v1.KvGet
+	58,  // 48: mobula.boundary.v1.Request.cluster_info:type_name -> mobula.boundary.v1.ClusterInfo
+	71,  // 49: mobula.boundary.v1.Request.abandon:type_name -> mobula.boundary.v1.Abandon
+	51,  // 50: mobula.boundary.v1.Request.list_named_actors:type_name -> mobula.boundary.v1.ListNamedActors
+	72,  // 51: mobula.boundary.v1.Request.sync:type_name -> mobula.boundary.v1.Sync
+	44,  // 52: mobula.boundary.v1.Request.next_items:type_name -> mobula.boundary.v1.NextItems
+	46,  // 53: mobula.boundary.v1.Request.demand:type_name -> mobula.boundary.v1.Demand
+	67,  // 54: mobula.boundary.v1.Request.task_events:type_name -> mobula.boundary.v1.TaskEvents
+	62,  // 55: mobula.boundary.v1.Request.create_group:type_name -> mobula.boundary.v1.CreateGroup
+	63,  // 56: mobula.boundary.v1.Request.remove_group:type_name -> mobula.boundary.v1.RemoveGroup
+	64,  // 57: mobula.boundary.v1.Request.find_groups:type_name -> mobula.boundary.v1.FindGroups
+	53,  // 58: mobula.boundary.v1.Request.cluster_rows:type_name -> mobula.boundary.v1.ClusterRows
+	3,   // 59: mobula.boundary.v1.Reply.error_kind:type_name -> mobula.boundary.v1.ErrorKind
+	41,  // 60: mobula.boundary.v1.Reply.get:type_name -> mobula.boundary.v1.GetReply
+	43,  // 61: mobula.boundary.v1.Reply.wait:type_name -> mobula.boundary.v1.WaitReply
+	17,  // 62: mobula.boundary.v1.Reply.allocate:type_name -> mobula.boundary.v1.Block
+	50,  // 63: mobula.boundary.v1.Reply.actor:type_name -> mobula.boundary.v1.ActorInfo
+	57,  // 64: mobula.boundary.v1.Reply.kv:type_name -> mobula.boundary.v1.KvValue
+	59,  // 65: mobula.boundary.v1.Reply.cluster_info:type_name -> mobula.boundary.v1.ClusterInfoReply
+	52,  // 66: mobula.boundary.v1.Reply.named_actors:type_name -> mobula.boundary.v1.NamedActors
+	45,  // 67: mobula.boundary.v1.Reply.items:type_name -> mobula.boundary.v1.ItemsReply
+	68,  // 68: mobula.boundary.v1.Reply.task_events:type_name -> mobula.boundary.v1.TaskEventsReply
+	65,  // 69: mobula.boundary.v1.Reply.groups:type_name -> mobula.boundary.v1.Groups
+	55,  // 70: mobula.boundary.v1.Reply.cluster_rows:type_name -> mobula.boundary.v1.ClusterRowsReply
+	16,  // 71: mobula.boundary.v1.GetReply.values:type_name -> mobula.boundary.v1.Value
+	16,  // 72: mobula.boundary.v1.ItemsReply.values:type_name -> mobula.boundary.v1.Value
+	32,  // 73: mobula.boundary.v1.RegisterActor.spec:type_name -> mobula.boundary.v1.TaskSpec
+	4,   // 74: mobula.boundary.v1.ClusterRows.table:type_name -> mobula.boundary.v1.ClusterTable
+	54,  // 75: mobula.boundary.v1.ClusterRows.conditions:type_name -> mobula.boundary.v1.Condition
+	31,  // 76: mobula.boundary.v1.ClusterInfoReply.total:type_name -> mobula.boundary.v1.Resource
+	31,  // 77: mobula.boundary.v1.ClusterInfoReply.available:type_name -> mobula.boundary.v1.Resource
+	31,  // 78: mobula.boundary.v1.ClusterInfoReply.groups_total:type_name -> mobula.boundary.v1.Resource
+	31,  // 79: mobula.boundary.v1.ClusterInfoReply.groups_available:type_name -> mobula.boundary.v1.Resource
+	94,  // 80: mobula.boundary.v1.ClusterInfoReply.labels:type_name -> mobula.boundary.v1.ClusterInfoReply.LabelsEntry
+	60,  // 81: mobula.boundary.v1.ClusterInfoReply.nodes:type_name -> mobula.boundary.v1.ClusterNode
+	95,  // 82: mobula.boundary.v1.ClusterNode.total:type_name -> mobula.boundary.v1.ClusterNode.TotalEntry
+	96,  // 83: mobula.boundary.v1.ClusterNode.labels:type_name -> mobula.boundary.v1.ClusterNode.LabelsEntry
+	31,  // 84: mobula.boundary.v1.GroupBundle.resources:type_name -> mobula.boundary.v1.Resource
+	34,  // 85: mobula.boundary.v1.GroupBundle.labels:type_name -> mobula.boundary.v1.LabelSelector
+	97,  // 86: mobula.boundary.v1.GroupBundle.label_texts:type_name -> mobula.boundary.v1.GroupBundle.LabelTextsEntry
+	5,   // 87: mobula.boundary.v1.CreateGroup.strategy:type_name -> mobula.boundary.v1.PlacementStrategy
+	61,  // 88: mobula.boundary.v1.CreateGroup.bundles:type_name -> mobula.boundary.v1.GroupBundle
+	66,  // 89: mobula.boundary.v1.Groups.groups:type_name -> mobula.boundary.v1.GroupInfo
+	5,   // 90: mobula.boundary.v1.GroupInfo.strategy:type_name -> mobula.boundary.v1.PlacementStrategy
+	61,  // 91: mobula.boundary.v1.GroupInfo.bundles:type_name -> mobula.boundary.v1.GroupBundle
+	6,   // 92: mobula.boundary.v1.GroupInfo.state:type_name -> mobula.boundary.v1.GroupState
+	69,  // 93: mobula.boundary.v1.TaskEventsReply.events:type_name -> mobula.boundary.v1.TaskEvent
+	70,  // 94: mobula.boundary.v1.TaskEventsReply.gets:type_name -> mobula.boundary.v1.TaskGet
+	2,   // 95: mobula.boundary.v1.TaskEvent.type:type_name -> mobula.boundary.v1.TaskType
+	7,   // 96: mobula.boundary.v1.TaskEvent.end:type_name -> mobula.boundary.v1.TaskEnd
+	32,  // 97: mobula.boundary.v1.RunTask.spec:type_name -> mobula.boundary.v1.TaskSpec
+	16,  // 98: mobula.boundary.v1.RunTask.function:type_name -> mobula.boundary.v1.Value
+	8,   // 99: mobula.boundary.v1.TaskDone.outcome:type_name -> mobula.boundary.v1.Outcome
+	16,  // 100: mobula.boundary.v1.TaskDone.returns:type_name -> mobula.boundary.v1.Value
+	16,  // 101: mobula.boundary.v1.TaskDone.error:type_name -> mobula.boundary.v1.Value
+	9,   // 102: mobula.boundary.v1.StateRequest.kind:type_name -> mobula.boundary.v1.StateKind
+	87,  // 103: mobula.boundary.v1.StateReply.tasks:type_name -> mobula.boundary.v1.TaskState
+	88,  // 104: mobula.boundary.v1.StateReply.actors:type_name -> mobula.boundary.v1.ActorState
+	89,  // 105: mobula.boundary.v1.StateReply.objects:type_name -> mobula.boundary.v1.ObjectState
+	90,  // 106: mobula.boundary.v1.StateReply.workers:type_name -> mobula.boundary.v1.WorkerState
+	86,  // 107: mobula.boundary.v1.StateReply.session:type_name -> mobula.boundary.v1.SessionState
+	66,  // 108: mobula.boundary.v1.StateReply.groups:type_name -> mobula.boundary.v1.GroupInfo
+	98,  // 109: mobula.boundary.v1.SessionState.total:type_name -> mobula.boundary.v1.SessionState.TotalEntry
+	99,  // 110: mobula.boundary.v1.SessionState.available:type_name -> mobula.boundary.v1.SessionState.AvailableEntry
+	83,  // 111: mobula.boundary.v1.SessionState.counts:type_name -> mobula.boundary.v1.InspectReply
+	100, // 112: mobula.boundary.v1.SessionState.labels:type_name -> mobula.boundary.v1.SessionState.LabelsEntry
+	10,  // 113: mobula.boundary.v1.TaskState.stage:type_name -> mobula.boundary.v1.TaskStage
+	101, // 114: mobula.boundary.v1.TaskState.resources:type_name -> mobula.boundary.v1.TaskState.ResourcesEntry
+	102, // 115: mobula.boundary.v1.ActorState.resources:type_name -> mobula.boundary.v1.ActorState.ResourcesEntry
+	103, // 116: mobula.boundary.v1.WorkerState.resources:type_name -> mobula.boundary.v1.WorkerState.ResourcesEntry
+	93,  // 117: mobula.boundary.v1.WhyReply.lines:type_name -> mobula.boundary.v1.WhyLine
+	11,  // 118: mobula.boundary.v1.Boundary.Lane:input_type -> mobula.boundary.v1.FromShim
+	80,  // 119: mobula.boundary.v1.Boundary.IsTaskCanceled:input_type -> mobula.boundary.v1.IsTaskCanceledRequest
+	82,  // 120: mobula.boundary.v1.Boundary.Inspect:input_type -> mobula.boundary.v1.InspectRequest
+	84,  // 121: mobula.boundary.v1.Boundary.State:input_type -> mobula.boundary.v1.StateRequest
+	91,  // 122: mobula.boundary.v1.Boundary.Why:input_type -> mobula.boundary.v1.WhyRequest
+	67,  // 123: mobula.boundary.v1.Boundary.Events:input_type -> mobula.boundary.v1.TaskEvents
+	12,  // 124: mobula.boundary.v1.Boundary.Lane:output_type -> mobula.boundary.v1.ToShim
+	81,  // 125: mobula.boundary.v1.Boundary.IsTaskCanceled:output_type -> mobula.boundary.v1.IsTaskCanceledReply
+	83,  // 126: mobula.boundary.v1.Boundary.Inspect:output_type -> mobula.boundary.v1.InspectReply
+	85,  // 127: mobula.boundary.v1.Boundary.State:output_type -> mobula.boundary.v1.StateReply
+	92,  // 128: mobula.boundary.v1.Boundary.Why:output_type -> mobula.boundary.v1.WhyReply
+	68,  // 129: mobula.boundary.v1.Boundary.Events:output_type -> mobula.boundary.v1.TaskEventsReply
+	124, // [124:130] is the sub-list for method output_type
+	118, // [118:124] is the sub-list for method input_type
+	118, // [118:118] is the sub-list for extension type_name
+	118, // [118:118] is the sub-list for extension extendee
+	0,   // [0:118] is the sub-list for field type_name
 }
 
 func init() { file_boundary_proto_init() }
@@ -8383,6 +8489,7 @@ func file_boundary_proto_init() {
 		(*Mutation_Export)(nil),
 		(*Mutation_KillActor)(nil),
 		(*Mutation_ActorHandles)(nil),
+		(*Mutation_MeetActor)(nil),
 		(*Mutation_Done)(nil),
 		(*Mutation_Discard)(nil),
 		(*Mutation_Item)(nil),
@@ -8391,7 +8498,7 @@ func file_boundary_proto_init() {
 		(*Mutation_GiveUp)(nil),
 		(*Mutation_DropStreams)(nil),
 	}
-	file_boundary_proto_msgTypes[26].OneofWrappers = []any{
+	file_boundary_proto_msgTypes[27].OneofWrappers = []any{
 		(*Request_Get)(nil),
 		(*Request_Wait)(nil),
 		(*Request_Allocate)(nil),
@@ -8410,7 +8517,7 @@ func file_boundary_proto_init() {
 		(*Request_FindGroups)(nil),
 		(*Request_ClusterRows)(nil),
 	}
-	file_boundary_proto_msgTypes[27].OneofWrappers = []any{
+	file_boundary_proto_msgTypes[28].OneofWrappers = []any{
 		(*Reply_Get)(nil),
 		(*Reply_Wait)(nil),
 		(*Reply_Allocate)(nil),
@@ -8429,7 +8536,7 @@ func file_boundary_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_boundary_proto_rawDesc), len(file_boundary_proto_rawDesc)),
 			NumEnums:      11,
-			NumMessages:   92,
+			NumMessages:   93,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

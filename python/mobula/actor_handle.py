@@ -27,6 +27,7 @@ from mobula.task_spec import call_fields, retries, retry_exceptions
 if TYPE_CHECKING:
     from mobula._core.pb import boundary_pb2 as pb
     from mobula._core.process import Process
+    from mobula._values.rayhandle import RayHandle
 
 T = TypeVar("T")
 
@@ -183,30 +184,47 @@ def handle_bytes(process: Process, creation: Any, actor_id: bytes, digest: str) 
 
 
 def described(actor_id: bytes, handle: bytes) -> Description:
-    """The description in what `handle_bytes` wrote.
-
-    Raises NotImplementedError for a handle that a stock driver wrote, which names a class and not its methods.
-    """
+    """The description in what `handle_bytes` wrote, or what stands for it where stock Ray wrote the handle."""
     stock = stock_of_session()
     if stock is None:
         return decode(handle)
     from mobula._values import rayhandle
 
-    _, ours = rayhandle.read(handle)
-    if not ours:
-        raise NotImplementedError(
-            f"actor {actor_id.hex()} was made by a driver of stock Ray: calling such actors is not built into mobula yet"
-        )
+    said = rayhandle.read(handle)
     stock.current().handles[actor_id] = handle
-    return decode(ours)
+    return _description_in(said)
+
+
+def _description_in(said: RayHandle) -> Description:
+    if said.ours:
+        return decode(said.ours)
+    from mobula.foreign_actor import ForeignDescription
+
+    return ForeignDescription(said)
 
 
 def restore_stock(message: bytes, weak: bool) -> ActorHandle[Any]:
     """Called by pickles that a cluster's workers have written."""
     from mobula._values import rayhandle
 
-    actor_id, _ = rayhandle.read(message)
-    return ActorHandle(actor_id, described(actor_id, message))
+    said = rayhandle.read(message)
+    stock = stock_of_session()
+    if stock is None:
+        raise ValueError(f"the handle of actor {said.actor_id.hex()} is of a cluster, which this session has not joined")
+    known = stock.current().handles
+    if said.actor_id not in known:
+        from mobula._core.pb import boundary_pb2 as pb
+
+        met = pb.MeetActor(
+            actor_id=said.actor_id,
+            module=said.module,
+            class_name=said.class_name,
+            function_hash=said.function_hash,
+            out_of_order=said.out_of_order,
+        )
+        session.process().mutate(pb.Mutation(meet_actor=met))
+        known[said.actor_id] = message
+    return ActorHandle(said.actor_id, _description_in(said))
 
 
 def requested(process: Process, request: pb.Request, created: Description | None = None) -> ActorHandle[Any]:
@@ -275,10 +293,9 @@ class ActorMethod:
         method = self._handle._description.methods[self._name]
         check_call_options(call_options, is_generator=method.is_generator)
         group = call_options.get("concurrency_group")
-        if group and group not in self._handle._description.groups:
-            raise ValueError(
-                f"{self._handle!r} has no concurrency group {group!r}; it has {list(self._handle._description.groups)}"
-            )
+        groups = self._handle._description.groups
+        if group and groups is not None and group not in groups:
+            raise ValueError(f"{self._handle!r} has no concurrency group {group!r}; it has {list(groups)}")
         return OptionedMethod(self._handle, self._name, call_options)
 
     def bind(self, *args: Any, **kwargs: Any) -> NoReturn:

@@ -68,7 +68,7 @@ class Description:
         is_async: bool,
         max_task_retries: int = 0,
         max_pending_calls: int = -1,
-        groups: tuple[str, ...] = (),
+        groups: tuple[str, ...] | None = (),
         events: bool = True,
         stream_limit: int = 0,
     ) -> None:
@@ -78,7 +78,7 @@ class Description:
         self.is_async = is_async
         self.max_task_retries = max_task_retries
         self.max_pending_calls = max_pending_calls
-        self.groups = groups
+        self.groups = groups  # None: not known, as with an actor that stock Ray made
         self.events = events
         self.stream_limit = stream_limit  # of items of all its generators that are there and not taken; 0 = any number
         self._fittings: dict[str, Fitting] = {}
@@ -124,6 +124,11 @@ def decode(encoded: bytes) -> Description:
             _decoded.pop(next(iter(_decoded)), None)
         _decoded[encoded] = found
     return found
+
+
+def takes_anything() -> Method:
+    """A method of which no more than the name is known."""
+    return Method(_TAKES_ANYTHING)
 
 
 def describe(cls: type) -> Description:

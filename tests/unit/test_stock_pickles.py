@@ -92,8 +92,8 @@ def test_handles() -> None:
         "out_of_order": True, "max_pending_calls": -1, "events": True, "detached": True, "description": b"ours",
     }  # fmt: skip
     message = rayhandle.write(**fields)
-    assert rayhandle.read(message) == (b"a" * 16, b"ours")
-    assert rayhandle.read(rayhandle.write(**{**fields, "description": b""})) == (b"a" * 16, b"")
+    assert rayhandle.read(message) == (b"a" * 16, b"ours", b"jjjj", "C", "m", "h", -1, True, -1, True, 0)
+    assert rayhandle.read(rayhandle.write(**{**fields, "description": b""})).ours == b""
     for broken in (message[:-10000] + b"\x0b", b"\x80" * 11):
         with pytest.raises(ValueError, match="no handle"):
             rayhandle.read(broken)

@@ -3,6 +3,7 @@ package gcs
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -23,6 +24,9 @@ type Client struct {
 	Cluster string // its id in hex
 	conn    grpc.ClientConnInterface
 }
+
+// NotFound is Ray's StatusCode of a name or key that nobody has.
+const NotFound = 17
 
 // Refusal is what the GCS answers where it does not do what it was asked for.
 type Refusal struct {
@@ -125,6 +129,22 @@ func (c *Client) Available(ctx context.Context) (map[string]map[string]float64, 
 		out[string(one.NodeId)] = one.ResourcesAvailable
 	}
 	return out, nil
+}
+
+// Get reads an entry of the key-value store.
+func (c *Client) Get(ctx context.Context, namespace string, key []byte) (value []byte, found bool, err error) {
+	r, err := ray.NewInternalKVGcsServiceClient(c.conn).InternalKVGet(ctx, &ray.InternalKVGetRequest{Namespace: []byte(namespace), Key: key}, grpc.WaitForReady(true))
+	if err == nil {
+		err = Check(r.Status)
+	}
+	var refused *Refusal
+	switch {
+	case errors.As(err, &refused) && refused.Code == NotFound:
+		return nil, false, nil
+	case err != nil:
+		return nil, false, fmt.Errorf("read %q in the cluster's key-value store: %w", key, err)
+	}
+	return r.Value, true, nil
 }
 
 // Put writes an entry of the key-value store, over an earlier one.

@@ -106,9 +106,12 @@ func TestStockGCS(t *testing.T) {
 	if err := c.Put(ctx, "mobula-test", []byte("k"), []byte("v")); err != nil {
 		t.Error(err)
 	}
-	got, err := ray.NewInternalKVGcsServiceClient(c.Conn()).InternalKVGet(ctx, &ray.InternalKVGetRequest{Namespace: []byte("mobula-test"), Key: []byte("k")})
-	if err != nil || string(got.GetValue()) != "v" {
-		t.Errorf("%v, %v", got, err)
+	got, found, err := c.Get(ctx, "mobula-test", []byte("k"))
+	if err != nil || !found || string(got) != "v" {
+		t.Errorf("%q, %v, %v", got, found, err)
+	}
+	if _, found, err := c.Get(ctx, "mobula-test", []byte("another")); found || err != nil {
+		t.Errorf("a key that nobody has: %v, %v", found, err)
 	}
 	if _, err := open(t, cluster.Address, "wrong", patience); err == nil || !strings.Contains(err.Error(), "refuses the token") {
 		t.Errorf("a wrong token: %v", err)

@@ -72,7 +72,8 @@ func (d *Driver) Spec(t *Task) (*ray.TaskSpec, error) {
 	}
 	if s.Type == task.ActorMethod {
 		out.Type = ray.TaskType_ACTOR_TASK
-		out.JobConfig = nil // its worker has learned its job
+		out.JobConfig = nil               // its worker has learned its job
+		out.JobId = s.Actor.Job().Bytes() // it ends its process over another than that which it was made in
 		out.ActorTaskSpec = actorTask(t)
 	}
 	if s.Type == task.ActorCreation {

@@ -16,7 +16,9 @@ from typing import Any
 from mobula import as_ray
 
 
-class _RayUnpickler(pickle.Unpickler):
+class RayUnpickler(pickle.Unpickler):
+    """Finds ours where a pickle names Ray's."""
+
     def find_class(self, module: str, name: str) -> Any:
         if module == "pkgutil" and name == "resolve_name":
             return self._resolve
@@ -34,9 +36,17 @@ class _RayUnpickler(pickle.Unpickler):
             module = module[len("ray.") :]
             if module == "cloudpickle.cloudpickle_fast":
                 module = "cloudpickle.cloudpickle"
+            if name == "subimport":
+                return self.module
         elif module == "ray" or module.startswith("ray."):
             module = as_ray.counterpart(module) or module
         return super().find_class(module, name)
+
+    def module(self, name: str) -> Any:
+        """The module of a name: what a function has among its globals."""
+        if name == "ray" or name.startswith("ray."):
+            name = as_ray.counterpart(name) or name
+        return importlib.import_module(name)
 
     def _resolve(self, name: str) -> Any:
         """What `stock` has named for a worker, back at who wrote it."""
@@ -44,7 +54,7 @@ class _RayUnpickler(pickle.Unpickler):
         if module != "ray" and not module.startswith("ray."):
             return pkgutil.resolve_name(name)
         if not attribute:
-            return importlib.import_module(as_ray.counterpart(module) or module)
+            return self.module(module)
         return self.find_class(module, attribute)
 
 
@@ -57,4 +67,4 @@ _OF_CLUSTERS = {
 
 def loads(pickled: bytes | memoryview, buffers: Iterable[Any]) -> Any:
     """The value of a pickle that names Ray's modules."""
-    return _RayUnpickler(io.BytesIO(pickled), buffers=buffers).load()
+    return RayUnpickler(io.BytesIO(pickled), buffers=buffers).load()

@@ -84,6 +84,8 @@ class Stock:
         self.owners: dict[bytes, bytes] = {}
         #: Ray's descriptions of actors, by id.
         self.handles: dict[bytes, bytes] = {}
+        #: Descriptions of classes that stock drivers and workers have exported, by their keys in the function table.
+        self.classes: dict[bytes, Any] = {}
 
 
 _current: Stock | None = None

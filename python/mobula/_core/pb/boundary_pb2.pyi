@@ -269,7 +269,7 @@ class Arg(_message.Message):
     def __init__(self, value: _Optional[_Union[Value, _Mapping]] = ..., ref: _Optional[bytes] = ..., keyword: _Optional[str] = ..., has_keyword: bool = ...) -> None: ...
 
 class Mutation(_message.Message):
-    __slots__ = ("submit", "put", "refs", "unpin", "cancel", "export", "kill_actor", "actor_handles", "done", "discard", "item", "consumed", "await_group", "give_up", "drop_streams")
+    __slots__ = ("submit", "put", "refs", "unpin", "cancel", "export", "kill_actor", "actor_handles", "meet_actor", "done", "discard", "item", "consumed", "await_group", "give_up", "drop_streams")
     SUBMIT_FIELD_NUMBER: _ClassVar[int]
     PUT_FIELD_NUMBER: _ClassVar[int]
     REFS_FIELD_NUMBER: _ClassVar[int]
@@ -278,6 +278,7 @@ class Mutation(_message.Message):
     EXPORT_FIELD_NUMBER: _ClassVar[int]
     KILL_ACTOR_FIELD_NUMBER: _ClassVar[int]
     ACTOR_HANDLES_FIELD_NUMBER: _ClassVar[int]
+    MEET_ACTOR_FIELD_NUMBER: _ClassVar[int]
     DONE_FIELD_NUMBER: _ClassVar[int]
     DISCARD_FIELD_NUMBER: _ClassVar[int]
     ITEM_FIELD_NUMBER: _ClassVar[int]
@@ -293,6 +294,7 @@ class Mutation(_message.Message):
     export: Export
     kill_actor: KillActor
     actor_handles: ActorHandles
+    meet_actor: MeetActor
     done: TaskDone
     discard: bytes
     item: GeneratorItem
@@ -300,7 +302,7 @@ class Mutation(_message.Message):
     await_group: AwaitGroup
     give_up: GiveUp
     drop_streams: bytes
-    def __init__(self, submit: _Optional[_Union[TaskSpec, _Mapping]] = ..., put: _Optional[_Union[Put, _Mapping]] = ..., refs: _Optional[_Union[Refs, _Mapping]] = ..., unpin: _Optional[bytes] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., export: _Optional[_Union[Export, _Mapping]] = ..., kill_actor: _Optional[_Union[KillActor, _Mapping]] = ..., actor_handles: _Optional[_Union[ActorHandles, _Mapping]] = ..., done: _Optional[_Union[TaskDone, _Mapping]] = ..., discard: _Optional[bytes] = ..., item: _Optional[_Union[GeneratorItem, _Mapping]] = ..., consumed: _Optional[_Union[StreamConsumed, _Mapping]] = ..., await_group: _Optional[_Union[AwaitGroup, _Mapping]] = ..., give_up: _Optional[_Union[GiveUp, _Mapping]] = ..., drop_streams: _Optional[bytes] = ...) -> None: ...
+    def __init__(self, submit: _Optional[_Union[TaskSpec, _Mapping]] = ..., put: _Optional[_Union[Put, _Mapping]] = ..., refs: _Optional[_Union[Refs, _Mapping]] = ..., unpin: _Optional[bytes] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., export: _Optional[_Union[Export, _Mapping]] = ..., kill_actor: _Optional[_Union[KillActor, _Mapping]] = ..., actor_handles: _Optional[_Union[ActorHandles, _Mapping]] = ..., meet_actor: _Optional[_Union[MeetActor, _Mapping]] = ..., done: _Optional[_Union[TaskDone, _Mapping]] = ..., discard: _Optional[bytes] = ..., item: _Optional[_Union[GeneratorItem, _Mapping]] = ..., consumed: _Optional[_Union[StreamConsumed, _Mapping]] = ..., await_group: _Optional[_Union[AwaitGroup, _Mapping]] = ..., give_up: _Optional[_Union[GiveUp, _Mapping]] = ..., drop_streams: _Optional[bytes] = ...) -> None: ...
 
 class Put(_message.Message):
     __slots__ = ("object_id", "value")
@@ -357,6 +359,20 @@ class ActorHandles(_message.Message):
     dropped: bytes
     unsure: bytes
     def __init__(self, added: _Optional[bytes] = ..., dropped: _Optional[bytes] = ..., unsure: _Optional[bytes] = ...) -> None: ...
+
+class MeetActor(_message.Message):
+    __slots__ = ("actor_id", "module", "class_name", "function_hash", "out_of_order")
+    ACTOR_ID_FIELD_NUMBER: _ClassVar[int]
+    MODULE_FIELD_NUMBER: _ClassVar[int]
+    CLASS_NAME_FIELD_NUMBER: _ClassVar[int]
+    FUNCTION_HASH_FIELD_NUMBER: _ClassVar[int]
+    OUT_OF_ORDER_FIELD_NUMBER: _ClassVar[int]
+    actor_id: bytes
+    module: str
+    class_name: str
+    function_hash: str
+    out_of_order: bool
+    def __init__(self, actor_id: _Optional[bytes] = ..., module: _Optional[str] = ..., class_name: _Optional[str] = ..., function_hash: _Optional[str] = ..., out_of_order: bool = ...) -> None: ...
 
 class GiveUp(_message.Message):
     __slots__ = ("lane", "request")
