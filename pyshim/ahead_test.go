@@ -25,6 +25,7 @@ func TestAnOutcomeSentAhead(t *testing.T) {
 	d.mutate(1, submit(k, 1))
 	_, w := k.worker()
 	w.mutate(1, done(w.run(), pb.Outcome_OUTCOME_OK))
+	w.sync(1, 1) // else the second could be behind the first, and both be taken back from a worker that draws no tickets
 	d.submitTelling(2, put(taskID(k, 9).Put(0, 1)), submit(k, 2))
 	w.mutate(2, done(w.run(), pb.Outcome_OUTCOME_OK))
 	m := d.ahead()
